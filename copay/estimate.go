@@ -1,0 +1,55 @@
+package copay
+
+import "time"
+
+// ChargeFacts is what an estimate needs to know of the charge.
+type ChargeFacts struct {
+	Billed      Money       `json:"billed"`
+	Allowed     Money       `json:"allowed,omitzero"` // contracted amount, where the EHR's fee schedule gives it
+	Service     ServiceType `json:"service"`
+	ServiceDate Date        `json:"service_date"`
+	Specialist  *bool       `json:"specialist,omitempty"` // nil: not known
+	Network     Network     `json:"network,omitempty"`
+	SelfPay     bool        `json:"self_pay,omitempty"`
+	Preventive  bool        `json:"preventive,omitempty"`
+	// EHRCoPay is the co-pay that staff entered in the EHR, when there is one.
+	EHRCoPay *Money `json:"ehr_copay,omitempty"`
+	// EHRBalance is what the EHR says the patient owes for the charge.
+	EHRBalance *Money `json:"ehr_balance,omitempty"`
+}
+
+// EstimateKind says what sort of answer an estimate is. The kind, not the
+// amount, decides whether a request may ever be made.
+type EstimateKind string
+
+// The kinds of estimate.
+const (
+	EstimateCoPay      EstimateKind = "copay"        // the patient owes Amount
+	EstimateSelfPay    EstimateKind = "self_pay"     // no insurance: the charge itself
+	EstimateNothing    EstimateKind = "nothing_due"  // cost sharing works out to zero
+	EstimateZeroByRule EstimateKind = "zero_by_rule" // the patient must not be billed
+	EstimateUnknown    EstimateKind = "unknown"      // nothing to go by: a person decides
+)
+
+// Reason is one line of an estimate's reasoning.
+type Reason struct {
+	Text   string `json:"text"`
+	Amount *Money `json:"amount,omitempty"`
+	Source string `json:"source"` // "271 EB*B …", "EHR co-pay field", "practice policy", "42 CFR 447.15"
+}
+
+// Estimate is what the patient is expected to owe, and why.
+type Estimate struct {
+	Kind       EstimateKind `json:"kind"`
+	Amount     Money        `json:"amount"`
+	Confidence int          `json:"confidence"` // 0 to 100
+	Reasons    []Reason     `json:"reasons"`
+	// Rule names the rule that forbids billing when Kind is zero_by_rule.
+	Rule string    `json:"rule,omitempty"`
+	At   time.Time `json:"at,omitzero"`
+}
+
+// Billable reports whether a request for this estimate may be made at all.
+func (e Estimate) Billable() bool {
+	return (e.Kind == EstimateCoPay || e.Kind == EstimateSelfPay) && e.Amount.IsPositive()
+}

@@ -1,0 +1,90 @@
+package integrations
+
+import (
+	"context"
+	"time"
+
+	"github.com/copayflow/copayflow/copay"
+)
+
+// Accounting mirrors co-pays in a practice's books. Patients appear under an
+// alias, never by name.
+type Accounting interface {
+	// Invoice books what is due. The same Ref again returns the first one.
+	Invoice(ctx context.Context, r InvoiceRequest) (AccountingDoc, error)
+	// Receive books a payment, linked to its invoice.
+	Receive(ctx context.Context, r ReceiptRequest) (AccountingDoc, error)
+	// Reverse books money that went back, or voids a payment booked in error.
+	Reverse(ctx context.Context, r ReverseRequest) (AccountingDoc, error)
+	// VoidInvoice takes an unpaid invoice (or what is left of it) out of the books.
+	VoidInvoice(ctx context.Context, id string, ref copay.Ref) (AccountingDoc, error)
+	// FindDoc looks for a document by our reference; KindNotFound when there is none.
+	FindDoc(ctx context.Context, kind DocKind, ref copay.Ref) (AccountingDoc, error)
+	// Docs lists documents changed since a moment, for the daily close.
+	Docs(ctx context.Context, since time.Time, cursor string) (DocPage, error)
+}
+
+// DocKind is the sort of a document in the books.
+type DocKind string
+
+// The document kinds.
+const (
+	DocInvoice DocKind = "invoice"
+	DocPayment DocKind = "payment"
+	DocRefund  DocKind = "refund"
+)
+
+// InvoiceRequest books an amount due.
+type InvoiceRequest struct {
+	Ref    copay.Ref
+	CoPay  copay.ID
+	Alias  string // the patient's alias in the books
+	Amount copay.Money
+	On     copay.Date // posting date
+	Due    copay.Date
+	Memo   string // no PHI
+}
+
+// ReceiptRequest books money that came in.
+type ReceiptRequest struct {
+	Ref       copay.Ref
+	CoPay     copay.ID
+	Alias     string
+	InvoiceID string
+	Amount    copay.Money
+	Rail      copay.Rail
+	On        copay.Date
+	Memo      string
+}
+
+// ReverseRequest books money that went back.
+type ReverseRequest struct {
+	Ref       copay.Ref
+	CoPay     copay.ID
+	Alias     string
+	PaymentID string
+	InvoiceID string
+	Amount    copay.Money
+	// Whole says that the whole payment is taken back, so it may be voided.
+	Whole bool
+	Rail  copay.Rail
+	On    copay.Date
+	Memo  string
+}
+
+// AccountingDoc is a document in the books.
+type AccountingDoc struct {
+	ID      string
+	Kind    DocKind
+	Ref     copay.Ref
+	Amount  copay.Money
+	Balance copay.Money // invoices: what is still open
+	Voided  bool
+	At      time.Time
+}
+
+// DocPage is one page of documents.
+type DocPage struct {
+	Docs []AccountingDoc
+	Next string
+}
