@@ -1,6 +1,9 @@
 package copay
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Amounts are the sums of one co-pay.
 type Amounts struct {
@@ -10,6 +13,7 @@ type Amounts struct {
 	Collected   Money `json:"collected,omitzero"`   // captured, all rails together
 	Refunded    Money `json:"refunded,omitzero"`    // given back
 	Adjudicated Money `json:"adjudicated,omitzero"` // patient responsibility by the remittance
+	Journaled   Money `json:"journaled,omitzero"`   // receivable that stands in the journal
 }
 
 // Outstanding is what the patient still owes: requested − (collected − refunded).
@@ -65,8 +69,17 @@ type Payment struct {
 	Decline    string        `json:"decline,omitempty"` // platform's decline code
 	ExpiresAt  time.Time     `json:"expires_at,omitzero"`
 	CapturedAt time.Time     `json:"captured_at,omitzero"`
-	PostedID   string        `json:"posted_id,omitempty"` // the EHR's id of the posting
-	BookedID   string        `json:"booked_id,omitempty"` // the accounting platform's id of the payment
+	PostedID   string        `json:"posted_id,omitempty"`  // the EHR's id of the posting
+	InvoiceID  string        `json:"invoice_id,omitempty"` // the accounting platform's id of the invoice
+	BookedID   string        `json:"booked_id,omitempty"`  // the accounting platform's id of the payment
+	// Received is the day manual money was taken; Number its check or receipt number.
+	Received Date   `json:"received,omitempty"`
+	Number   string `json:"number,omitempty"`
+	// Again makes the references of a renewed posting new ("b", "bb"…): set
+	// when somebody deleted the first one at the platform.
+	Again string `json:"again,omitempty"`
+	// AskedAt is when the first attempt was made; look-ups start there.
+	AskedAt time.Time `json:"asked_at,omitzero"`
 }
 
 // ReviewKind says why a person must act.
@@ -118,19 +131,72 @@ type Review struct {
 	Message string     `json:"message"` // what happened and what to do; no PHI
 	Choices []Choice   `json:"choices"`
 	Since   time.Time  `json:"since"`
+	// Back is the state to go on from when the choice is to retry or proceed.
+	Back State `json:"back,omitempty"`
+	// Payment is the payment in question, when it is about one.
+	Payment PaymentID `json:"payment,omitempty"`
+	// Amount is the difference in question (true-up, overpayment).
+	Amount *Money `json:"amount,omitempty"`
 }
+
+// Allows reports whether a person may choose c.
+func (r *Review) Allows(c Choice) bool { return r != nil && slices.Contains(r.Choices, c) }
+
+// EffectKind is a kind of thing that was done outside and can be undone.
+type EffectKind string
+
+// The kinds, with what undoes each.
+const (
+	DidRequest EffectKind = "request" // an open link: cancelled
+	DidCapture EffectKind = "capture" // captured money: refunded
+	DidPost    EffectKind = "post"    // a posting in the EHR: reversed
+	DidBook    EffectKind = "book"    // invoice and payment in the books: reversed
+)
+
+// Done is one effect in the list of what would have to be undone. It is
+// noted before the effect is attempted, so undoing one asks first whether it
+// happened.
+type Done struct {
+	Kind    EffectKind `json:"kind"`
+	Payment PaymentID  `json:"payment"`
+}
+
+// RefundStatus is how far a refund is.
+type RefundStatus string
+
+// The refund statuses.
+const (
+	RefundAwaiting RefundStatus = "awaiting_approval" // a second person must approve
+	RefundPending  RefundStatus = "pending"
+	RefundDone     RefundStatus = "done"
+	RefundRejected RefundStatus = "rejected" // the second person said no
+)
 
 // Refund is money on its way back, or there.
 type Refund struct {
-	ID          RefundID  `json:"id"`
-	Ref         Ref       `json:"ref"`
-	Payment     PaymentID `json:"payment"`
-	Amount      Money     `json:"amount"`
-	Reason      string    `json:"reason"`
-	RequestedBy string    `json:"requested_by"`
-	ApprovedBy  string    `json:"approved_by,omitempty"`
-	Status      string    `json:"status"` // awaiting_approval, pending, done, failed
-	PlatformID  string    `json:"platform_id,omitempty"`
+	ID          RefundID     `json:"id"`
+	Ref         Ref          `json:"ref"`
+	Payment     PaymentID    `json:"payment"`
+	Amount      Money        `json:"amount"`
+	Reason      string       `json:"reason"`
+	RequestedBy string       `json:"requested_by"`
+	ApprovedBy  string       `json:"approved_by,omitempty"`
+	Status      RefundStatus `json:"status"`
+	// PlatformID, ReversedID and UnbookedID are set as the money, the EHR's
+	// posting and the books have been turned back.
+	PlatformID string `json:"platform_id,omitempty"`
+	ReversedID string `json:"reversed_id,omitempty"`
+	UnbookedID string `json:"unbooked_id,omitempty"`
+}
+
+// Counters number the effects of one co-pay, so that each has its own
+// reference and no retry, reset or continue-as-new ever reuses one.
+type Counters struct {
+	Requests int   `json:"requests,omitzero"`
+	Refunds  int   `json:"refunds,omitzero"`
+	Rounds   int   `json:"rounds,omitzero"`  // rounds of messages
+	Version  int64 `json:"version,omitzero"` // of the recorded picture
+	Journal  int   `json:"journal,omitzero"` // amount changes booked
 }
 
 // CoPay is the public picture of one co-pay: what queries, the API and the
@@ -145,11 +211,33 @@ type CoPay struct {
 	ServiceDate Date          `json:"service_date,omitempty"`
 	Service     ServiceType   `json:"service,omitempty"`
 	Estimate    *Estimate     `json:"estimate,omitempty"`
-	Payments    []Payment     `json:"payments,omitempty"`
-	Refunds     []Refund      `json:"refunds,omitempty"`
-	Review      *Review       `json:"review,omitempty"`
-	Reminders   []SentMessage `json:"reminders,omitempty"`
-	Paused      bool          `json:"paused,omitempty"`
+	// Facts is what the EHR says of the charge.
+	Facts *ChargeFacts `json:"facts,omitempty"`
+	// Insured says that the patient has a policy on file.
+	Insured bool `json:"insured,omitempty"`
+	// Override says that a person set the requested amount.
+	Override bool `json:"override,omitempty"`
+	// Card says that the stored card may be charged; ChargeAt is when.
+	Card     bool      `json:"card,omitempty"`
+	ChargeAt time.Time `json:"charge_at,omitzero"`
+	// After is the state that follows once everything has been given back.
+	After     State         `json:"after,omitempty"`
+	Payments  []Payment     `json:"payments,omitempty"`
+	Refunds   []Refund      `json:"refunds,omitempty"`
+	Review    *Review       `json:"review,omitempty"`
+	Reminders []SentMessage `json:"reminders,omitempty"`
+	Paused    bool          `json:"paused,omitempty"`
+	// Patient and Provider are the EHR's opaque ids.
+	Patient  PatientRef `json:"patient,omitempty"`
+	Provider string     `json:"provider,omitempty"`
+	// RequestedAt is when the patient was first asked.
+	RequestedAt time.Time `json:"requested_at,omitzero"`
+	// Undo lists what was done outside, oldest first; compensation runs it backwards.
+	Undo     []Done   `json:"undo,omitempty"`
+	Counters Counters `json:"counters,omitzero"`
+	// Applied holds the ids of events and the keys of acts that were applied,
+	// newest last, so that a repeated one changes nothing.
+	Applied []string `json:"applied,omitempty"`
 	// NextActionAt is when the workflow will act by itself; zero when it
 	// waits for somebody.
 	NextActionAt time.Time `json:"next_action_at,omitzero"`

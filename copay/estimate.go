@@ -24,7 +24,7 @@ type EstimateKind string
 
 // The kinds of estimate.
 const (
-	EstimateCoPay      EstimateKind = "copay"        // the patient owes Amount
+	EstimateOwed       EstimateKind = "copay"        // the patient owes Amount
 	EstimateSelfPay    EstimateKind = "self_pay"     // no insurance: the charge itself
 	EstimateNothing    EstimateKind = "nothing_due"  // cost sharing works out to zero
 	EstimateZeroByRule EstimateKind = "zero_by_rule" // the patient must not be billed
@@ -51,5 +51,5 @@ type Estimate struct {
 
 // Billable reports whether a request for this estimate may be made at all.
 func (e Estimate) Billable() bool {
-	return (e.Kind == EstimateCoPay || e.Kind == EstimateSelfPay) && e.Amount.IsPositive()
+	return (e.Kind == EstimateOwed || e.Kind == EstimateSelfPay) && e.Amount.IsPositive()
 }

@@ -37,9 +37,6 @@ type Policy struct {
 	// collected; differences up to TrueUpTolerance are left alone.
 	TrueUp          TrueUpMode `json:"true_up"`
 	TrueUpTolerance Money      `json:"true_up_tolerance"`
-	// Linger is how long a settled co-pay's workflow stays open for late
-	// disputes, returns and remittances before it closes.
-	Linger time.Duration `json:"linger"`
 }
 
 // TrueUpMode is what to do with a difference between remittance and collection.

@@ -48,12 +48,12 @@ var undo = []State{StateNeedsReview, StateCancelled, StateRefunding}
 var transitions = map[State][]State{
 	StateReceived:        append([]State{StateVerifying, StatePaid, StateWaived}, undo...),
 	StateVerifying:       append([]State{StateEstimating, StatePaid, StateWaived}, undo...),
-	StateEstimating:      append([]State{StateRequesting, StatePaid, StateSettled, StateWaived}, undo...),
-	StateRequesting:      append([]State{StateAwaitingPayment, StatePaid, StateWaived, StateEstimating, StateSettled}, undo...),
-	StateAwaitingPayment: append([]State{StatePaid, StateRequesting, StateEstimating, StateWaived, StateWrittenOff, StateSettled}, undo...),
+	StateEstimating:      append([]State{StateRequesting, StateVerifying, StatePaid, StateSettled, StateWaived}, undo...),
+	StateRequesting:      append([]State{StateAwaitingPayment, StatePaid, StateVerifying, StateWaived, StateEstimating, StateSettled}, undo...),
+	StateAwaitingPayment: append([]State{StatePaid, StateRequesting, StateVerifying, StateEstimating, StateWaived, StateWrittenOff, StateSettled}, undo...),
 	StatePaid:            append([]State{StatePosting, StateDisputed, StateReturned}, undo...),
 	StatePosting:         append([]State{StateReconciling, StateSettled, StateDisputed, StateReturned}, undo...),
-	StateReconciling:     append([]State{StateSettled, StateAwaitingPayment, StateRequesting, StateDisputed, StateReturned}, undo...),
+	StateReconciling:     append([]State{StateSettled, StatePosting, StateAwaitingPayment, StateRequesting, StateDisputed, StateReturned}, undo...),
 	// A settled co-pay can still be refunded, disputed, returned, or reopened
 	// by a remittance that says the patient owes otherwise (true-up).
 	StateSettled: {StateRefunding, StateDisputed, StateReturned, StateNeedsReview, StateRequesting, StatePosting, StateReconciling},

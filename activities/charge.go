@@ -1,0 +1,91 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+)
+
+// OpenInput names the co-pay to open.
+type OpenInput struct {
+	Key        copay.Key `json:"key"`
+	WorkflowID string    `json:"workflow_id"`
+}
+
+// Opened is the lasting record of a co-pay: new, or as it was left.
+type Opened struct {
+	Created bool         `json:"created"`
+	CoPay   *copay.CoPay `json:"copay,omitempty"`
+}
+
+// Open claims the co-pay's unique row. It outlives the namespace's retention,
+// so a charge that was settled long ago is found again instead of collected
+// twice.
+func (a *Activities) Open(ctx context.Context, in OpenInput) (Opened, error) {
+	row, created, err := a.Store.Claim(ctx, in.Key, in.WorkflowID)
+	if err != nil {
+		return Opened{}, classify(err)
+	}
+	if created || row.Version == 0 {
+		return Opened{Created: created}, nil
+	}
+	return Opened{CoPay: &row.CoPay}, nil
+}
+
+// ReadChargeInput names the charge.
+type ReadChargeInput struct {
+	Key copay.Key `json:"key"`
+}
+
+// ChargeRead is what the workflow needs of a charge and its patient.
+type ChargeRead struct {
+	Facts       copay.ChargeFacts   `json:"facts"`
+	Appointment copay.AppointmentID `json:"appointment,omitempty"`
+	Patient     copay.PatientRef    `json:"patient"`
+	Provider    string              `json:"provider,omitempty"`
+	Deleted     bool                `json:"deleted,omitempty"`
+	Insured     bool                `json:"insured,omitempty"`
+}
+
+// ReadCharge reads the charge and its patient from the EHR. Identity, contact
+// and insurance go to the encrypted store; the facts come back.
+func (a *Activities) ReadCharge(ctx context.Context, in ReadChargeInput) (ChargeRead, error) {
+	src, err := a.Ports.Charges(in.Key.Practice, in.Key.EHR)
+	if err != nil {
+		return ChargeRead{}, classify(err)
+	}
+	ch, err := src.Charge(ctx, in.Key.Charge)
+	if err != nil {
+		return ChargeRead{}, classify(err)
+	}
+	out := ChargeRead{Facts: ch.Facts, Appointment: ch.Appointment, Patient: ch.Patient, Provider: ch.Provider, Deleted: ch.Deleted}
+	if ch.Deleted {
+		return out, nil
+	}
+	cov, err := a.Ports.Coverage(in.Key.Practice, in.Key.EHR)
+	if err != nil {
+		return ChargeRead{}, classify(err)
+	}
+	pat, err := cov.Patient(ctx, ch.Patient, ch.Appointment)
+	if err != nil {
+		return ChargeRead{}, classify(err)
+	}
+	if err := a.Store.PutPatient(ctx, in.Key.Practice, in.Key.ID(), pat); err != nil {
+		return ChargeRead{}, classify(err)
+	}
+	out.Facts.SelfPay = out.Facts.SelfPay || pat.SelfPay
+	if out.Facts.EHRCoPay == nil {
+		out.Facts.EHRCoPay = pat.EHRCoPay
+	}
+	out.Insured = len(pat.Insurance) > 0
+	return out, nil
+}
+
+// primary is the first policy of a patient.
+func primary(p integrations.Patient) (integrations.Insurance, bool) {
+	if len(p.Insurance) == 0 {
+		return integrations.Insurance{}, false
+	}
+	return p.Insurance[0], true
+}

@@ -1,0 +1,200 @@
+package activities
+
+import (
+	"context"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+)
+
+// CheckInput asks for a patient's benefits.
+type CheckInput struct {
+	Key         copay.Key           `json:"key"`
+	Appointment copay.AppointmentID `json:"appointment,omitempty"`
+	Service     copay.ServiceType   `json:"service"`
+	On          copay.Date          `json:"on"`
+	// Fresh is how old an answer may be to be used again.
+	Fresh time.Duration `json:"fresh"`
+}
+
+// Checked says what came of it; the benefits themselves are in the store.
+type Checked struct {
+	Status  copay.CoverageStatus `json:"status"`
+	Kind    copay.PlanKind       `json:"kind,omitempty"`
+	Source  copay.Platform       `json:"source,omitempty"`
+	Cached  bool                 `json:"cached,omitempty"`
+	Problem string               `json:"problem,omitempty"`
+}
+
+// pendingCheck is kept in the heartbeat, so that an attempt on another worker
+// goes on polling instead of asking the payer again.
+type pendingCheck struct {
+	Platform copay.Platform `json:"platform"`
+	Handle   string         `json:"handle"`
+}
+
+// CheckEligibility asks the practice's eligibility platforms in order and
+// stores the first usable answer. A payer that needs time makes the attempt
+// fail as "not yet": the retry polls, which costs no history events.
+func (a *Activities) CheckEligibility(ctx context.Context, in CheckInput) (Checked, error) {
+	pat, err := a.Store.Patient(ctx, in.Key.Practice, in.Key.ID())
+	if err != nil {
+		return Checked{}, classify(err)
+	}
+	ins, ok := primary(pat)
+	if !ok {
+		return Checked{Status: copay.CoverageUnknown, Problem: "no insurance is on file"}, nil
+	}
+	member := memberKey(ins)
+	if b, ok, err := a.Store.FreshBenefits(ctx, in.Key.Practice, member, in.Service, in.On, in.Fresh); err != nil {
+		return Checked{}, classify(err)
+	} else if ok {
+		return checked(b, true), nil
+	}
+	pr, err := a.Practices(in.Key.Practice)
+	if err != nil {
+		return Checked{}, classify(err)
+	}
+	list, err := a.Ports.Eligibility(in.Key.Practice)
+	if err != nil {
+		return Checked{}, classify(err)
+	}
+	b, err := a.ask(ctx, list, integrations.EligibilityRequest{Patient: pat, Insurance: ins,
+		Appointment: in.Appointment, Service: in.Service, On: in.On, ProviderNPI: pr.NPI})
+	if err != nil {
+		return Checked{}, classify(err)
+	}
+	if err := a.Store.PutBenefits(ctx, in.Key.Practice, member, in.Service, in.On, b, a.now()); err != nil {
+		return Checked{}, classify(err)
+	}
+	return checked(b, false), nil
+}
+
+func checked(b copay.Benefits, cached bool) Checked {
+	return Checked{Status: b.Status, Kind: b.Kind, Source: copay.Platform(b.Source), Cached: cached, Problem: b.Problem}
+}
+
+// memberKey names a policy in the benefits cache, which hashes it.
+func memberKey(i integrations.Insurance) string { return i.PayerID + "\x00" + i.MemberID }
+
+// ask tries the platforms in order; one that is down gives way to the next.
+func (a *Activities) ask(ctx context.Context, list []Eligibility, r integrations.EligibilityRequest) (copay.Benefits, error) {
+	var last error = integrations.NotFound("", "eligibility")
+	var pending pendingCheck
+	if activity.HasHeartbeatDetails(ctx) {
+		_ = activity.GetHeartbeatDetails(ctx, &pending)
+	}
+	for _, e := range list {
+		if pending.Handle != "" && e.Platform != pending.Platform {
+			continue
+		}
+		b, err := a.askOne(ctx, e, r, pending)
+		if err == nil {
+			return b, nil
+		}
+		last = err
+		switch integrations.KindOf(err) {
+		case integrations.KindUnavailable, integrations.KindUnknown, integrations.KindNotFound, integrations.KindUnauthorized:
+			continue // the next platform may know
+		}
+		return copay.Benefits{}, err
+	}
+	return copay.Benefits{}, last
+}
+
+func (a *Activities) askOne(ctx context.Context, e Eligibility, r integrations.EligibilityRequest, p pendingCheck) (copay.Benefits, error) {
+	if e.Checker == nil {
+		return e.Reader.LastCheck(ctx, r)
+	}
+	var res integrations.EligibilityResult
+	var err error
+	if p.Handle != "" {
+		res, err = e.Checker.Poll(ctx, p.Handle)
+	} else {
+		res, err = e.Checker.Check(ctx, r)
+	}
+	for waited := time.Duration(0); err == nil && res.Pending; {
+		activity.RecordHeartbeat(ctx, pendingCheck{Platform: e.Platform, Handle: res.Handle})
+		pause := max(res.RetryAfter, 200*time.Millisecond)
+		if waited+pause > 2*time.Second {
+			return copay.Benefits{}, temporal.NewApplicationErrorWithOptions("the payer has not answered yet", "pending",
+				temporal.ApplicationErrorOptions{NextRetryDelay: min(pause, 8*time.Second),
+					Details: []any{Failure{Kind: integrations.KindUnavailable, Platform: e.Platform, Message: "the payer has not answered yet"}}})
+		}
+		select {
+		case <-time.After(pause):
+			waited += pause
+		case <-ctx.Done():
+			return copay.Benefits{}, ctx.Err()
+		}
+		res, err = e.Checker.Poll(ctx, res.Handle)
+	}
+	return res.Benefits, err
+}
+
+// EstimateInput asks what the patient owes.
+type EstimateInput struct {
+	Key     copay.Key         `json:"key"`
+	Facts   copay.ChargeFacts `json:"facts"`
+	Policy  copay.Policy      `json:"policy"`
+	Patient copay.PatientRef  `json:"patient"`
+	Insured bool              `json:"insured"`
+}
+
+// Estimated is the estimate and how it may be collected.
+type Estimated struct {
+	Estimate copay.Estimate `json:"estimate"`
+	// Card says that a stored card may be charged for it; WhyNot is for staff.
+	Card   bool   `json:"card,omitempty"`
+	WhyNot string `json:"why_not,omitempty"`
+	// Reachable says that at least one channel may be used.
+	Reachable bool `json:"reachable"`
+}
+
+// Estimate works the amount out from what is stored. It runs as a local
+// activity so that its answer, not its code, is what a replay sees.
+func (a *Activities) Estimate(ctx context.Context, in EstimateInput) (Estimated, error) {
+	var b copay.Benefits
+	if in.Insured {
+		pat, err := a.Store.Patient(ctx, in.Key.Practice, in.Key.ID())
+		if err != nil {
+			return Estimated{}, classify(err)
+		}
+		if ins, ok := primary(pat); ok {
+			stored, found, err := a.Store.FreshBenefits(ctx, in.Key.Practice, memberKey(ins), in.Facts.Service, in.Facts.ServiceDate, 10*365*24*time.Hour)
+			if err != nil {
+				return Estimated{}, classify(err)
+			}
+			if found {
+				b = stored
+			} else {
+				b = copay.Benefits{Status: copay.CoverageUnknown, Problem: "no payer could be reached"}
+			}
+		}
+	}
+	est := copay.EstimateCoPay(b, in.Facts, in.Policy)
+	est.At = a.now()
+	out := Estimated{Estimate: est}
+	reach, err := a.Store.Reach(ctx, in.Key.Practice, in.Key.ID())
+	if err != nil {
+		return Estimated{}, classify(err)
+	}
+	for _, r := range reach {
+		out.Reachable = out.Reachable || (r.Consent && r.Usable)
+	}
+	if in.Policy.CardOnFile && est.Billable() {
+		card, ok, err := a.Store.CardConsent(ctx, in.Key.Practice, in.Patient)
+		if err != nil {
+			return Estimated{}, classify(err)
+		}
+		out.WhyNot = "no card is on file"
+		if ok {
+			out.Card, out.WhyNot = card.Consent.Covers(in.Key.Charge, est.Amount, a.now())
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,80 @@
+package activities
+
+import (
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+)
+
+// Failure is the detail that every failed activity carries; its text is safe
+// to show to staff.
+type Failure struct {
+	Kind     integrations.Kind `json:"kind"`
+	Platform copay.Platform    `json:"platform,omitempty"`
+	Code     string            `json:"code,omitempty"`
+	Final    bool              `json:"final,omitempty"`
+	Message  string            `json:"message"`
+}
+
+// FailureOf reads the Failure out of an error an activity returned to a
+// workflow. An error that carries none is Unavailable: broken, try again.
+func FailureOf(err error) Failure {
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		var f Failure
+		if app.HasDetails() && app.Details(&f) == nil && f.Kind != "" {
+			return f
+		}
+		return Failure{Kind: integrations.Kind(app.Type()), Message: app.Message()}
+	}
+	var to *temporal.TimeoutError
+	if errors.As(err, &to) {
+		return Failure{Kind: integrations.KindUnknown, Message: "the step did not finish in time"}
+	}
+	return Failure{Kind: integrations.KindUnavailable, Message: "the step could not be run"}
+}
+
+// classify turns any error into the Temporal error that has the right retry
+// behaviour: what the same request cannot cure is not retried; a throttled
+// call waits as long as the platform asks; everything else backs off.
+func classify(err error) error {
+	if err == nil {
+		return nil
+	}
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		return err
+	}
+	if e := integrations.AsError(err); e != nil {
+		f := Failure{Kind: e.Kind, Platform: e.Platform, Code: e.Code, Final: e.Final, Message: e.Error()}
+		opts := temporal.ApplicationErrorOptions{Details: []any{f}}
+		switch e.Kind {
+		case integrations.KindDeclined, integrations.KindInvalid, integrations.KindNotFound, integrations.KindUnauthorized:
+			opts.NonRetryable = true
+		case integrations.KindRateLimited, integrations.KindUnavailable, integrations.KindUnknown:
+			opts.NextRetryDelay = min(e.RetryAfter, time.Hour)
+		}
+		return temporal.NewApplicationErrorWithOptions(f.Message, string(e.Kind), opts)
+	}
+	var d *copay.Error
+	if errors.As(err, &d) {
+		kind := integrations.KindInvalid
+		switch d.Code {
+		case copay.CodeUnavailable:
+			kind = integrations.KindUnavailable
+		case copay.CodeNotFound:
+			kind = integrations.KindNotFound
+		}
+		f := Failure{Kind: kind, Message: d.Message, Code: string(d.Code)}
+		return temporal.NewApplicationErrorWithOptions(d.Message, string(kind), temporal.ApplicationErrorOptions{
+			NonRetryable: kind != integrations.KindUnavailable, Details: []any{f}})
+	}
+	// Whatever else (database, configuration) may hold anything in its text:
+	// the cause goes through the encoded failure, the message does not.
+	return temporal.NewApplicationErrorWithOptions("a dependency failed; the step will be tried again", string(integrations.KindUnavailable),
+		temporal.ApplicationErrorOptions{Cause: err, Details: []any{Failure{Kind: integrations.KindUnavailable, Message: "a dependency failed"}}})
+}

@@ -1,0 +1,157 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+)
+
+// PostInput records one payment, or takes a part of it back, in the EHR or
+// in the books.
+type PostInput struct {
+	Key         copay.Key           `json:"key"`
+	Appointment copay.AppointmentID `json:"appointment,omitempty"`
+	Patient     copay.PatientRef    `json:"patient"`
+	Provider    string              `json:"provider,omitempty"`
+	Payment     copay.Payment       `json:"payment"`
+	// Ref is the reference of this effect, Amount what it is about.
+	Ref    copay.Ref   `json:"ref"`
+	Amount copay.Money `json:"amount"`
+	// Of is the reference of the posting that is taken back.
+	Of copay.Ref `json:"of,omitempty"`
+	// Refund says that money went back to the patient; otherwise the posting
+	// was an error.
+	Refund bool `json:"refund,omitempty"`
+	// Since is when the first attempt was made.
+	Since time.Time `json:"since"`
+}
+
+// Posted is the platform's record.
+type Posted struct {
+	ID string `json:"id"`
+}
+
+// PostPayment records a captured payment in the EHR, allocated to its charge.
+func (a *Activities) PostPayment(ctx context.Context, in PostInput) (Posted, error) {
+	poster, err := a.Ports.Poster(in.Key.Practice, in.Key.EHR)
+	if err != nil {
+		return Posted{}, classify(err)
+	}
+	p, err := poster.Post(ctx, a.posting(in))
+	if err != nil {
+		return Posted{}, classify(err)
+	}
+	if !p.Amount.Equal(in.Amount) {
+		return Posted{}, classify(&integrations.Error{Kind: integrations.KindInvalid, Platform: in.Key.EHR, Op: "post",
+			Message: fmt.Sprintf("the EHR holds a posting %s with this reference over another amount; compare them and correct it there", p.ID)})
+	}
+	return Posted{ID: p.ID}, nil
+}
+
+func (a *Activities) posting(in PostInput) integrations.Posting {
+	day := in.Payment.Received
+	if day == "" {
+		loc := time.UTC
+		if pr, err := a.Practices(in.Key.Practice); err == nil {
+			if l, err := time.LoadLocation(pr.TimeZone); err == nil {
+				loc = l
+			}
+		}
+		day = copay.DateOf(in.Payment.CapturedAt.In(loc))
+	}
+	return integrations.Posting{Ref: in.Ref, Charge: in.Key.Charge, Appointment: in.Appointment, Patient: in.Patient, Provider: in.Provider,
+		Amount: in.Amount, Rail: in.Payment.Rail, Received: day, Since: in.Since, Note: "Copayflow " + string(in.Key.ID())}
+}
+
+// ReversePosting takes a posting, or a part of it, back in the EHR.
+func (a *Activities) ReversePosting(ctx context.Context, in PostInput) (Posted, error) {
+	poster, err := a.Ports.Poster(in.Key.Practice, in.Key.EHR)
+	if err != nil {
+		return Posted{}, classify(err)
+	}
+	of := a.posting(in)
+	of.Ref, of.Amount = in.Of, in.Payment.Amount
+	id := in.Payment.PostedID
+	if id == "" { // the posting may have been made without our knowing
+		p, err := poster.FindPosting(ctx, integrations.PostingQuery{Ref: in.Of, Patient: in.Patient, Since: in.Since})
+		if integrations.KindOf(err) == integrations.KindNotFound && err != nil {
+			return Posted{}, nil
+		}
+		if err != nil {
+			return Posted{}, classify(err)
+		}
+		id = p.ID
+	}
+	p, err := poster.Reverse(ctx, integrations.Reversal{Ref: in.Ref, Of: of, PostedID: id, Amount: in.Amount, Refund: in.Refund, Since: in.Since})
+	if err != nil {
+		return Posted{}, classify(err)
+	}
+	return Posted{ID: p.ID}, nil
+}
+
+// alias is the name under which a patient appears in the books.
+func alias(p copay.PatientRef) string { return "P-" + string(p) }
+
+// BookInvoice books what was due in the accounting platform.
+func (a *Activities) BookInvoice(ctx context.Context, in PostInput) (Posted, error) {
+	books, err := a.Ports.Books(in.Key.Practice)
+	if err != nil {
+		return Posted{}, classify(err)
+	}
+	day := a.posting(in).Received
+	doc, err := books.Invoice(ctx, integrations.InvoiceRequest{Ref: in.Ref, CoPay: in.Key.ID(), Alias: alias(in.Patient),
+		Amount: in.Amount, On: day, Due: day, Memo: string(in.Key.ID())})
+	if err != nil {
+		return Posted{}, classify(err)
+	}
+	return Posted{ID: doc.ID}, nil
+}
+
+// BookPayment books a captured payment against its invoice.
+func (a *Activities) BookPayment(ctx context.Context, in PostInput) (Posted, error) {
+	books, err := a.Ports.Books(in.Key.Practice)
+	if err != nil {
+		return Posted{}, classify(err)
+	}
+	doc, err := books.Receive(ctx, integrations.ReceiptRequest{Ref: in.Ref, CoPay: in.Key.ID(), Alias: alias(in.Patient),
+		InvoiceID: in.Payment.InvoiceID, Amount: in.Amount, Rail: in.Payment.Rail, On: a.posting(in).Received, Memo: string(in.Key.ID())})
+	if err != nil {
+		return Posted{}, classify(err)
+	}
+	return Posted{ID: doc.ID}, nil
+}
+
+// BookRefund books money that went back. Where the payment in the books was
+// voided by it, the invoice it had paid is voided as well.
+func (a *Activities) BookRefund(ctx context.Context, in PostInput) (Posted, error) {
+	books, err := a.Ports.Books(in.Key.Practice)
+	if err != nil {
+		return Posted{}, classify(err)
+	}
+	id := in.Payment.BookedID
+	if id == "" {
+		doc, err := books.FindDoc(ctx, integrations.DocPayment, in.Of)
+		if integrations.KindOf(err) == integrations.KindNotFound && err != nil {
+			return Posted{}, nil
+		}
+		if err != nil {
+			return Posted{}, classify(err)
+		}
+		id = doc.ID
+	}
+	doc, err := books.Reverse(ctx, integrations.ReverseRequest{Ref: in.Ref, CoPay: in.Key.ID(), Alias: alias(in.Patient), PaymentID: id,
+		InvoiceID: in.Payment.InvoiceID, Amount: in.Amount, Whole: in.Amount.Equal(in.Payment.Amount), Rail: in.Payment.Rail,
+		On: copay.DateOf(a.now()), Memo: string(in.Key.ID())})
+	if err != nil {
+		return Posted{}, classify(err)
+	}
+	if doc.Kind == integrations.DocPayment && doc.Voided && in.Payment.InvoiceID != "" {
+		if _, err := books.VoidInvoice(ctx, in.Payment.InvoiceID, in.Ref); err != nil {
+			return Posted{}, classify(err)
+		}
+	}
+	return Posted{ID: doc.ID}, nil
+}

@@ -1,0 +1,42 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/ledger"
+)
+
+// RecordInput is what the workflow wants kept.
+type RecordInput struct {
+	CoPay  copay.CoPay            `json:"copay"`
+	Events []ledger.TimelineEvent `json:"events,omitempty"`
+	Books  []Booking              `json:"books,omitempty"`
+}
+
+// Booking asks for one journal entry by the name of its rule.
+type Booking struct {
+	Rule   ledger.Rule `json:"rule"`
+	Step   string      `json:"step"` // unique within the co-pay
+	Amount copay.Money `json:"amount"`
+	Rail   copay.Rail  `json:"rail,omitempty"`
+}
+
+// Record writes read model, timeline, audit row and journal in one
+// transaction; the same version again is a no-op. It runs as a local activity.
+func (a *Activities) Record(ctx context.Context, in RecordInput) error {
+	now := a.now()
+	in.CoPay.UpdatedAt = now
+	r := ledger.Record{CoPay: in.CoPay, Version: in.CoPay.Counters.Version, Events: in.Events}
+	for i := range r.Events {
+		r.Events[i].At = now
+	}
+	for _, b := range in.Books {
+		e, err := ledger.NewEntry(b.Rule, b.Step, now, b.Amount, b.Rail)
+		if err != nil {
+			return classify(err)
+		}
+		r.Entries = append(r.Entries, e)
+	}
+	return classify(a.Store.Record(ctx, r))
+}

@@ -1,0 +1,193 @@
+package activities
+
+import (
+	"context"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/ledger"
+)
+
+// PlanInput asks what to do about reminders now.
+type PlanInput struct {
+	Key         copay.Key            `json:"key"`
+	State       copay.State          `json:"state"`
+	Policy      copay.ReminderPolicy `json:"policy"`
+	Channels    []copay.Channel      `json:"channels"`
+	RequestedAt time.Time            `json:"requested_at"`
+	Sent        []copay.SentMessage  `json:"sent,omitempty"`
+	Paused      bool                 `json:"paused,omitempty"`
+	Forced      bool                 `json:"forced,omitempty"`
+}
+
+// Plan is the decision, with the wait as a duration: the clock it was made by
+// is the activity's, which in development can be moved.
+type Plan struct {
+	Decision copay.ReminderDecision `json:"decision"`
+	Wait     time.Duration          `json:"wait,omitempty"`
+	Now      time.Time              `json:"now"`
+}
+
+// PlanReminder decides the next reminder from consent, contact, clock and
+// policy as they are now. It runs as a local activity.
+func (a *Activities) PlanReminder(ctx context.Context, in PlanInput) (Plan, error) {
+	d, now, err := a.decide(ctx, in)
+	if err != nil {
+		return Plan{}, classify(err)
+	}
+	p := Plan{Decision: d, Now: now}
+	if d.Action == copay.ReminderWait && !d.At.IsZero() {
+		p.Wait = max(d.At.Sub(now), 0)
+	}
+	return p, nil
+}
+
+func (a *Activities) decide(ctx context.Context, in PlanInput) (copay.ReminderDecision, time.Time, error) {
+	now := a.now()
+	pat, err := a.Store.Patient(ctx, in.Key.Practice, in.Key.ID())
+	if err != nil {
+		return copay.ReminderDecision{}, now, err
+	}
+	reach, err := a.Store.Reach(ctx, in.Key.Practice, in.Key.ID())
+	if err != nil {
+		return copay.ReminderDecision{}, now, err
+	}
+	served := reach[:0:0]
+	for _, r := range reach {
+		for _, c := range in.Channels {
+			if r.Channel == c {
+				served = append(served, r)
+			}
+		}
+	}
+	d := in.Policy.Next(copay.ReminderInput{Now: now, State: in.State, RequestedAt: in.RequestedAt,
+		Zones: copay.ZonesFor(pat.State, pat.Phone), Reach: served, Sent: in.Sent, Paused: in.Paused, Forced: in.Forced})
+	return d, now, nil
+}
+
+// NotifyInput sends one message of one round.
+type NotifyInput struct {
+	PlanInput
+	Channel  copay.Channel  `json:"channel"`
+	Template copay.Template `json:"template"`
+	Round    int            `json:"round"`
+	Amount   copay.Money    `json:"amount"`
+	Visit    copay.Date     `json:"visit,omitempty"`
+	Ref      copay.Ref      `json:"ref"`
+	// LinkUntil is how long the payment link in the message works.
+	LinkUntil time.Time `json:"link_until"`
+	Since     time.Time `json:"since"`
+}
+
+// Notified says what came of it.
+type Notified struct {
+	Sent bool `json:"sent"`
+	// Why it was not sent, for the audit log: paid, opted out, quiet hours…
+	Why string    `json:"why,omitempty"`
+	At  time.Time `json:"at,omitzero"`
+}
+
+// Notify decides once more, at the moment of sending and against the recorded
+// state, and then sends. A message crosses neither with a payment nor with a
+// STOP nor into quiet hours.
+func (a *Activities) Notify(ctx context.Context, in NotifyInput) (Notified, error) {
+	row, err := a.Store.CoPay(ctx, in.Key.Practice, in.Key.ID())
+	if err != nil {
+		return Notified{}, classify(err)
+	}
+	if why := a.obsolete(in, row); why != "" {
+		return Notified{Why: why}, nil
+	}
+	d, now, err := a.decide(ctx, in.PlanInput)
+	if err != nil {
+		return Notified{}, classify(err)
+	}
+	if d.Action != copay.ReminderSend || !contains(d.Channels, in.Channel) {
+		return Notified{Why: "not now: " + d.Reason}, nil
+	}
+	return a.send(ctx, in, now)
+}
+
+// obsolete says why a message must not go out any more, or "".
+func (a *Activities) obsolete(in NotifyInput, row ledger.CoPayRow) string {
+	switch in.Template {
+	case copay.TemplateReceipt, copay.TemplateRefund:
+		return ""
+	}
+	if row.CoPay.State != copay.StateAwaitingPayment {
+		return "the co-pay is " + string(row.CoPay.State)
+	}
+	if !row.CoPay.Amounts.Outstanding().IsPositive() {
+		return "nothing is owed"
+	}
+	return ""
+}
+
+func (a *Activities) send(ctx context.Context, in NotifyInput, now time.Time) (Notified, error) {
+	pr, err := a.Practices(in.Key.Practice)
+	if err != nil {
+		return Notified{}, classify(err)
+	}
+	pat, err := a.Store.Patient(ctx, in.Key.Practice, in.Key.ID())
+	if err != nil {
+		return Notified{}, classify(err)
+	}
+	link, err := a.payLink(ctx, in.Key, pr)
+	if err != nil {
+		return Notified{}, classify(err)
+	}
+	platform, n, err := a.Ports.Notifier(in.Key.Practice, in.Channel)
+	if err != nil {
+		return Notified{}, classify(err)
+	}
+	m := compose(in, pr, pat, link)
+	m.Attempt, m.Since = int(activity.GetInfo(ctx).Attempt), in.Since
+	m.Expires = quietFrom(now, copay.ZonesFor(pat.State, pat.Phone), in.Policy.QuietFrom)
+	sent, err := n.Send(ctx, m)
+	if e := integrations.AsError(err); e != nil && e.Kind == integrations.KindDeclined {
+		// The platform knows of an opt-out that has not reached us.
+		return Notified{Why: "the recipient opted out at " + string(platform)}, nil
+	}
+	if e := integrations.AsError(err); e != nil && e.Kind == integrations.KindInvalid {
+		return Notified{Why: "refused: " + e.Error()}, nil
+	}
+	if err != nil {
+		return Notified{}, classify(err)
+	}
+	err = a.Store.RecordNotification(ctx, ledger.Notification{Practice: in.Key.Practice, CoPayID: in.Key.ID(), Ref: in.Ref, Channel: in.Channel,
+		Template: in.Template, Round: in.Round, Platform: platform, ProviderID: sent.ID, Status: string(sent.Status), At: now})
+	if err != nil {
+		return Notified{}, classify(err)
+	}
+	return Notified{Sent: true, At: now}, nil
+}
+
+// quietFrom is when the quiet hours begin that follow now, in the patient's
+// earliest zone, so that a queued text dies before them.
+func quietFrom(now time.Time, zones []string, hour int) time.Time {
+	var first time.Time
+	for _, z := range zones {
+		loc, err := time.LoadLocation(z)
+		if err != nil {
+			continue
+		}
+		l := now.In(loc)
+		q := time.Date(l.Year(), l.Month(), l.Day(), hour, 0, 0, 0, loc)
+		if first.IsZero() || q.Before(first) {
+			first = q
+		}
+	}
+	return first
+}
+
+func contains[T comparable](list []T, x T) bool {
+	for _, y := range list {
+		if x == y {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,52 @@
+package temporal
+
+import (
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+)
+
+func TestServerKeepsItsNamespaceAndRetentionOverARestart(t *testing.T) {
+	o := Options{Database: filepath.Join(t.TempDir(), "temporal.db"), Namespace: "copay", Retention: 365 * 24 * time.Hour,
+		SearchAttributes: map[string]enumspb.IndexedValueType{"CopayPractice": enumspb.INDEXED_VALUE_TYPE_KEYWORD}}
+	for range 2 {
+		s, err := Start(t.Context(), o)
+		require.NoError(t, err)
+		c, err := client.Dial(client.Options{HostPort: s.HostPort(), Namespace: "copay", Logger: quiet{}})
+		require.NoError(t, err)
+		ns, err := c.WorkflowService().DescribeNamespace(t.Context(), &workflowservice.DescribeNamespaceRequest{Namespace: "copay"})
+		require.NoError(t, err)
+		require.Equal(t, 365*24*time.Hour, ns.Config.WorkflowExecutionRetentionTtl.AsDuration())
+		c.Close()
+		require.NoError(t, s.Stop())
+	}
+}
+
+func TestUIServesAndATakenPortIsNamed(t *testing.T) {
+	s, err := Start(t.Context(), Options{Namespace: "copay", Retention: 24 * time.Hour})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Stop() })
+	ports, err := freePorts(1)
+	require.NoError(t, err)
+	ui, err := StartUI(t.Context(), ports[0], s.HostPort(), "copay", "http://127.0.0.1:1/codec")
+	require.NoError(t, err)
+	t.Cleanup(ui.Stop)
+	res, err := http.Get("http://127.0.0.1:" + strconv.Itoa(ports[0]) + "/api/v1/settings")
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, http.StatusOK, res.StatusCode)
+
+	_, port, _ := strings.Cut(s.HostPort(), ":")
+	n, err := strconv.Atoi(port)
+	require.NoError(t, err)
+	_, err = Start(t.Context(), Options{Port: n, Namespace: "copay", Retention: 24 * time.Hour})
+	require.ErrorContains(t, err, "is taken")
+}

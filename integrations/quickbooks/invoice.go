@@ -1,0 +1,161 @@
+package quickbooks
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+)
+
+// Invoice implements integrations.Accounting.
+func (c *Connector) Invoice(ctx context.Context, r integrations.InvoiceRequest) (integrations.AccountingDoc, error) {
+	const op = "invoice.create"
+	if err := c.bookable(op, r.Ref, r.Amount); err != nil {
+		return integrations.AccountingDoc{}, err
+	}
+	found, err := c.findInvoice(ctx, r.Ref)
+	if err == nil {
+		return c.sameInvoice(&found, r)
+	}
+	if integrations.KindOf(err) != integrations.KindNotFound {
+		return integrations.AccountingDoc{}, err
+	}
+	a, err := c.create(ctx, op, "invoice", r.Ref, func(ctx context.Context) (any, error) { return c.invoiceBody(ctx, r) })
+	if hasCode(err, codeDuplicateNumber, codeDuplicateRequest) {
+		if found, err = c.findInvoice(ctx, r.Ref); err == nil {
+			return c.sameInvoice(&found, r)
+		}
+		return integrations.AccountingDoc{}, c.unresolved(op, err)
+	}
+	if err != nil {
+		return integrations.AccountingDoc{}, err
+	}
+	if a.Invoice == nil {
+		return integrations.AccountingDoc{}, c.lost(op)
+	}
+	return c.sameInvoice(a.Invoice, r)
+}
+
+func (c *Connector) invoiceBody(ctx context.Context, r integrations.InvoiceRequest) (any, error) {
+	customerID, err := c.customer(ctx, r.Alias)
+	if err != nil {
+		return nil, err
+	}
+	itemID, err := c.item(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return invoice{
+		transaction: transaction{
+			CustomerRef: refTo(customerID), DocNumber: number(r.Ref), TxnDate: string(r.On), PrivateNote: note(r.CoPay, r.Ref),
+			Line: salesLine(r.Amount, r.Memo, "Patient co-pay", itemID, c.config.TaxCode),
+		},
+		DueDate: string(r.Due),
+	}, nil
+}
+
+// sameInvoice checks that what stands in the books is what was asked for.
+func (c *Connector) sameInvoice(x *invoice, r integrations.InvoiceRequest) (integrations.AccountingDoc, error) {
+	const op = "invoice.create"
+	d, err := x.doc()
+	if err != nil {
+		return c.document(op, d, err)
+	}
+	d.Ref = r.Ref
+	if !d.Voided && !d.Amount.Equal(r.Amount) {
+		return integrations.AccountingDoc{}, c.invalid(op, "the invoice stands in the books with another amount (edited, or tax was added); settle it in QuickBooks")
+	}
+	return d, nil
+}
+
+// unresolved is a write refused as a repeat of one that cannot be found.
+func (c *Connector) unresolved(op string, err error) error {
+	if integrations.KindOf(err) != integrations.KindNotFound {
+		return err
+	}
+	return &integrations.Error{Kind: integrations.KindUnknown, Platform: c.platform, Op: op,
+		Message: "QuickBooks says it has this request already, and the document is not found yet"}
+}
+
+// VoidInvoice implements integrations.Accounting. An invoice that was paid and
+// given back in full by refund receipts has nothing left to void: it stays,
+// and comes back with Voided false. One with money on it is refused.
+func (c *Connector) VoidInvoice(ctx context.Context, id string, ref copay.Ref) (integrations.AccountingDoc, error) {
+	d, err := c.voidInvoice(ctx, id, ref)
+	if hasCode(err, codeStale) {
+		d, err = c.voidInvoice(ctx, id, ref)
+	}
+	return d, err
+}
+
+func (c *Connector) voidInvoice(ctx context.Context, id string, ref copay.Ref) (integrations.AccountingDoc, error) {
+	const op = "invoice.void"
+	x, err := c.readInvoice(ctx, id)
+	if err != nil {
+		return integrations.AccountingDoc{}, err
+	}
+	d, err := x.doc()
+	if err != nil || d.Voided {
+		return c.document(op, d, err)
+	}
+	if !d.Balance.Equal(d.Amount) {
+		if d.Balance.IsZero() {
+			if back, err := c.givenBack(ctx, &x, d); err != nil || back {
+				return d, err
+			}
+		}
+		return integrations.AccountingDoc{}, c.invalid(op, "the invoice has money on it; reverse the payment first, or let the bookkeeper decide")
+	}
+	a, err := c.api.post(ctx, op, "invoice", url.Values{"operation": {"void"}},
+		entity{ID: x.ID, SyncToken: x.SyncToken}, requestID(ref, "-v"+x.SyncToken))
+	if err != nil {
+		return integrations.AccountingDoc{}, err
+	}
+	if a.Invoice == nil {
+		return integrations.AccountingDoc{}, c.lost(op)
+	}
+	if total, terr := a.Invoice.total(); terr != nil || !total.IsZero() {
+		return integrations.AccountingDoc{}, c.invalid(op, "QuickBooks accepted the void and kept the amount; look at the invoice")
+	}
+	d.Voided, d.Amount, d.Balance, d.At = true, copay.Cents(0), copay.Cents(0), a.Invoice.updated()
+	return d, nil
+}
+
+func (c *Connector) readInvoice(ctx context.Context, id string) (invoice, error) {
+	if !digits.MatchString(id) {
+		return invoice{}, c.invalid("invoice.read", "the invoice's id is not one of QuickBooks")
+	}
+	a, err := c.api.read(ctx, "invoice", id)
+	if err != nil {
+		return invoice{}, err
+	}
+	if a.Invoice == nil {
+		return invoice{}, integrations.NotFound(c.platform, "invoice.read")
+	}
+	return *a.Invoice, nil
+}
+
+// givenBack reports whether refund receipts of the invoice's co-pay add up to
+// the invoice. Refund receipts are not linked to invoices in QuickBooks, so
+// our reference on them is the link.
+func (c *Connector) givenBack(ctx context.Context, x *invoice, d integrations.AccountingDoc) (bool, error) {
+	id := d.Ref.CoPay()
+	if id == "" {
+		return false, nil
+	}
+	l, err := c.api.query(ctx, "refundreceipt.list", "select * from RefundReceipt where CustomerRef = "+quote(x.CustomerRef.id())+" maxresults 1000")
+	if err != nil {
+		return false, err
+	}
+	sum := copay.Cents(0)
+	for _, back := range l.docs() {
+		if back.Ref.CoPay() != id || back.Voided {
+			continue
+		}
+		if sum, err = sum.Add(back.Amount); err != nil {
+			return false, nil
+		}
+	}
+	return sum.Equal(d.Amount), nil
+}

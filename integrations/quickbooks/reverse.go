@@ -1,0 +1,141 @@
+package quickbooks
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+)
+
+// Reverse implements integrations.Accounting. The books then satisfy
+//
+//	payments not voided − refund receipts = money kept
+//
+// in one of two ways, never both for the same money:
+//
+//   - the whole payment goes back and is not in a bank deposit: the payment is
+//     voided, whether it was booked in error or the money was returned. The
+//     invoice is open again and the answer is the voided payment;
+//   - anything else (a part, a deposited payment, a closed period): a refund
+//     receipt is added. The invoice stays paid.
+func (c *Connector) Reverse(ctx context.Context, r integrations.ReverseRequest) (integrations.AccountingDoc, error) {
+	const op = "refundreceipt.create"
+	if err := c.bookable(op, r.Ref, r.Amount); err != nil {
+		return integrations.AccountingDoc{}, err
+	}
+	found, err := c.findRefund(ctx, r.Ref)
+	if err == nil {
+		return c.sameRefund(&found, r)
+	}
+	if integrations.KindOf(err) != integrations.KindNotFound {
+		return integrations.AccountingDoc{}, err
+	}
+	d, done, err := c.voidPayment(ctx, r)
+	if hasCode(err, codeStale) {
+		d, done, err = c.voidPayment(ctx, r)
+	}
+	if done || (err != nil && !refusedByBooks(err)) {
+		return d, err
+	}
+	return c.refund(ctx, r)
+}
+
+// voidPayment voids the payment when that is the right way; done is false
+// when a refund receipt is.
+func (c *Connector) voidPayment(ctx context.Context, r integrations.ReverseRequest) (d integrations.AccountingDoc, done bool, err error) {
+	const op = "payment.void"
+	p, err := c.readPayment(ctx, r.PaymentID)
+	if err != nil {
+		return d, false, err
+	}
+	d, err = p.doc()
+	if err != nil {
+		d, err = c.document(op, d, err)
+		return d, false, err
+	}
+	d.Ref = r.Ref
+	if d.Voided {
+		if r.Whole {
+			return d, true, nil
+		}
+		return d, false, c.invalid(op, "the payment was voided in the books, and only a part of it went back; settle it in QuickBooks")
+	}
+	if over, err := r.Amount.Cmp(d.Amount); err != nil || over > 0 {
+		return d, false, c.invalid(op, "more would go back than the payment holds; look at it in QuickBooks")
+	}
+	if !r.Whole || !d.Amount.Equal(r.Amount) || p.deposited() {
+		return d, false, nil
+	}
+	a, err := c.api.post(ctx, op, "payment", url.Values{"operation": {"update"}, "include": {"void"}},
+		entity{ID: p.ID, SyncToken: p.SyncToken, Sparse: true}, requestID(r.Ref, "-v"+p.SyncToken))
+	if err != nil {
+		return d, false, err
+	}
+	if a.Payment == nil {
+		return d, false, c.lost(op)
+	}
+	if total, terr := a.Payment.total(); terr != nil || !total.IsZero() {
+		return d, false, c.invalid(op, "QuickBooks accepted the void and kept the amount; look at the payment")
+	}
+	d.Voided, d.Amount, d.At = true, copay.Cents(0), a.Payment.updated()
+	return d, true, nil
+}
+
+func (c *Connector) refund(ctx context.Context, r integrations.ReverseRequest) (integrations.AccountingDoc, error) {
+	const op = "refundreceipt.create"
+	a, err := c.create(ctx, op, "refundreceipt", r.Ref, func(ctx context.Context) (any, error) { return c.refundBody(ctx, r) })
+	if hasCode(err, codeDuplicateNumber, codeDuplicateRequest) {
+		found, ferr := c.findRefund(ctx, r.Ref)
+		if ferr == nil {
+			return c.sameRefund(&found, r)
+		}
+		return integrations.AccountingDoc{}, c.unresolved(op, ferr)
+	}
+	if err != nil {
+		return integrations.AccountingDoc{}, err
+	}
+	if a.RefundReceipt == nil {
+		return integrations.AccountingDoc{}, c.lost(op)
+	}
+	return c.sameRefund(a.RefundReceipt, r)
+}
+
+func (c *Connector) refundBody(ctx context.Context, r integrations.ReverseRequest) (any, error) {
+	p, err := c.readPayment(ctx, r.PaymentID)
+	if err != nil {
+		return nil, err
+	}
+	itemID, err := c.item(ctx)
+	if err != nil {
+		return nil, err
+	}
+	method, err := c.method(ctx, r.Rail)
+	if err != nil {
+		return nil, err
+	}
+	from, err := c.account(ctx, c.config.RefundAccount)
+	if err != nil {
+		return nil, err
+	}
+	return refundReceipt{
+		transaction: transaction{
+			CustomerRef: p.CustomerRef, DocNumber: number(r.Ref), TxnDate: string(r.On), PrivateNote: note(r.CoPay, r.Ref),
+			Line: salesLine(r.Amount, r.Memo, "Patient co-pay refund", itemID, c.config.TaxCode),
+		},
+		PaymentRefNum: number(r.Ref), PaymentMethodRef: refTo(method), DepositToAccountRef: refTo(from),
+	}, nil
+}
+
+func (c *Connector) sameRefund(x *refundReceipt, r integrations.ReverseRequest) (integrations.AccountingDoc, error) {
+	const op = "refundreceipt.create"
+	d, err := x.doc()
+	if err != nil {
+		return c.document(op, d, err)
+	}
+	d.Ref = r.Ref
+	if !d.Voided && !d.Amount.Equal(r.Amount) {
+		return integrations.AccountingDoc{}, c.invalid(op, "the refund receipt stands in the books with another amount; settle it in QuickBooks")
+	}
+	return d, nil
+}

@@ -1,0 +1,117 @@
+package stripe
+
+import (
+	"context"
+	"time"
+
+	sdk "github.com/stripe/stripe-go/v76"
+
+	"github.com/copayflow/copayflow/integrations"
+)
+
+const (
+	// clockSlack allows for clocks that differ between us and the platform.
+	clockSlack = 5 * time.Minute
+	// defaultSpan is how far back a payment is looked for when nothing bounds it.
+	defaultSpan = 30 * 24 * time.Hour
+	// maxScan bounds a look-up; more than this many payments since the first
+	// attempt means that the bound is wrong.
+	maxScan = 10_000
+)
+
+// FindPayment looks for a payment by our reference. The platform's search
+// lags by a minute and more (docs.stripe.com/search, data freshness), and a
+// payment it does not show yet would be made twice; the listings are
+// immediately consistent, so they are walked, newest first, back to Since.
+func (c *Connector) FindPayment(ctx context.Context, q integrations.PaymentQuery) (integrations.ProcessorPayment, error) {
+	if q.Ref == "" {
+		return integrations.ProcessorPayment{}, &integrations.Error{Kind: integrations.KindInvalid, Platform: Name,
+			Op: "payment.find", Message: "a reference is needed"}
+	}
+	floor := c.now().Add(-defaultSpan)
+	if !q.Since.IsZero() {
+		floor = q.Since.Add(-clockSlack)
+	}
+	looks := []func(context.Context, integrations.PaymentQuery, time.Time) (integrations.ProcessorPayment, error){c.findSession, c.findIntent}
+	if q.Customer != "" { // most likely a stored charge
+		looks[0], looks[1] = looks[1], looks[0]
+	}
+	for _, look := range looks {
+		p, err := look(ctx, q, floor)
+		if err == nil || integrations.KindOf(err) != integrations.KindNotFound {
+			return p, err
+		}
+	}
+	return integrations.ProcessorPayment{}, integrations.NotFound(Name, "payment.find")
+}
+
+func (c *Connector) findSession(ctx context.Context, q integrations.PaymentQuery, floor time.Time) (integrations.ProcessorPayment, error) {
+	const op = "checkout.sessions.list"
+	p := &sdk.CheckoutSessionListParams{}
+	p.AddExpand("data.payment_intent.latest_charge")
+	// A session without a customer gets one when it is paid, so the customer
+	// does not narrow the list.
+	c.list(ctx, &p.ListParams, op, 100)
+	it := c.sc.CheckoutSessions.List(p)
+	for n := 0; it.Next(); n++ {
+		s := it.CheckoutSession()
+		if s.Created < floor.Unix() {
+			break
+		}
+		if s.Metadata[metaRef] == string(q.Ref) {
+			return c.fromSession(ctx, s)
+		}
+		if n >= maxScan {
+			return integrations.ProcessorPayment{}, tooMany(op)
+		}
+	}
+	if err := it.Err(); err != nil {
+		return integrations.ProcessorPayment{}, c.fail(call{op: op}, err)
+	}
+	return integrations.ProcessorPayment{}, integrations.NotFound(Name, op)
+}
+
+func (c *Connector) findIntent(ctx context.Context, q integrations.PaymentQuery, floor time.Time) (integrations.ProcessorPayment, error) {
+	const op = "payment_intents.list"
+	p := &sdk.PaymentIntentListParams{CreatedRange: &sdk.RangeQueryParams{GreaterThanOrEqual: floor.Unix()}}
+	if q.Customer != "" {
+		p.Customer = sdk.String(q.Customer)
+	}
+	p.AddExpand("data.latest_charge")
+	c.list(ctx, &p.ListParams, op, 100)
+	it := c.sc.PaymentIntents.List(p)
+	for n := 0; it.Next(); n++ {
+		if pi := it.PaymentIntent(); pi.Metadata[metaRef] == string(q.Ref) {
+			return c.fromIntent(ctx, pi)
+		}
+		if n >= maxScan {
+			return integrations.ProcessorPayment{}, tooMany(op)
+		}
+	}
+	if err := it.Err(); err != nil {
+		return integrations.ProcessorPayment{}, c.fail(call{op: op}, err)
+	}
+	return integrations.ProcessorPayment{}, integrations.NotFound(Name, op)
+}
+
+func tooMany(op string) error {
+	return &integrations.Error{Kind: integrations.KindUnavailable, Platform: Name, Op: op,
+		Message: "too many payments to look through since the first attempt"}
+}
+
+// sessionOf finds the hosted page that an intent belongs to.
+func (c *Connector) sessionOf(ctx context.Context, intent string) (*sdk.CheckoutSession, error) {
+	const op = "checkout.sessions.list"
+	p := &sdk.CheckoutSessionListParams{PaymentIntent: sdk.String(intent)}
+	p.AddExpand("data.payment_intent.latest_charge")
+	c.list(ctx, &p.ListParams, op, 1)
+	p.Single = true
+	it := c.sc.CheckoutSessions.List(p)
+	if it.Next() {
+		return it.CheckoutSession(), nil
+	}
+	if err := it.Err(); err != nil {
+		return nil, c.fail(call{op: op}, err)
+	}
+	return nil, integrations.NotFound(Name, op)
+}

@@ -1,0 +1,194 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/copayflow/copayflow/activities"
+	"github.com/copayflow/copayflow/copay"
+)
+
+// awaitPayment reminds, charges the stored card when its time has come, and
+// otherwise waits for whatever happens first.
+func (c *coPay) awaitPayment(ctx workflow.Context) error {
+	if !c.p.Amounts.Outstanding().IsPositive() {
+		c.paidInFull("the amount has been paid")
+		return nil
+	}
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	if c.hold { // nothing could be sent just now
+		return c.waitOrGiveUp(ctx, time.Hour)
+	}
+	if c.p.Rail == copay.RailCard {
+		return c.awaitCard(ctx)
+	}
+	// A part that was paid does not lie about unposted while the rest is open.
+	if c.unposted() {
+		if ok, err := c.postCaptured(ctx); !ok || err != nil {
+			return err
+		}
+	}
+	if c.p.Rail.Manual() {
+		c.plan(ctx, "hand to staff", c.untilGivenUp(ctx))
+		return c.waitOrGiveUp(ctx, 0)
+	}
+	p, err := c.planReminder(ctx)
+	if err != nil {
+		return err
+	}
+	switch p.Decision.Action {
+	case copay.ReminderSend:
+		if open := c.openPayment(); p.Decision.Round > 0 && open != nil && !c.truth {
+			c.suspect(open.ID) // before a reminder the processor is asked, webhook or not
+			return nil
+		}
+		return c.send(ctx, p.Decision)
+	case copay.ReminderEscalate:
+		return c.escalate(ctx, p.Decision)
+	}
+	return c.waitOrGiveUp(ctx, p.Wait)
+}
+
+// planReminder asks what to do about messages now.
+func (c *coPay) planReminder(ctx workflow.Context) (activities.Plan, error) {
+	var p activities.Plan
+	err := workflow.ExecuteLocalActivity(local(ctx, "decide the next message"), steps.PlanReminder, c.planInput()).Get(ctx, &p)
+	return p, err
+}
+
+func (c *coPay) planInput() activities.PlanInput {
+	return activities.PlanInput{Key: c.p.Key, State: c.p.State, Policy: c.in.Policy.Reminders, Channels: c.in.Channels,
+		RequestedAt: c.p.RequestedAt, Sent: c.p.Reminders, Paused: c.p.Paused, Forced: c.forced}
+}
+
+// waitOrGiveUp waits for news, for the next message, for the moment at which
+// an open page runs out (its webhook may be lost) or until it is given up.
+func (c *coPay) waitOrGiveUp(ctx workflow.Context, next time.Duration) error {
+	what := "remind the patient"
+	c.hold = false
+	if end := c.untilGivenUp(ctx); next == 0 || end < next {
+		next, what = end, "hand to staff"
+	}
+	if next <= 0 {
+		return c.escalate(ctx, copay.ReminderDecision{Reason: "the practice's time to pay is over"})
+	}
+	poll := false
+	if open := c.openPayment(); open != nil {
+		if d := c.untilPoll(ctx, open); d < next {
+			next, what, poll = d, "ask the processor", true
+		}
+	}
+	c.plan(ctx, what, next)
+	timeUp, err := c.sleep(ctx, next, what)
+	if timeUp && poll {
+		if open := c.openPayment(); open != nil {
+			c.suspect(open.ID)
+		}
+	}
+	if !timeUp {
+		c.truth = false
+	}
+	return err
+}
+
+// untilPoll is when a payment whose news may have been lost is asked for: a
+// little after its page has run out, or in growing steps while a bank is at it.
+func (c *coPay) untilPoll(ctx workflow.Context, open *copay.Payment) time.Duration {
+	now := workflow.Now(ctx)
+	if open.Status == copay.PaymentRequested && !open.ExpiresAt.IsZero() {
+		if d := open.ExpiresAt.Add(10 * time.Minute).Sub(now); d > 0 {
+			return d
+		}
+	}
+	age := max(now.Sub(open.AskedAt), c.in.Policy.PollEvery)
+	return min(age, 24*time.Hour)
+}
+
+func (c *coPay) untilGivenUp(ctx workflow.Context) time.Duration {
+	return c.p.RequestedAt.Add(c.in.Policy.GiveUpAfter).Sub(workflow.Now(ctx))
+}
+
+// escalate hands an unpaid co-pay to staff. Its link stays payable.
+func (c *coPay) escalate(ctx workflow.Context, d copay.ReminderDecision) error {
+	r := copay.Review{Kind: copay.ReviewUnpaid, Back: copay.StateAwaitingPayment,
+		Message: "The patient has not paid: " + d.Reason + ". Call, resend, write off or cancel.",
+		Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceWriteOff, copay.ChoiceWaive, copay.ChoiceCancel}}
+	if len(c.p.Reminders) == 0 {
+		r.Kind = copay.ReviewNoContact
+		r.Message = "The patient cannot be reached: " + d.Reason + ". Complete contact and consent, then try again, or collect at the desk."
+	}
+	return c.ask(ctx, r)
+}
+
+// awaitCard tells the patient that the stored card will be charged, waits the
+// agreed notice and charges it. A card that fails gives way to a link.
+func (c *coPay) awaitCard(ctx workflow.Context) error {
+	if c.p.ChargeAt.IsZero() {
+		return c.giveNotice(ctx)
+	}
+	if d := c.p.ChargeAt.Sub(workflow.Now(ctx)); d > 0 {
+		c.plan(ctx, "charge the stored card", d)
+		_, err := c.sleep(ctx, d, "the patient's notice before the stored card is charged")
+		return err
+	}
+	return c.chargeCard(ctx)
+}
+
+func (c *coPay) giveNotice(ctx workflow.Context) error {
+	p, err := c.planReminder(ctx)
+	if err != nil {
+		return err
+	}
+	switch p.Decision.Action {
+	case copay.ReminderSend:
+		p.Decision.Template = copay.TemplateCardNotice
+		sent := len(c.p.Reminders)
+		if err := c.send(ctx, p.Decision); err != nil || len(c.p.Reminders) == sent {
+			return err
+		}
+		c.p.ChargeAt = workflow.Now(ctx).Add(c.in.Policy.CardNotice)
+		return nil
+	case copay.ReminderWait:
+		return c.waitOrGiveUp(ctx, p.Wait)
+	}
+	return c.ask(ctx, copay.Review{Kind: copay.ReviewNoContact, Back: copay.StateAwaitingPayment,
+		Message: "A card is on file, but the patient cannot be told before it is charged: " + p.Decision.Reason + ". Complete contact and consent, or collect at the desk.",
+		Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceWaive, copay.ChoiceCancel}})
+}
+
+func (c *coPay) chargeCard(ctx workflow.Context) error {
+	owed := c.p.Amounts.Outstanding()
+	pay := c.openPayment()
+	look := pay != nil
+	if pay == nil {
+		pay = c.newPayment(ctx, copay.RailCard, owed)
+	}
+	id := pay.ID
+	var got activities.PaymentState
+	err := workflow.ExecuteActivity(c.platform(ctx, PortCollect, "charge "+pay.Amount.String()+" to the stored card"), steps.ChargeCard,
+		activities.PaymentInput{Key: c.p.Key, Payment: *pay, Patient: c.p.Patient, Look: look}).Get(ctx, &got)
+	if err != nil {
+		return c.troubled(ctx, err, "charge the stored card", copay.Review{Kind: copay.ReviewCollect, Back: copay.StateAwaitingPayment,
+			Message: "The processor refuses the charge. ", Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceWaive, copay.ChoiceCancel}})
+	}
+	c.parked = 0
+	c.apply(ctx, c.payment(id), got)
+	switch c.payment(id).Status {
+	case copay.PaymentFailed, copay.PaymentCancelled, copay.PaymentExpired:
+		c.p.Rail, c.p.Card, c.p.ChargeAt = copay.RailLink, false, zeroTime
+		c.forced = true // told as soon as hours and caps allow, not when the ladder says so
+		c.note(copay.PlatformActor(got.Platform), "declined", "the stored card was declined ("+got.Decline+"); a link follows", "")
+		c.move(copay.StateRequesting, copay.System(), "the stored card did not work")
+	case copay.PaymentProcessing, copay.PaymentRequested:
+		d := c.untilPoll(ctx, c.payment(id))
+		c.plan(ctx, "ask the processor", d)
+		if timeUp, err := c.sleep(ctx, d, "the bank is at it"); err != nil || timeUp {
+			c.suspect(id)
+			return err
+		}
+	}
+	return nil
+}

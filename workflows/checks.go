@@ -1,0 +1,339 @@
+package workflows
+
+import (
+	"strings"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/ledger"
+)
+
+// not refuses an act in the present state, naming the co-pay and the way out.
+func (c *coPay) not(act, hint string) error {
+	return copay.Errorf(copay.CodePrecondition, "state", "co-pay %s is %s and cannot be %s; %s", c.p.ID, c.p.State, act, hint)
+}
+
+// asking reports whether the amount can still be changed.
+func (c *coPay) asking() bool {
+	return c.p.State.BeforePayment() || (c.p.State == copay.StateNeedsReview && c.p.Amounts.Outstanding().Minor >= 0 && !c.unposted())
+}
+
+func (c *coPay) checkOverride(in OverrideAmount) error {
+	if !c.asking() {
+		return c.not("given another amount", "refund what is too much, or start from the charge in the EHR")
+	}
+	if held := c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor; in.Amount.Minor < held {
+		return copay.Errorf(copay.CodePrecondition, "amount", "%s has already been paid on co-pay %s; refund the difference instead", copay.Cents(held), c.p.ID)
+	}
+	return c.mayAsk(in.Amount)
+}
+
+func (c *coPay) override(in OverrideAmount) {
+	c.p.Amounts.Requested, c.p.Override = in.Amount, true
+	switch c.p.State {
+	case copay.StateRequesting, copay.StateAwaitingPayment:
+		c.move(copay.StateEstimating, in.Actor, "staff set the amount to "+in.Amount.String())
+	case copay.StateNeedsReview:
+		next := copay.StateEstimating
+		if c.p.Facts == nil {
+			next = copay.StateVerifying
+		}
+		c.move(next, in.Actor, "staff set the amount to "+in.Amount.String())
+	}
+}
+
+func (c *coPay) checkWaive(Waive) error {
+	if !c.asking() {
+		return c.not("waived", "to give money back, refund it")
+	}
+	return nil
+}
+
+func (c *coPay) checkRecord(in RecordPayment) error {
+	switch {
+	case !in.Rail.Manual():
+		return copay.Errorf(copay.CodeInvalid, "rail", "a payment recorded by hand is cash, check or terminal")
+	case !in.Amount.Currency.Supported():
+		return copay.Errorf(copay.CodeInvalid, "amount.currency", "currency %q is not supported", in.Amount.Currency)
+	case !in.Amount.IsPositive():
+		return copay.Errorf(copay.CodeInvalid, "amount.minor", "the amount must be more than nothing")
+	case in.Received != "" && in.Received.In(zeroTime.Location()).IsZero():
+		return copay.Errorf(copay.CodeInvalid, "received", "a date looks like 2026-11-24")
+	case len(in.Number) > 40 || holdsCardNumber(in.Number):
+		return copay.Errorf(copay.CodeInvalid, "number", "a check or receipt number has at most 40 characters and is never a card number")
+	case !c.p.State.BeforePayment() && c.p.State != copay.StateNeedsReview:
+		return c.not("paid at the desk", "do not take the money; if it was taken, give it back")
+	case c.p.Estimate != nil && c.p.Estimate.Kind == copay.EstimateZeroByRule:
+		return copay.Errorf(copay.CodePrecondition, "state", "the patient must not be billed for this visit: %s", c.p.Estimate.Rule)
+	case c.p.Amounts.Requested.IsPositive() && in.Amount.Minor > c.p.Amounts.Outstanding().Minor:
+		return copay.Errorf(copay.CodePrecondition, "amount", "only %s is open on co-pay %s; take no more, or raise the amount first", c.p.Amounts.Outstanding(), c.p.ID)
+	case c.p.Amounts.Requested.IsZero() && in.Amount.Minor > c.in.Policy.MaxAmount.Minor:
+		return copay.Errorf(copay.CodePrecondition, "amount", "the amount is not known yet and %s is above the practice's limit", in.Amount)
+	}
+	return nil
+}
+
+// recordPayment counts money taken at the desk. It may come before anything
+// else is known; an open link is withdrawn when the story comes to it.
+func (c *coPay) recordPayment(ctx workflow.Context, in RecordPayment) {
+	p := c.newPayment(ctx, in.Rail, in.Amount)
+	p.Status, p.CapturedAt, p.Received, p.Number = copay.PaymentCaptured, workflow.Now(ctx), in.Received, in.Number
+	c.did(copay.DidCapture, p.ID)
+	c.p.Amounts.Collected = copay.Cents(c.p.Amounts.Collected.Minor + p.Amount.Minor)
+	c.book(ledger.RuleCapture, "capture-"+string(p.ID), p.Amount, p.Rail)
+	c.note(in.Actor, UpdateRecordPayment, in.Amount.String()+" taken by "+string(in.Rail), in.Reason)
+	if c.p.State == copay.StateAwaitingPayment && c.p.Amounts.Outstanding().IsPositive() {
+		c.move(copay.StateRequesting, in.Actor, "a part was paid at the desk")
+		return
+	}
+	c.arrived()
+}
+
+func (c *coPay) checkResend(Resend) error {
+	if c.p.State != copay.StateAwaitingPayment {
+		return c.not("reminded", "only a co-pay that awaits payment has a request to send again")
+	}
+	return nil
+}
+
+func (c *coPay) checkPause(PauseReminders) error {
+	if c.p.State.Closed() {
+		return c.not("paused", "it sends nothing any more")
+	}
+	return nil
+}
+
+func (c *coPay) checkResume(ResumeReminders) error {
+	if !c.p.Paused {
+		return c.not("resumed", "its reminders are not paused")
+	}
+	return nil
+}
+
+func (c *coPay) checkRail(in ChangeRail) error {
+	switch in.Rail {
+	case copay.RailLink, copay.RailCard, copay.RailCash, copay.RailCheck, copay.RailTerminal:
+	default:
+		return copay.Errorf(copay.CodeInvalid, "rail", "a rail is link, card_on_file, cash, check or terminal")
+	}
+	if !c.p.State.BeforePayment() {
+		return c.not("collected in another way", "it no longer awaits payment")
+	}
+	return nil
+}
+
+// changeRail asks in another way. A stored card needs the patient's consent
+// as it is at this moment.
+func (c *coPay) changeRail(ctx workflow.Context, in ChangeRail) error {
+	if in.Rail == copay.RailCard {
+		if c.p.Facts == nil {
+			return copay.Errorf(copay.CodePrecondition, "rail", "the charge of co-pay %s has not been read yet; try again in a moment", c.p.ID)
+		}
+		got, err := c.callEstimate(ctx)
+		if err != nil {
+			return err
+		}
+		if !got.Card {
+			return copay.Errorf(copay.CodePrecondition, "rail", "the stored card cannot be charged: %s", or(got.WhyNot, "the practice does not use cards on file"))
+		}
+	}
+	c.p.Rail, c.p.ChargeAt = in.Rail, zeroTime
+	c.note(in.Actor, UpdateChangeRail, "to be paid by "+string(in.Rail), in.Reason)
+	if c.p.State == copay.StateAwaitingPayment {
+		if open := c.openPayment(); open != nil && in.Rail != copay.RailLink {
+			if err := c.withdraw(ctx, open); err != nil {
+				return err
+			}
+		}
+		if c.p.State == copay.StateAwaitingPayment {
+			c.move(copay.StateRequesting, in.Actor, "the way to pay was changed")
+		}
+	}
+	return nil
+}
+
+func (c *coPay) checkCancel(Cancel) error {
+	if c.p.State.Closed() || c.p.State == copay.StateRefunding {
+		return c.not("cancelled", "to give money back, refund it")
+	}
+	held := c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor
+	if held > c.in.Policy.RefundApprovalAbove.Minor {
+		return copay.Errorf(copay.CodeNeedsSecond, "state", "%s has been paid on co-pay %s, more than one person may give back; refund it first, with a second person's approval", copay.Cents(held), c.p.ID)
+	}
+	return nil
+}
+
+func (c *coPay) checkRefund(in Refund) error {
+	p, err := c.refundOf(in)
+	if err != nil {
+		return err
+	}
+	if c.p.State == copay.StateRefunding || c.p.State == copay.StateDisputed {
+		return c.not("refunded", "wait until what is under way has ended")
+	}
+	if left := c.refundable(p); in.Amount.Minor > left.Minor {
+		return copay.Errorf(copay.CodePrecondition, "amount", "%s is left to refund of payment %s", left, p.ID)
+	}
+	return nil
+}
+
+// refundOf finds the payment a refund is about.
+func (c *coPay) refundOf(in Refund) (*copay.Payment, error) {
+	if !in.Amount.IsPositive() || !in.Amount.Currency.Supported() {
+		return nil, copay.Errorf(copay.CodeInvalid, "amount", "a refund is a positive amount in USD")
+	}
+	var found *copay.Payment
+	for i := range c.p.Payments {
+		p := &c.p.Payments[i]
+		if in.Payment != "" && p.ID == in.Payment {
+			found = p
+		}
+		if in.Payment == "" && c.refundable(p).IsPositive() {
+			if found != nil {
+				return nil, copay.Errorf(copay.CodeInvalid, "payment_id", "co-pay %s has several payments; name the one to refund", c.p.ID)
+			}
+			found = p
+		}
+	}
+	if found == nil || !c.refundable(found).IsPositive() {
+		return nil, copay.Errorf(copay.CodePrecondition, "payment_id", "co-pay %s has no such payment with money left to refund", c.p.ID)
+	}
+	return found, nil
+}
+
+func (c *coPay) refund(in Refund) {
+	p, _ := c.refundOf(in)
+	r := c.newRefund(p, in.Amount, in.Actor, in.Reason)
+	if in.Amount.Minor > c.in.Policy.RefundApprovalAbove.Minor {
+		r.Status = copay.RefundAwaiting
+		back := c.p.State
+		c.move(copay.StateNeedsReview, in.Actor, "a second person must approve the refund of "+in.Amount.String())
+		c.p.Review = &copay.Review{Kind: copay.ReviewRefundApproval, Back: back, Payment: p.ID,
+			Message: "A second person must approve or reject refund " + string(r.ID) + " of " + in.Amount.String() + "."}
+		return
+	}
+	c.startRefund(in.Actor)
+}
+
+func (c *coPay) startRefund(who copay.Actor) {
+	if c.p.State == copay.StateWaived || c.p.State == copay.StateWrittenOff {
+		c.p.After = c.p.State
+	}
+	c.move(copay.StateRefunding, who, "money is to go back")
+}
+
+func (c *coPay) checkApproval(in ApproveRefund) error {
+	r := c.refundByID(in.Refund)
+	switch {
+	case r == nil || r.Status != copay.RefundAwaiting:
+		return copay.Errorf(copay.CodePrecondition, "refund_id", "co-pay %s has no refund %s that awaits approval", c.p.ID, in.Refund)
+	case r.RequestedBy == in.Actor.ID:
+		return copay.Errorf(copay.CodePermission, "actor", "a second person must approve the refund; you asked for it yourself")
+	}
+	return nil
+}
+
+func (c *coPay) refundByID(id copay.RefundID) *copay.Refund {
+	for i := range c.p.Refunds {
+		if c.p.Refunds[i].ID == id {
+			return &c.p.Refunds[i]
+		}
+	}
+	return nil
+}
+
+func (c *coPay) approve(in ApproveRefund) {
+	r := c.refundByID(in.Refund)
+	r.ApprovedBy = in.Actor.ID
+	if in.Approve {
+		r.Status = copay.RefundPending
+		c.startRefund(in.Actor)
+		return
+	}
+	r.Status = copay.RefundRejected
+	if c.p.Review != nil && c.p.Review.Kind == copay.ReviewRefundApproval {
+		c.move(c.p.Review.Back, in.Actor, "the refund was rejected")
+	}
+}
+
+func (c *coPay) checkResolve(in ResolveReview) error {
+	if c.p.State != copay.StateNeedsReview || c.p.Review == nil {
+		return c.not("reviewed", "it has no open review")
+	}
+	if !c.p.Review.Allows(in.Choice) {
+		return copay.Errorf(copay.CodePrecondition, "choice", "%q is not a choice of this review (%s); choose one of %v", in.Choice, c.p.Review.Kind, c.p.Review.Choices)
+	}
+	return nil
+}
+
+func checkNote(in AddNote) error {
+	text := strings.TrimSpace(in.Text)
+	switch {
+	case text == "" || len(text) > 2000:
+		return copay.Errorf(copay.CodeInvalid, "text", "a note has 1 to 2000 characters")
+	case holdsCardNumber(text):
+		return copay.Errorf(copay.CodeInvalid, "text", "the note holds what looks like a card number; card data must not be kept here")
+	}
+	return nil
+}
+
+// perform carries out the acts that need the workflow's context or may still
+// be refused.
+func (c *coPay) perform(ctx workflow.Context, in any) error {
+	switch in := in.(type) {
+	case RecordPayment:
+		c.recordPayment(ctx, in)
+	case ChangeRail:
+		return c.changeRail(ctx, in)
+	case ResolveReview:
+		return c.resolve(in)
+	case AddNote:
+		c.noteSensitive(in.Actor, in.Text, in.Reason)
+	}
+	return nil
+}
+
+// holdsCardNumber finds 13 to 19 digits that pass the Luhn check, also when
+// they are written in groups.
+func holdsCardNumber(s string) bool {
+	var digits []int
+	for _, r := range s + "." {
+		switch {
+		case r >= '0' && r <= '9':
+			digits = append(digits, int(r-'0'))
+		case r == ' ' || r == '-':
+		default:
+			if luhnInside(digits) {
+				return true
+			}
+			digits = digits[:0]
+		}
+	}
+	return false
+}
+
+func luhnInside(d []int) bool {
+	for from := range d {
+		for n := 13; n <= 19 && from+n <= len(d); n++ {
+			if luhn(d[from : from+n]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func luhn(d []int) bool {
+	sum := 0
+	for i := range d {
+		x := d[len(d)-1-i]
+		if i%2 == 1 {
+			if x *= 2; x > 9 {
+				x -= 9
+			}
+		}
+		sum += x
+	}
+	return sum%10 == 0
+}

@@ -1,0 +1,162 @@
+// Package workflows tells what happens to a co-pay. CoPay is the story of
+// one: verify, estimate, request, remind, post, reconcile. Each chapter stands
+// in the file of its name; what arrives from outside in events.go and acts.go.
+//
+// The code is deterministic. Whatever may change between deployments enters
+// as workflow input or as the result of an activity.
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/copayflow/copayflow/activities"
+	"github.com/copayflow/copayflow/copay"
+)
+
+// CoPay owns one co-pay until it is settled, given up or given back. Started
+// again for a co-pay that was closed, it restores itself from the lasting
+// record, applies what arrived and closes again.
+func CoPay(ctx workflow.Context, in Input) (Result, error) {
+	c, err := open(ctx, in)
+	if err != nil {
+		return Result{}, err
+	}
+	return c.run(ctx)
+}
+
+// coPay is the state of one run.
+type coPay struct {
+	in     Input
+	p      *copay.CoPay // what is known, and what others see
+	opened bool         // p holds the lasting record
+
+	events  []Event // facts that arrived and were not looked at yet
+	acts    []*act  // staff acts that wait for their turn
+	recheck bool    // something a wait depends on has changed
+
+	stale  []copay.PaymentID // payments whose truth must be read
+	truth  bool              // the open payment was read since the last message
+	forced bool              // staff asked for a message now
+	hold   bool              // nothing could be sent: pause before the next look
+	parked int               // how often in a row a platform was found down
+
+	pending activities.RecordInput // not yet recorded
+}
+
+// open prepares a run: handlers first, so that no message is lost, then the
+// lasting record.
+func open(ctx workflow.Context, in Input) (*coPay, error) {
+	c := &coPay{in: in, p: &copay.CoPay{ID: in.Key.ID(), Key: in.Key, State: copay.StateReceived}}
+	if in.Resume != nil {
+		c.p, c.events, c.opened = &in.Resume.CoPay, in.Resume.Events, true
+	}
+	if err := c.listen(ctx); err != nil {
+		return nil, err
+	}
+	if c.opened {
+		return c, nil
+	}
+	var found activities.Opened
+	err := workflow.ExecuteLocalActivity(local(ctx, "open the co-pay's lasting record"), steps.Open,
+		activities.OpenInput{Key: in.Key, WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID}).Get(ctx, &found)
+	if err != nil {
+		return nil, err
+	}
+	if found.CoPay != nil {
+		c.p = found.CoPay
+	} else {
+		c.p.StartedAt = workflow.Now(ctx)
+		c.note(in.Actor, "started", "co-pay opened by "+in.Trigger, "")
+	}
+	c.opened = true
+	return c, nil
+}
+
+// run goes from step to step until the co-pay needs no one any more.
+func (c *coPay) run(ctx workflow.Context) (Result, error) {
+	for {
+		if ctx.Err() != nil { // an operator cancelled the workflow itself
+			ctx, _ = workflow.NewDisconnectedContext(ctx)
+			c.withdrawByOperator()
+		}
+		if err := c.drain(ctx); err != nil {
+			return Result{}, err
+		}
+		step := c.step()
+		if step != nil {
+			if c.tooLong(ctx) {
+				return Result{}, c.handOver(ctx)
+			}
+			if err := step(ctx); err != nil && ctx.Err() == nil {
+				return Result{}, err
+			}
+			continue
+		}
+		if err := c.close(ctx); err != nil {
+			return Result{}, err
+		}
+		if !c.waiting() {
+			return Result{ID: c.p.ID, State: c.p.State}, nil
+		}
+	}
+}
+
+// step is what to do in the present state; nil when nothing is left to do.
+func (c *coPay) step() func(workflow.Context) error {
+	if len(c.stale) > 0 {
+		return c.refresh
+	}
+	switch c.p.State {
+	case copay.StateReceived, copay.StateVerifying:
+		return c.verify
+	case copay.StateEstimating:
+		return c.estimate
+	case copay.StateRequesting:
+		return c.request
+	case copay.StateAwaitingPayment:
+		return c.awaitPayment
+	case copay.StatePaid, copay.StatePosting:
+		return c.post
+	case copay.StateReconciling:
+		return c.reconcile
+	case copay.StateRefunding:
+		return c.giveBack
+	case copay.StateNeedsReview, copay.StateDisputed, copay.StateReturned:
+		return c.awaitPerson
+	}
+	return nil
+}
+
+// close records the end and lets answers to staff go out.
+func (c *coPay) close(ctx workflow.Context) error {
+	c.p.NextAction, c.p.NextActionAt = "", zeroTime
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	return workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) || c.waiting() })
+}
+
+// waiting reports whether facts or acts arrived that were not looked at.
+func (c *coPay) waiting() bool { return len(c.events) > 0 || len(c.acts) > 0 || len(c.stale) > 0 }
+
+// maxHistory is where a run hands over to the next, well before the history
+// becomes slow to replay.
+const maxHistory = 2000
+
+func (c *coPay) tooLong(ctx workflow.Context) bool {
+	info := workflow.GetInfo(ctx)
+	quiet := c.p.State == copay.StateAwaitingPayment || c.p.State == copay.StateNeedsReview
+	return quiet && len(c.stale) == 0 && (info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() > maxHistory)
+}
+
+func (c *coPay) handOver(ctx workflow.Context) error {
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
+		return err
+	}
+	next := c.in
+	next.Resume = &State{CoPay: *c.p, Events: c.events}
+	return workflow.NewContinueAsNewError(ctx, CoPay, next)
+}

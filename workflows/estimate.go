@@ -1,0 +1,101 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/copayflow/copayflow/activities"
+	"github.com/copayflow/copayflow/copay"
+)
+
+// estimate works out what the patient owes and decides whether to ask for it.
+func (c *coPay) estimate(ctx workflow.Context) error {
+	got, err := c.callEstimate(ctx)
+	if err != nil {
+		return err
+	}
+	e := got.Estimate
+	c.p.Estimate = &e
+	c.p.Amounts.Estimated = e.Amount
+	c.p.Card = got.Card
+	c.note(copay.System(), "estimate", "estimated "+e.Amount.String(), "")
+	// The rule comes before everything, also before a person's override:
+	// somebody who must not be billed is not billed.
+	if e.Kind == copay.EstimateZeroByRule {
+		return c.nothingDue(ctx, "the patient must not be billed: "+e.Rule)
+	}
+	if c.p.Override {
+		c.goAsk("a person set the amount")
+		return nil
+	}
+	if e.Kind == copay.EstimateNothing {
+		return c.nothingDue(ctx, "nothing is due")
+	}
+	if r, doubt := c.unsure(e); doubt {
+		return c.ask(ctx, r)
+	}
+	if below, _ := e.Amount.Cmp(c.in.Policy.MinAmount); below < 0 {
+		return c.nothingDue(ctx, "the amount is below what the practice asks for")
+	}
+	c.p.Amounts.Requested = e.Amount
+	c.goAsk("the estimate is sure enough")
+	return nil
+}
+
+func (c *coPay) callEstimate(ctx workflow.Context) (activities.Estimated, error) {
+	var got activities.Estimated
+	err := workflow.ExecuteLocalActivity(local(ctx, "estimate what the patient owes"), steps.Estimate, activities.EstimateInput{
+		Key: c.p.Key, Facts: *c.p.Facts, Policy: c.in.Policy, Patient: c.p.Patient, Insured: c.p.Insured}).Get(ctx, &got)
+	return got, err
+}
+
+// unsure is the review an estimate needs before the patient is asked.
+func (c *coPay) unsure(e copay.Estimate) (copay.Review, bool) {
+	choices := []copay.Choice{copay.ChoiceSetAmount, copay.ChoiceSelfPay, copay.ChoiceRetry, copay.ChoiceWaive, copay.ChoiceCancel}
+	switch over, _ := e.Amount.Cmp(c.in.Policy.MaxAmount); {
+	case e.Kind == copay.EstimateUnknown:
+		return copay.Review{Kind: copay.ReviewEligibility, Message: "There is nothing to go by for the amount; look the plan up and set it.", Choices: choices}, true
+	case over > 0:
+		return copay.Review{Kind: copay.ReviewAmount, Message: "The amount is above what the practice asks for without a person's look; confirm or change it.",
+			Choices: append([]copay.Choice{copay.ChoiceProceed}, choices...)}, true
+	case e.Confidence < c.in.Policy.MinConfidence:
+		return copay.Review{Kind: copay.ReviewLowConfidence, Message: "The estimate is not sure enough to ask the patient; read its reasons, then confirm or change the amount.",
+			Choices: append([]copay.Choice{copay.ChoiceProceed}, choices...)}, true
+	}
+	return copay.Review{}, false
+}
+
+// goAsk turns to the patient, by the stored card where it may be charged.
+func (c *coPay) goAsk(why string) {
+	if c.p.Rail == "" {
+		c.p.Rail = copay.RailLink
+		if c.p.Card {
+			c.p.Rail = copay.RailCard
+		}
+	}
+	c.move(copay.StateRequesting, copay.System(), why)
+}
+
+// nothingDue ends a co-pay without a request. Money that came all the same
+// goes back by itself.
+func (c *coPay) nothingDue(ctx workflow.Context, why string) error {
+	c.p.Amounts.Requested = copay.Cents(0)
+	c.bookReceivable()
+	if c.surplus().IsPositive() {
+		c.giveSurplusBack(why)
+		return c.flush(ctx)
+	}
+	c.move(copay.StateSettled, copay.System(), why)
+	return nil
+}
+
+// surplus is money we hold beyond what was asked, without what is already on
+// its way back.
+func (c *coPay) surplus() copay.Money {
+	held := c.p.Amounts.Collected.Minor - c.p.Amounts.Requested.Minor
+	for _, r := range c.p.Refunds {
+		if r.Status != copay.RefundRejected {
+			held -= r.Amount.Minor
+		}
+	}
+	return copay.Cents(held)
+}

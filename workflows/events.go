@@ -1,0 +1,245 @@
+package workflows
+
+import (
+	"slices"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/ledger"
+)
+
+// listen registers everything that may arrive, before the first wait.
+func (c *coPay) listen(ctx workflow.Context) error {
+	if err := workflow.SetQueryHandler(ctx, QueryView, func() (copay.CoPay, error) { return *c.p, nil }); err != nil {
+		return err
+	}
+	events := workflow.GetSignalChannel(ctx, SignalEvent)
+	rechecks := workflow.GetSignalChannel(ctx, SignalRecheck)
+	workflow.GoNamed(ctx, "signals", func(ctx workflow.Context) {
+		for {
+			sel := workflow.NewSelector(ctx)
+			sel.AddReceive(events, func(ch workflow.ReceiveChannel, _ bool) {
+				var e Event
+				ch.Receive(ctx, &e)
+				c.events = append(c.events, e)
+			})
+			sel.AddReceive(rechecks, func(ch workflow.ReceiveChannel, _ bool) {
+				ch.Receive(ctx, nil)
+				c.recheck = true
+			})
+			sel.Select(ctx)
+		}
+	})
+	return c.listenToStaff(ctx)
+}
+
+// drain looks at what arrived, oldest first: facts, then acts.
+func (c *coPay) drain(ctx workflow.Context) error {
+	for len(c.events) > 0 {
+		e := c.events[0]
+		c.events = c.events[1:]
+		if c.first("event/" + e.ID) {
+			c.hear(e)
+		}
+	}
+	return c.act(ctx)
+}
+
+// keepApplied bounds the memory of what was applied.
+const keepApplied = 200
+
+// first reports whether key is new, and remembers it.
+func (c *coPay) first(key string) bool {
+	if slices.Contains(c.p.Applied, key) {
+		return false
+	}
+	c.p.Applied = append(c.p.Applied, key)
+	if n := len(c.p.Applied) - keepApplied; n > 0 {
+		c.p.Applied = slices.Clone(c.p.Applied[n:])
+	}
+	return true
+}
+
+// hear takes a fact in. Facts only change what is known and where the story
+// goes on; the steps do the work.
+func (c *coPay) hear(e Event) {
+	who := copay.PlatformActor(e.Platform)
+	switch integrations.EventKind(e.Kind) {
+	case integrations.EventChargeDeleted:
+		if !c.p.State.Closed() || c.p.State == copay.StateSettled {
+			c.reopenable(func() { c.cancel(who, "the charge was deleted in the EHR") })
+		}
+	case integrations.EventChargeChanged, integrations.EventVisitChanged, integrations.EventEligibility:
+		c.readAgain(who, "the EHR or the payer reports a change")
+	case integrations.EventPayment:
+		c.heardOfPayment(e)
+	case integrations.EventRefund:
+		if p := c.paymentOf(e); p != nil {
+			c.suspect(p.ID)
+		}
+	case integrations.EventDispute:
+		c.disputed(e, who)
+	case integrations.EventPostingDeleted:
+		c.postingDeleted(e, who)
+	case integrations.EventRemittance:
+		c.remitted(e, who)
+	case integrations.EventMessageStatus:
+		c.note(who, "message", "a message was not delivered"+codeText(e.Code), "")
+	}
+}
+
+func codeText(code string) string {
+	if code == "" {
+		return ""
+	}
+	return " (code " + code + ")"
+}
+
+// reopenable runs a change on a co-pay that may be closed; a settled one goes
+// by way of review, since closed states do not lead to cancellation.
+func (c *coPay) reopenable(change func()) {
+	if c.p.State == copay.StateSettled {
+		c.move(copay.StateNeedsReview, copay.System(), "reopened")
+	}
+	change()
+}
+
+// readAgain goes back to the EHR while nothing has been paid and no person
+// has set the amount.
+func (c *coPay) readAgain(who copay.Actor, why string) {
+	switch c.p.State {
+	case copay.StateEstimating, copay.StateRequesting, copay.StateAwaitingPayment:
+	case copay.StateNeedsReview:
+		if c.p.Review == nil || c.p.Amounts.Collected.IsPositive() || c.p.Review.Kind == copay.ReviewUnpaid {
+			return
+		}
+	default:
+		return
+	}
+	if c.p.Override || c.p.Amounts.Collected.IsPositive() {
+		return
+	}
+	c.move(copay.StateVerifying, who, why)
+}
+
+func (c *coPay) heardOfPayment(e Event) {
+	p := c.paymentOf(e)
+	if p == nil {
+		return
+	}
+	if copay.PaymentStatus(e.Status) == copay.PaymentExpired {
+		// No money is involved: the hint is believed as it is.
+		if !p.Status.Final() {
+			p.Status = copay.PaymentExpired
+		}
+		return
+	}
+	c.suspect(p.ID)
+}
+
+// paymentOf finds the payment an event is about: by our reference, by the
+// platform's id, or as the only one that can be meant.
+func (c *coPay) paymentOf(e Event) *copay.Payment {
+	for i := range c.p.Payments {
+		p := &c.p.Payments[i]
+		if (e.Ref != "" && p.Ref == e.Ref) || (e.Object != "" && p.PlatformID == e.Object) {
+			return p
+		}
+	}
+	var last *copay.Payment
+	for i := range c.p.Payments {
+		if p := &c.p.Payments[i]; !p.Rail.Manual() && (p.Platform == e.Platform || p.Platform == "") {
+			last = p
+		}
+	}
+	return last
+}
+
+// disputed follows a dispute at the patient's bank.
+func (c *coPay) disputed(e Event, who copay.Actor) {
+	p := c.paymentOf(e)
+	if p == nil || p.CapturedAt.IsZero() {
+		return
+	}
+	switch e.Status {
+	case "won":
+		if p.Status == copay.PaymentDisputed {
+			p.Status = copay.PaymentCaptured
+			c.book(ledger.RuleDisputeWon, "dispute-won-"+string(p.ID), p.Amount, p.Rail)
+			c.move(copay.StateReconciling, who, "the dispute was won")
+		}
+	case "lost":
+		if p.Status == copay.PaymentDisputed {
+			c.lostDispute(p, who)
+		}
+	default:
+		if p.Status == copay.PaymentCaptured {
+			p.Status = copay.PaymentDisputed
+			c.book(ledger.RuleDispute, "dispute-"+string(p.ID), p.Amount, p.Rail)
+			if c.p.State == copay.StateNeedsReview || c.p.State == copay.StateSettled || c.p.State == copay.StatePaid ||
+				c.p.State == copay.StatePosting || c.p.State == copay.StateReconciling {
+				c.move(copay.StateDisputed, who, "the patient disputes the payment at their bank; answer it at the processor")
+			}
+		}
+	}
+}
+
+// lostDispute takes the money that the bank kept out of EHR and books.
+func (c *coPay) lostDispute(p *copay.Payment, who copay.Actor) {
+	amount := c.refundable(p)
+	if !amount.IsPositive() {
+		return
+	}
+	p.Status = copay.PaymentCaptured
+	c.book(ledger.RuleDisputeWon, "dispute-lost-"+string(p.ID), p.Amount, p.Rail)
+	r := c.newRefund(p, amount, who, reasonDispute)
+	r.PlatformID = "kept-by-bank"
+	c.move(copay.StateNeedsReview, who, "the dispute was lost")
+	c.move(copay.StateRefunding, who, "take the lost payment out of EHR and books")
+}
+
+func (c *coPay) postingDeleted(e Event, who copay.Actor) {
+	for i := range c.p.Payments {
+		p := &c.p.Payments[i]
+		if p.PostedID == "" || p.PostedID != e.Object {
+			continue
+		}
+		back := c.p.State
+		c.move(copay.StateNeedsReview, who, "somebody deleted our posting in the EHR")
+		c.p.Review = &copay.Review{Kind: copay.ReviewPostingDeleted, Payment: p.ID, Back: back,
+			Message: "Somebody deleted the posting of this payment in the EHR; post it again, or confirm that it is right as it is.",
+			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}}
+		return
+	}
+}
+
+// remitted compares what the payer says with what was collected (true-up).
+func (c *coPay) remitted(e Event, who copay.Actor) {
+	if e.Amount == nil || !e.Amount.Currency.Supported() || e.Amount.IsNegative() {
+		return
+	}
+	c.p.Amounts.Adjudicated = *e.Amount
+	c.note(who, "remittance", "the payer says that the patient owes "+e.Amount.String(), "")
+	if c.p.State.BeforePayment() || c.p.State != copay.StateSettled {
+		return // compared once the co-pay is settled; until then it is only known
+	}
+	diff := copay.Cents(e.Amount.Minor - (c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor))
+	if max(diff.Minor, -diff.Minor) <= c.in.Policy.TrueUpTolerance.Minor {
+		return
+	}
+	c.move(copay.StateNeedsReview, who, "the remittance differs from what was collected by "+diff.String())
+	r := copay.Review{Kind: copay.ReviewTrueUp, Back: copay.StateSettled, Amount: &diff,
+		Message: "The payer says that the patient owes " + e.Amount.String() + ", which differs by " + diff.String() + " from what was collected.",
+		Choices: []copay.Choice{copay.ChoiceRequest, copay.ChoiceProceed}}
+	if diff.IsNegative() {
+		r.Choices = []copay.Choice{copay.ChoiceRefund, copay.ChoiceProceed}
+		c.p.Amounts.Requested = *e.Amount
+	}
+	c.p.Review = &r
+	if c.in.Policy.TrueUp == copay.TrueUpAuto {
+		choice := r.Choices[0]
+		_ = c.resolve(ResolveReview{Act: Act{Actor: copay.System(), Reason: "practice policy"}, Choice: choice})
+	}
+}

@@ -1,0 +1,209 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/copayflow/copayflow/activities"
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/ledger"
+)
+
+// refresh reads the truth about a payment that something was heard of.
+func (c *coPay) refresh(ctx workflow.Context) error {
+	pay := c.payment(c.stale[0])
+	if pay == nil || pay.Rail.Manual() {
+		c.stale = c.stale[1:]
+		return nil
+	}
+	id := pay.ID
+	var got activities.PaymentState
+	done, err := c.call(ctx, func(ctx workflow.Context) workflow.Future {
+		return workflow.ExecuteActivity(c.platform(ctx, PortCollect, "read the payment from the processor"), steps.FetchPayment,
+			activities.PaymentInput{Key: c.p.Key, Payment: *pay})
+	}, &got)
+	if !done {
+		return err
+	}
+	if err != nil {
+		f := activities.FailureOf(err)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if cured(f) || f.Kind == integrations.KindUnauthorized {
+			return c.park(ctx, f, "read the payment from the processor")
+		}
+		c.note(copay.System(), "payment", "the processor does not know the payment: "+f.Message, "")
+		got = activities.PaymentState{Platform: pay.Platform, PlatformID: pay.PlatformID, Status: pay.Status, Amount: pay.Amount}
+	}
+	c.parked = 0
+	c.truth = true
+	c.settled(id)
+	c.apply(ctx, c.payment(id), got)
+	return nil
+}
+
+// settled takes a payment off the list of those to be read.
+func (c *coPay) settled(id copay.PaymentID) {
+	keep := c.stale[:0]
+	for _, s := range c.stale {
+		if s != id {
+			keep = append(keep, s)
+		}
+	}
+	c.stale = keep
+}
+
+// suspect marks a payment whose truth must be read.
+func (c *coPay) suspect(id copay.PaymentID) {
+	c.settled(id)
+	c.stale = append(c.stale, id)
+}
+
+// apply takes over what the processor says of a payment. A payment only moves
+// forward: late or repeated news change nothing.
+func (c *coPay) apply(ctx workflow.Context, pay *copay.Payment, got activities.PaymentState) {
+	pay.Platform = got.Platform
+	if got.PlatformID != "" {
+		pay.PlatformID = got.PlatformID
+	}
+	if !got.ExpiresAt.IsZero() {
+		pay.ExpiresAt = got.ExpiresAt
+	}
+	if got.Decline != "" {
+		pay.Decline = got.Decline
+	}
+	if got.Status == copay.PaymentCaptured && pay.Status != copay.PaymentCaptured && pay.CapturedAt.IsZero() {
+		c.capture(ctx, pay, got)
+	} else if !pay.Status.Final() {
+		pay.Status = got.Status
+	}
+	c.refundedOutside(pay, got)
+}
+
+// capture counts money that arrived.
+func (c *coPay) capture(ctx workflow.Context, pay *copay.Payment, got activities.PaymentState) {
+	asked := pay.Amount
+	pay.Status, pay.CapturedAt = copay.PaymentCaptured, got.CapturedAt
+	if pay.CapturedAt.IsZero() {
+		pay.CapturedAt = workflow.Now(ctx)
+	}
+	if got.Captured.IsPositive() {
+		pay.Amount = got.Captured
+	}
+	c.p.Undo = append(c.p.Undo, copay.Done{Kind: copay.DidCapture, Payment: pay.ID})
+	c.p.Amounts.Collected = copay.Cents(c.p.Amounts.Collected.Minor + pay.Amount.Minor)
+	c.book(ledger.RuleCapture, "capture-"+string(pay.ID), pay.Amount, pay.Rail)
+	summary := pay.Amount.String() + " received by " + string(pay.Rail)
+	if !pay.Amount.Equal(asked) {
+		summary += ", though " + asked.String() + " was asked for"
+	}
+	c.note(payer(*pay), "paid", summary, "")
+	c.arrived()
+}
+
+func payer(p copay.Payment) copay.Actor {
+	if p.Platform != "" {
+		return copay.PlatformActor(p.Platform)
+	}
+	return copay.System()
+}
+
+// arrived decides where money leads that has just come in.
+func (c *coPay) arrived() {
+	switch c.p.State {
+	case copay.StateReceived, copay.StateVerifying, copay.StateEstimating, copay.StateRequesting:
+		return // the story goes on and finds the money when it comes to asking
+	case copay.StateWaived, copay.StateCancelled, copay.StateWrittenOff, copay.StateSettled, copay.StateRefunded, copay.StateRefunding:
+		c.giveSurplusBack("money came in that is not owed")
+		return
+	}
+	if c.p.Amounts.Outstanding().IsPositive() {
+		return // a part: the rest stays open
+	}
+	if c.p.State == copay.StateAwaitingPayment || c.p.State == copay.StateNeedsReview {
+		c.move(copay.StatePaid, copay.System(), "the amount has been paid")
+	}
+}
+
+// giveSurplusBack starts refunds, newest payment first, for whatever we hold
+// beyond what is owed.
+func (c *coPay) giveSurplusBack(why string) {
+	left := c.surplus()
+	for i := len(c.p.Payments) - 1; i >= 0 && left.IsPositive(); i-- {
+		p := &c.p.Payments[i]
+		part := copay.Cents(min(left.Minor, c.refundable(p).Minor))
+		if !part.IsPositive() {
+			continue
+		}
+		c.newRefund(p, part, copay.System(), why)
+		left = copay.Cents(left.Minor - part.Minor)
+	}
+	if c.p.State != copay.StateRefunding && c.hasPendingRefund() {
+		if c.p.After == "" && c.p.State.Closed() {
+			c.p.After = c.p.State
+		}
+		c.move(copay.StateRefunding, copay.System(), why)
+	}
+}
+
+// refundable is what is left of a captured payment.
+func (c *coPay) refundable(p *copay.Payment) copay.Money {
+	if p.CapturedAt.IsZero() {
+		return copay.Cents(0)
+	}
+	left := p.Amount.Minor
+	for _, r := range c.p.Refunds {
+		if r.Payment == p.ID && r.Status != copay.RefundRejected {
+			left -= r.Amount.Minor
+		}
+	}
+	return copay.Cents(max(left, 0))
+}
+
+func (c *coPay) newRefund(p *copay.Payment, amount copay.Money, who copay.Actor, why string) *copay.Refund {
+	c.p.Counters.Refunds++
+	n := c.p.Counters.Refunds
+	c.p.Refunds = append(c.p.Refunds, copay.Refund{
+		ID: copay.RefundID(fmt.Sprintf("ref-%d", n)), Ref: copay.NewRef(c.p.ID, copay.EffectRefund, n), Payment: p.ID,
+		Amount: amount, Reason: why, RequestedBy: who.ID, Status: copay.RefundPending})
+	c.note(who, "refund", amount.String()+" is to go back: "+why, why)
+	return &c.p.Refunds[len(c.p.Refunds)-1]
+}
+
+// refundedOutside finds money that went back without us (at the processor's
+// own desk) and takes it over as a refund, so that EHR and books follow.
+func (c *coPay) refundedOutside(p *copay.Payment, got activities.PaymentState) {
+	if p.CapturedAt.IsZero() || p.Rail.Manual() {
+		return
+	}
+	ours := int64(0)
+	for _, r := range c.p.Refunds {
+		if r.Payment == p.ID && r.Status != copay.RefundRejected {
+			ours += r.Amount.Minor
+		}
+	}
+	extra := got.Refunded.Minor - ours
+	if extra <= 0 {
+		return
+	}
+	r := c.newRefund(p, copay.Cents(extra), payer(*p), "refunded at the processor")
+	r.PlatformID = "at-processor"
+	if c.p.State != copay.StateRefunding {
+		if c.p.State.Closed() {
+			c.p.After = ""
+		}
+		c.move(copay.StateRefunding, payer(*p), "money went back at the processor")
+	}
+}
+
+func (c *coPay) hasPendingRefund() bool {
+	for _, r := range c.p.Refunds {
+		if r.Status == copay.RefundPending {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,75 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/copayflow/copayflow/activities"
+	"github.com/copayflow/copayflow/copay"
+)
+
+// send puts one round of messages on its way, all channels together. Each
+// send decides again, at its moment, whether it may still go out.
+func (c *coPay) send(ctx workflow.Context, d copay.ReminderDecision) error {
+	if c.cardFailed() && d.Template != copay.TemplateCardNotice && !c.told(copay.TemplateCardFailed) {
+		d.Template = copay.TemplateCardFailed
+	}
+	type sending struct {
+		channel copay.Channel
+		future  workflow.Future
+	}
+	var out []sending
+	for _, ch := range d.Channels {
+		c.p.Counters.Rounds++
+		in := activities.NotifyInput{PlanInput: c.planInput(), Channel: ch, Template: d.Template, Round: d.Round,
+			Amount: c.p.Amounts.Outstanding(), Visit: c.p.ServiceDate, Since: workflow.Now(ctx),
+			Ref: copay.NewRef(c.p.ID, copay.EffectNotify, c.p.Counters.Rounds)}
+		summary := fmt.Sprintf("%s by %s (round %d)", d.Template, ch, d.Round)
+		out = append(out, sending{ch, workflow.ExecuteActivity(c.platform(ctx, portOf(ch), summary), steps.Notify, in)})
+	}
+	sent := 0
+	for _, s := range out {
+		var got activities.Notified
+		if err := s.future.Get(ctx, &got); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			got.Why = activities.FailureOf(err).Message
+		}
+		if !got.Sent {
+			c.note(copay.System(), "not_sent", string(s.channel)+" not sent: "+got.Why, "")
+			continue
+		}
+		sent++
+		c.p.Reminders = append(c.p.Reminders, copay.SentMessage{At: got.At, Channel: s.channel, Template: d.Template, Round: d.Round})
+		c.note(copay.System(), "sent", fmt.Sprintf("%s sent by %s", d.Template, s.channel), "")
+	}
+	c.forced, c.truth, c.hold = false, false, sent == 0
+	return nil
+}
+
+func portOf(ch copay.Channel) string {
+	if ch == copay.ChannelEmail {
+		return PortEmail
+	}
+	return PortSMS
+}
+
+func (c *coPay) cardFailed() bool {
+	for i := range c.p.Payments {
+		if p := &c.p.Payments[i]; p.Rail == copay.RailCard && p.Status == copay.PaymentFailed {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *coPay) told(t copay.Template) bool {
+	for _, m := range c.p.Reminders {
+		if m.Template == t {
+			return true
+		}
+	}
+	return false
+}

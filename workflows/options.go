@@ -1,0 +1,74 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/copayflow/copayflow/activities"
+)
+
+// steps names activities through a nil pointer, so that the compiler checks
+// the names.
+var steps *activities.Activities
+
+// zeroTime says that nothing is due.
+var zeroTime time.Time
+
+// The ports whose platforms may have a task queue of their own.
+const (
+	PortEHR         = "charges"
+	PortEligibility = "eligibility"
+	PortCollect     = "collect"
+	PortPost        = "post"
+	PortAccounting  = "accounting"
+	PortSMS         = "sms"
+	PortEmail       = "email"
+)
+
+// local is for our own database: short, idempotent, tried until it works.
+func local(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		StartToCloseTimeout: 10 * time.Second,
+		Summary:             summary,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second},
+	})
+}
+
+// patience is how long one scheduling of a platform's call is tried before
+// the co-pay parks visibly and comes back later.
+const patience = 10 * time.Minute
+
+// platform is for calls that leave the house.
+func (c *coPay) platform(ctx workflow.Context, port, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              c.queue(port),
+		StartToCloseTimeout:    90 * time.Second,
+		ScheduleToCloseTimeout: patience,
+		Summary:                summary,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
+	})
+}
+
+// payer is for eligibility: the attempt fails as "not yet" and polls until
+// the practice's deadline.
+func (c *coPay) payer(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              c.queue(PortEligibility),
+		StartToCloseTimeout:    60 * time.Second,
+		ScheduleToCloseTimeout: c.in.Policy.EligibilityDeadline,
+		HeartbeatTimeout:       45 * time.Second,
+		Summary:                summary,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 8 * time.Second},
+	})
+}
+
+// queue is the task queue of a port: its own where the platform has a rate
+// limit that the whole fleet must obey.
+func (c *coPay) queue(port string) string {
+	if q := c.in.Queues[port]; q != "" {
+		return q
+	}
+	return TaskQueue
+}

@@ -1,0 +1,135 @@
+package workflows
+
+import (
+	"strings"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/copayflow/copayflow/activities"
+	"github.com/copayflow/copayflow/copay"
+)
+
+// post tells the EHR about captured money and books its invoice, both at once.
+func (c *coPay) post(ctx workflow.Context) error {
+	c.move(copay.StatePosting, copay.System(), "telling the EHR")
+	if ok, err := c.postCaptured(ctx); !ok || err != nil {
+		return err
+	}
+	c.move(copay.StateReconciling, copay.System(), "the EHR has it")
+	return nil
+}
+
+// postCaptured posts and books every captured payment that is missing
+// outside; ok is false when something has to wait or needs a person.
+func (c *coPay) postCaptured(ctx workflow.Context) (ok bool, err error) {
+	for i := range c.p.Payments {
+		if p := &c.p.Payments[i]; p.Status == copay.PaymentCaptured {
+			if ok, err := c.postOne(ctx, p.ID); !ok || err != nil {
+				return false, err
+			}
+		}
+	}
+	c.parked = 0
+	return true, nil
+}
+
+func (c *coPay) postOne(ctx workflow.Context, id copay.PaymentID) (bool, error) {
+	pay := c.payment(id)
+	var posting, invoice workflow.Future
+	if pay.PostedID == "" {
+		c.did(copay.DidPost, id)
+		posting = workflow.ExecuteActivity(c.platform(ctx, PortPost, "post "+pay.Amount.String()+" to the EHR"), steps.PostPayment,
+			c.postInput(pay, copay.EffectPost, pay.Amount))
+	}
+	if c.in.Books && pay.InvoiceID == "" {
+		c.did(copay.DidBook, id)
+		invoice = workflow.ExecuteActivity(c.platform(ctx, PortAccounting, "book the invoice"), steps.BookInvoice,
+			c.postInput(pay, copay.EffectInvoice, pay.Amount))
+	}
+	var posted, invoiced activities.Posted
+	var perr, ierr error
+	if posting != nil {
+		if perr = posting.Get(ctx, &posted); perr == nil {
+			pay.PostedID = posted.ID
+			c.note(copay.PlatformActor(c.p.Key.EHR), "posted", pay.Amount.String()+" posted to the EHR", "")
+		}
+	}
+	if invoice != nil {
+		if ierr = invoice.Get(ctx, &invoiced); ierr == nil {
+			pay.InvoiceID = invoiced.ID
+		}
+	}
+	if perr != nil {
+		return false, c.troubled(ctx, perr, "post to the EHR", copay.Review{Kind: copay.ReviewPosting, Payment: id,
+			Message: "The EHR refuses the payment; post it there by hand, or mend it and try again. ",
+			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}})
+	}
+	if ierr != nil {
+		return false, c.bookTrouble(ctx, ierr, id)
+	}
+	return true, nil
+}
+
+func (c *coPay) bookTrouble(ctx workflow.Context, err error, id copay.PaymentID) error {
+	return c.troubled(ctx, err, "book it in the accounting", copay.Review{Kind: copay.ReviewAccounting, Payment: id,
+		Message: "The accounting platform refuses it; book it there by hand, or mend it and try again. ",
+		Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}})
+}
+
+// did notes an effect in the list that compensation runs backwards.
+func (c *coPay) did(kind copay.EffectKind, id copay.PaymentID) {
+	d := copay.Done{Kind: kind, Payment: id}
+	for _, u := range c.p.Undo {
+		if u == d {
+			return
+		}
+	}
+	c.p.Undo = append(c.p.Undo, d)
+}
+
+func (c *coPay) postInput(p *copay.Payment, e copay.Effect, amount copay.Money) activities.PostInput {
+	return activities.PostInput{Key: c.p.Key, Appointment: c.p.Appointment, Patient: c.p.Patient, Provider: c.p.Provider, Payment: *p,
+		Ref: c.ref(e, p), Amount: amount, Since: p.AskedAt}
+}
+
+// ref is the reference of an effect of a payment: the number is the
+// payment's, so that every retry, reset and later run has the same one.
+func (c *coPay) ref(e copay.Effect, p *copay.Payment) copay.Ref {
+	return copay.Ref(string(c.p.ID) + "-" + string(e) + "-" + strings.TrimPrefix(string(p.ID), "pay-") + p.Again)
+}
+
+// reconcile books the payments and, when processor, EHR, books and journal
+// agree, settles the co-pay.
+func (c *coPay) reconcile(ctx workflow.Context) error {
+	for i := range c.p.Payments {
+		p := &c.p.Payments[i]
+		if !c.in.Books || p.Status != copay.PaymentCaptured || p.BookedID != "" || p.InvoiceID == "" {
+			continue
+		}
+		var got activities.Posted
+		err := workflow.ExecuteActivity(c.platform(ctx, PortAccounting, "book the payment"), steps.BookPayment,
+			c.postInput(p, copay.EffectBook, p.Amount)).Get(ctx, &got)
+		if err != nil {
+			return c.bookTrouble(ctx, err, p.ID)
+		}
+		p.BookedID = got.ID
+	}
+	c.parked = 0
+	if c.unposted() { // a payment that arrived meanwhile
+		c.move(copay.StatePosting, copay.System(), "another payment arrived")
+		return nil
+	}
+	if open := c.openPayment(); open != nil { // paid in another way: nobody may pay again
+		return c.withdraw(ctx, open)
+	}
+	if c.surplus().IsPositive() {
+		c.giveSurplusBack("more came in than was owed")
+		return nil
+	}
+	if c.p.Amounts.Outstanding().IsPositive() {
+		c.move(copay.StateAwaitingPayment, copay.System(), "a part is still open")
+		return nil
+	}
+	c.move(copay.StateSettled, copay.System(), "processor, EHR, books and journal agree")
+	return nil
+}

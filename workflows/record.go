@@ -1,0 +1,93 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/copayflow/copayflow/activities"
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/ledger"
+)
+
+// note adds a line to the co-pay's timeline; it is recorded with the next flush.
+func (c *coPay) note(who copay.Actor, kind, summary, reason string) {
+	c.pending.Events = append(c.pending.Events, ledger.TimelineEvent{
+		Kind: kind, Actor: who, Summary: summary, Reason: reason, Before: c.p.State, After: c.p.State})
+}
+
+// move goes to another state. A forbidden transition is a defect of this
+// code: the panic fails the workflow task, which is retried until it is
+// mended, and nothing is done on wrong premises.
+func (c *coPay) move(to copay.State, who copay.Actor, why string) {
+	from := c.p.State
+	if from == to {
+		return
+	}
+	next, err := copay.Transition(from, to)
+	if err != nil {
+		panic(err)
+	}
+	c.p.State = next
+	if to != copay.StateNeedsReview {
+		c.p.Review = nil
+	}
+	c.pending.Events = append(c.pending.Events, ledger.TimelineEvent{
+		Kind: "state", Actor: who, Summary: why, Before: from, After: to})
+}
+
+// book asks for a journal entry; step names it for ever within the co-pay.
+func (c *coPay) book(rule ledger.Rule, step string, amount copay.Money, rail copay.Rail) {
+	if amount.IsZero() {
+		return
+	}
+	c.pending.Books = append(c.pending.Books, activities.Booking{Rule: rule, Step: step, Amount: amount, Rail: rail})
+}
+
+// bookReceivable brings the journal's receivable to what the patient is asked for.
+func (c *coPay) bookReceivable() {
+	delta := copay.Cents(c.p.Amounts.Requested.Minor - c.p.Amounts.Journaled.Minor)
+	if delta.IsZero() {
+		return
+	}
+	c.p.Counters.Journal++
+	c.book(ledger.RuleReceivable, fmt.Sprintf("receivable-%d", c.p.Counters.Journal), delta, "")
+	c.p.Amounts.Journaled = c.p.Amounts.Requested
+}
+
+// flush records what has happened since the last time: read model, timeline,
+// audit row and journal in one transaction.
+func (c *coPay) flush(ctx workflow.Context) error {
+	if len(c.pending.Events) == 0 && len(c.pending.Books) == 0 {
+		return nil
+	}
+	c.p.Counters.Version++
+	c.p.UpdatedAt = workflow.Now(ctx)
+	c.pending.CoPay = *c.p
+	in := c.pending
+	c.pending = activities.RecordInput{}
+	if err := workflow.ExecuteLocalActivity(local(ctx, "record: "+string(c.p.State)), steps.Record, in).Get(ctx, nil); err != nil {
+		return err
+	}
+	return c.publish(ctx)
+}
+
+// plan says when the workflow will act by itself, for people and for alarms.
+func (c *coPay) plan(ctx workflow.Context, what string, in time.Duration) {
+	at := workflow.Now(ctx).Add(in)
+	if in <= 0 {
+		at = zeroTime
+	}
+	if c.p.NextAction == what && c.p.NextActionAt.Equal(at) {
+		return
+	}
+	c.p.NextAction, c.p.NextActionAt = what, at
+}
+
+// noteSensitive keeps a person's free text, which may hold anything, in the
+// encrypted column of the timeline.
+func (c *coPay) noteSensitive(who copay.Actor, text, reason string) {
+	c.note(who, "note", "a note was added", reason)
+	c.pending.Events[len(c.pending.Events)-1].Sensitive = text
+}

@@ -1,0 +1,235 @@
+package workflows
+
+import (
+	"strings"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/copayflow/copayflow/activities"
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/ledger"
+)
+
+// giveBack turns captured money back: for a refund the money first, then EHR
+// and books; for a cancellation the list of what was done, run backwards. It
+// is a compensation: it goes on although the workflow was cancelled.
+func (c *coPay) giveBack(ctx workflow.Context) error {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	if open := c.openPayment(); open != nil && c.p.After != "" {
+		return c.withdraw(ctx, open)
+	}
+	for i := range c.p.Refunds {
+		r := &c.p.Refunds[i]
+		if r.Status != copay.RefundPending {
+			continue
+		}
+		if ok, err := c.giveOneBack(ctx, r); !ok || err != nil {
+			return err
+		}
+	}
+	c.parked = 0
+	c.given()
+	return nil
+}
+
+// giveOneBack runs the undo list of one refund's payment. Each step is noted
+// as it is done, so nothing is undone twice.
+func (c *coPay) giveOneBack(ctx workflow.Context, r *copay.Refund) (bool, error) {
+	for _, kind := range c.undoing(r) {
+		var err error
+		switch kind {
+		case copay.DidCapture:
+			err = c.returnMoney(ctx, r)
+		case copay.DidPost:
+			err = c.reversePosting(ctx, r)
+		case copay.DidBook:
+			err = c.unbook(ctx, r)
+		}
+		if err != nil {
+			id := r.Payment
+			return false, c.troubled(ctx, err, "give "+r.Amount.String()+" back", copay.Review{Kind: copay.ReviewCompensation, Back: copay.StateRefunding, Payment: id,
+				Message: "Money could not be turned back completely (" + string(kind) + "); do it by hand at the platform or try again. ",
+				Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}})
+		}
+	}
+	c.returned(r)
+	c.bookReceivable()
+	c.note(copay.System(), "refunded", r.Amount.String()+" went back", r.Reason)
+	return true, c.flush(ctx)
+}
+
+// returned counts money that is back. What the patient owed is owed no more,
+// unless the bank took it; what was too much was never asked for.
+func (c *coPay) returned(r *copay.Refund) {
+	a := &c.p.Amounts
+	surplus := max(a.Collected.Minor-a.Refunded.Minor-a.Requested.Minor, 0)
+	if !c.reopens(r) {
+		a.Requested = copay.Cents(max(a.Requested.Minor-max(r.Amount.Minor-surplus, 0), 0))
+	}
+	r.Status = copay.RefundDone
+	a.Refunded = copay.Cents(a.Refunded.Minor + r.Amount.Minor)
+	pay := c.payment(r.Payment)
+	pay.Refunded = copay.Cents(pay.Refunded.Minor + r.Amount.Minor)
+	c.book(ledger.RuleRefund, "refund-"+string(r.ID), r.Amount, pay.Rail)
+}
+
+// reopens reports whether the patient still owes what went back: the bank
+// took it (a lost dispute, a return), nobody gave it.
+func (c *coPay) reopens(r *copay.Refund) bool {
+	return r.Reason == reasonDispute || r.Reason == reasonReturn
+}
+
+const (
+	reasonDispute = "dispute lost"
+	reasonReturn  = "bank debit returned"
+)
+
+// undoing is what has to be undone for a refund, in order.
+func (c *coPay) undoing(r *copay.Refund) []copay.EffectKind {
+	var kinds []copay.EffectKind
+	for i := len(c.p.Undo) - 1; i >= 0; i-- {
+		if d := c.p.Undo[i]; d.Payment == r.Payment && d.Kind != copay.DidRequest {
+			kinds = append(kinds, d.Kind)
+		}
+	}
+	if c.p.After == copay.StateCancelled {
+		return kinds
+	}
+	// A refund that the processor refuses must leave EHR and books alone.
+	first := []copay.EffectKind{copay.DidCapture}
+	for _, k := range kinds {
+		if k != copay.DidCapture {
+			first = append(first, k)
+		}
+	}
+	return first
+}
+
+func (c *coPay) returnMoney(ctx workflow.Context, r *copay.Refund) error {
+	pay := c.payment(r.Payment)
+	if r.PlatformID != "" {
+		return nil
+	}
+	if pay.Rail.Manual() {
+		r.PlatformID = "by-hand"
+		c.note(copay.System(), "by_hand", "give "+r.Amount.String()+" ("+string(pay.Rail)+") back to the patient at the desk", r.Reason)
+		return nil
+	}
+	var got activities.Refunded
+	err := workflow.ExecuteActivity(c.platform(ctx, PortCollect, "refund "+r.Amount.String()), steps.RefundPayment,
+		activities.RefundInput{Key: c.p.Key, Payment: *pay, Refund: *r, Look: c.parked > 0}).Get(ctx, &got)
+	if err == nil {
+		r.PlatformID = got.PlatformID
+	}
+	return err
+}
+
+func (c *coPay) reversePosting(ctx workflow.Context, r *copay.Refund) error {
+	if r.ReversedID != "" {
+		return nil
+	}
+	pay := c.payment(r.Payment)
+	in := c.postInput(pay, copay.EffectReverse, r.Amount)
+	in.Of, in.Ref, in.Refund = c.ref(copay.EffectPost, pay), undoRef(c.p.ID, copay.EffectReverse, r), c.p.After != copay.StateCancelled
+	var got activities.Posted
+	err := workflow.ExecuteActivity(c.platform(ctx, PortPost, "reverse "+r.Amount.String()+" in the EHR"), steps.ReversePosting, in).Get(ctx, &got)
+	if err == nil {
+		r.ReversedID = orNone(got.ID)
+	}
+	return err
+}
+
+func (c *coPay) unbook(ctx workflow.Context, r *copay.Refund) error {
+	if r.UnbookedID != "" || !c.in.Books {
+		return nil
+	}
+	pay := c.payment(r.Payment)
+	in := c.postInput(pay, copay.EffectUnbook, r.Amount)
+	in.Of, in.Ref = c.ref(copay.EffectBook, pay), undoRef(c.p.ID, copay.EffectUnbook, r)
+	var got activities.Posted
+	err := workflow.ExecuteActivity(c.platform(ctx, PortAccounting, "reverse "+r.Amount.String()+" in the books"), steps.BookRefund, in).Get(ctx, &got)
+	if err == nil {
+		r.UnbookedID = orNone(got.ID)
+	}
+	return err
+}
+
+// undoRef is the reference of an undo step: the number is the refund's.
+func undoRef(id copay.ID, e copay.Effect, r *copay.Refund) copay.Ref {
+	return copay.Ref(string(id) + "-" + string(e) + "-" + strings.TrimPrefix(string(r.ID), "ref-"))
+}
+
+// orNone marks an undo that found nothing to undo as done.
+func orNone(id string) string {
+	if id == "" {
+		return "nothing-there"
+	}
+	return id
+}
+
+// given decides where a co-pay stands once everything is back.
+func (c *coPay) given() {
+	after := c.p.After
+	c.p.After = ""
+	switch net := c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor; {
+	case after != "":
+		c.move(after, copay.System(), "everything has been given back")
+	case c.p.Amounts.Outstanding().IsPositive():
+		c.move(copay.StateNeedsReview, copay.System(), "the bank took the money back")
+		c.p.Review = &copay.Review{Kind: copay.ReviewDispute, Back: copay.StateRequesting,
+			Message: "The patient's bank took the payment back; ask again, write it off or cancel.",
+			Choices: []copay.Choice{copay.ChoiceRequest, copay.ChoiceWriteOff, copay.ChoiceWaive, copay.ChoiceCancel}}
+	case net == 0:
+		c.move(copay.StateRefunded, copay.System(), "all money went back")
+	default:
+		c.move(copay.StateReconciling, copay.System(), "a part went back")
+	}
+}
+
+// cancel withdraws the co-pay; what was done is undone newest first.
+func (c *coPay) cancel(who copay.Actor, why string) {
+	c.giveUp(copay.StateCancelled, who, why)
+}
+
+// giveUp ends a co-pay in a closed state, by way of refunding when there is
+// something to take back.
+func (c *coPay) giveUp(end copay.State, who copay.Actor, why string) {
+	c.p.Amounts.Requested = copay.Cents(0)
+	if end == copay.StateWaived || end == copay.StateWrittenOff {
+		// What was already paid stays paid; only the rest is given up.
+		c.p.Amounts.Requested = copay.Cents(c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor)
+		if rest := copay.Cents(c.p.Amounts.Journaled.Minor - c.p.Amounts.Requested.Minor); rest.IsPositive() {
+			rule := ledger.RuleWaive
+			if end == copay.StateWrittenOff {
+				rule = ledger.RuleWriteOff
+			}
+			c.p.Counters.Journal++
+			c.book(rule, string(end), rest, "")
+			c.p.Amounts.Journaled = c.p.Amounts.Requested
+		}
+	}
+	c.bookReceivable()
+	for i := len(c.p.Payments) - 1; i >= 0; i-- {
+		if p := &c.p.Payments[i]; end == copay.StateCancelled && c.refundable(p).IsPositive() {
+			c.newRefund(p, c.refundable(p), who, why)
+		}
+	}
+	if c.hasPendingRefund() || c.openPayment() != nil {
+		c.p.After = end
+		c.move(copay.StateRefunding, who, why)
+		return
+	}
+	if end != copay.StateCancelled && c.unposted() {
+		c.move(copay.StatePaid, who, why)
+		return
+	}
+	c.move(end, who, why)
+}
+
+// withdrawByOperator answers a cancellation of the workflow itself.
+func (c *coPay) withdrawByOperator() {
+	if c.p.State.Closed() || c.p.State == copay.StateRefunding {
+		return
+	}
+	c.cancel(copay.Actor{ID: "operator", Kind: "system"}, "the workflow was cancelled by an operator")
+}

@@ -1,0 +1,138 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/copayflow/copayflow/activities"
+	"github.com/copayflow/copayflow/copay"
+)
+
+// request asks the processor for a payment page. For a stored card nothing is
+// asked yet: the patient is told first.
+func (c *coPay) request(ctx workflow.Context) error {
+	c.bookReceivable()
+	owed := c.p.Amounts.Outstanding()
+	if !owed.IsPositive() {
+		c.paidInFull("nothing is left to ask for")
+		return nil
+	}
+	if c.p.RequestedAt.IsZero() {
+		c.p.RequestedAt = workflow.Now(ctx)
+	}
+	if c.p.Rail == copay.RailLink {
+		if open := c.openPayment(); open != nil && !open.Amount.Equal(owed) {
+			if err := c.withdraw(ctx, open); err != nil || c.p.State != copay.StateRequesting {
+				return err
+			}
+			return nil // what was withdrawn may have been paid: look again
+		}
+		if ok, err := c.openLink(ctx, owed); !ok {
+			return err
+		}
+	}
+	c.move(copay.StateAwaitingPayment, copay.System(), "the patient is asked for "+owed.String())
+	return nil
+}
+
+// openLink makes sure that a hosted page over owed is open; ok is false when
+// it is not, and the co-pay then waits or is in review.
+func (c *coPay) openLink(ctx workflow.Context, owed copay.Money) (ok bool, err error) {
+	if err := c.tryLink(ctx, owed); err != nil {
+		return false, c.troubled(ctx, err, "ask the processor", copay.Review{Kind: copay.ReviewCollect,
+			Message: "The processor refuses the request. ",
+			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceSetAmount, copay.ChoiceWaive, copay.ChoiceCancel}})
+	}
+	c.parked = 0
+	return true, nil
+}
+
+// tryLink opens the page, or finds the one that an earlier try has opened.
+func (c *coPay) tryLink(ctx workflow.Context, owed copay.Money) error {
+	pay := c.openPayment()
+	look := pay != nil
+	if pay == nil {
+		pay = c.newPayment(ctx, copay.RailLink, owed)
+		pay.ExpiresAt = workflow.Now(ctx).Add(c.in.Policy.LinkLifetime)
+		c.did(copay.DidRequest, pay.ID)
+	} else if pay.PlatformID != "" {
+		return nil
+	}
+	id := pay.ID
+	var got activities.PaymentState
+	err := workflow.ExecuteActivity(c.platform(ctx, PortCollect, "ask for "+owed.String()+" by link"), steps.RequestLink,
+		activities.PaymentInput{Key: c.p.Key, Payment: *pay, Patient: c.p.Patient, Look: look}).Get(ctx, &got)
+	if err != nil {
+		return err
+	}
+	c.apply(ctx, c.payment(id), got)
+	c.note(copay.PlatformActor(got.Platform), "requested", "a payment page over "+owed.String()+" is open", "")
+	return nil
+}
+
+// newPayment adds the next attempt to get money.
+func (c *coPay) newPayment(ctx workflow.Context, rail copay.Rail, amount copay.Money) *copay.Payment {
+	c.p.Counters.Requests++
+	n := c.p.Counters.Requests
+	c.p.Payments = append(c.p.Payments, copay.Payment{
+		ID: copay.PaymentID(fmt.Sprintf("pay-%d", n)), Ref: copay.NewRef(c.p.ID, copay.EffectRequest, n),
+		Rail: rail, Amount: amount, Status: copay.PaymentRequested, AskedAt: workflow.Now(ctx)})
+	return &c.p.Payments[len(c.p.Payments)-1]
+}
+
+// payment finds a payment by its id.
+func (c *coPay) payment(id copay.PaymentID) *copay.Payment {
+	for i := range c.p.Payments {
+		if c.p.Payments[i].ID == id {
+			return &c.p.Payments[i]
+		}
+	}
+	return nil
+}
+
+// openPayment is the processor's request that can still be paid, if any.
+func (c *coPay) openPayment() *copay.Payment {
+	for i := range c.p.Payments {
+		if p := &c.p.Payments[i]; !p.Rail.Manual() && !p.Status.Final() {
+			return p
+		}
+	}
+	return nil
+}
+
+// withdraw takes an open request back. When the patient was faster, the money
+// counts and whatever is too much goes back.
+func (c *coPay) withdraw(ctx workflow.Context, open *copay.Payment) error {
+	id := open.ID
+	var got activities.PaymentState
+	err := workflow.ExecuteActivity(c.platform(ctx, PortCollect, "withdraw the open payment page"), steps.CancelRequest,
+		activities.PaymentInput{Key: c.p.Key, Payment: *open}).Get(ctx, &got)
+	if err != nil {
+		return c.troubled(ctx, err, "withdraw the open payment page", copay.Review{Kind: copay.ReviewCompensation, Payment: id,
+			Message: "The open payment page could not be withdrawn; expire it at the processor, then go on. ",
+			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}})
+	}
+	c.parked = 0
+	c.apply(ctx, c.payment(id), got)
+	return nil
+}
+
+// paidInFull goes on to posting when money is there, and ends otherwise.
+func (c *coPay) paidInFull(why string) {
+	if c.unposted() {
+		c.move(copay.StatePaid, copay.System(), why)
+		return
+	}
+	c.move(copay.StateSettled, copay.System(), why)
+}
+
+// unposted reports whether captured money is missing in the EHR or the books.
+func (c *coPay) unposted() bool {
+	for i := range c.p.Payments {
+		if p := &c.p.Payments[i]; p.Status == copay.PaymentCaptured && (p.PostedID == "" || (c.in.Books && p.BookedID == "")) {
+			return true
+		}
+	}
+	return false
+}

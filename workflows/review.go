@@ -1,0 +1,188 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/copayflow/copayflow/activities"
+	"github.com/copayflow/copayflow/copay"
+)
+
+// awaitPerson waits for staff, or for news that make them unnecessary.
+func (c *coPay) awaitPerson(ctx workflow.Context) error {
+	c.plan(ctx, "", 0)
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	_, err := c.sleep(ctx, 0, "")
+	return err
+}
+
+// resolve carries out a person's choice.
+func (c *coPay) resolve(in ResolveReview) error {
+	r := c.p.Review
+	if c.p.State != copay.StateNeedsReview || r == nil {
+		return copay.Errorf(copay.CodePrecondition, "choice", "co-pay %s has no open review; it is %s", c.p.ID, c.p.State)
+	}
+	if !r.Allows(in.Choice) {
+		return copay.Errorf(copay.CodePrecondition, "choice", "%q is not a choice of this review (%s); choose one of %v", in.Choice, r.Kind, r.Choices)
+	}
+	who, why := in.Actor, "review resolved: "+string(in.Choice)
+	c.note(who, "review", why, in.Reason)
+	switch in.Choice {
+	case copay.ChoiceRetry:
+		c.retry(*r, who, why)
+	case copay.ChoiceProceed:
+		c.proceed(*r, who, why)
+	case copay.ChoiceSetAmount:
+		return c.setAmount(in.Amount, who, why)
+	case copay.ChoiceSelfPay:
+		c.p.Facts.SelfPay = true
+		c.move(copay.StateEstimating, who, why)
+	case copay.ChoiceWaive:
+		c.giveUp(copay.StateWaived, who, why)
+	case copay.ChoiceCancel:
+		c.cancel(who, why)
+	case copay.ChoiceWriteOff:
+		c.giveUp(copay.StateWrittenOff, who, why)
+	case copay.ChoiceRefund:
+		c.giveSurplusBack(why)
+	case copay.ChoiceRequest:
+		if r.Amount != nil {
+			c.p.Amounts.Requested = copay.Cents(c.p.Amounts.Requested.Minor + r.Amount.Minor)
+		}
+		c.p.Rail, c.p.RequestedAt, c.p.Reminders = copay.RailLink, zeroTime, nil
+		c.move(copay.StateRequesting, who, why)
+	case copay.ChoiceDone:
+		c.doneByHand(*r, who, why)
+	}
+	return nil
+}
+
+// retry goes back to where the trouble was. A ladder that was used up starts anew.
+func (c *coPay) retry(r copay.Review, who copay.Actor, why string) {
+	back := r.Back
+	switch r.Kind {
+	case copay.ReviewUnpaid, copay.ReviewNoContact:
+		c.p.Reminders, c.p.RequestedAt, c.forced = nil, zeroTime, true
+		back = copay.StateRequesting
+	case copay.ReviewLowConfidence, copay.ReviewEligibility, copay.ReviewInactive, copay.ReviewNoCoverage, copay.ReviewUnknownCharge, copay.ReviewAmount:
+		back = copay.StateVerifying
+	case copay.ReviewPostingDeleted:
+		p := c.payment(r.Payment)
+		p.PostedID, p.Again = "", p.Again+"b"
+		back = copay.StatePosting
+	}
+	c.move(back, who, why)
+}
+
+// proceed accepts what was doubted.
+func (c *coPay) proceed(r copay.Review, who copay.Actor, why string) {
+	switch r.Kind {
+	case copay.ReviewLowConfidence, copay.ReviewAmount:
+		c.p.Amounts.Requested = c.p.Estimate.Amount
+		c.goAsk(why)
+		return
+	case copay.ReviewTrueUp, copay.ReviewOverpaid:
+		c.p.Amounts.Requested = copay.Cents(c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor)
+		c.bookReceivable()
+	}
+	c.move(r.Back, who, why)
+}
+
+// setAmount asks for what a person says. No choice leads past a rule that
+// forbids billing.
+func (c *coPay) setAmount(amount *copay.Money, who copay.Actor, why string) error {
+	if amount == nil {
+		return copay.Errorf(copay.CodeInvalid, "amount", "give the amount to ask for")
+	}
+	if err := c.mayAsk(*amount); err != nil {
+		return err
+	}
+	c.p.Amounts.Requested, c.p.Override = *amount, true
+	next := copay.StateEstimating
+	if c.p.Facts == nil {
+		next = copay.StateVerifying
+	}
+	c.move(next, who, why)
+	return nil
+}
+
+// mayAsk reports why an amount cannot be asked for.
+func (c *coPay) mayAsk(amount copay.Money) error {
+	billed := c.p.Amounts.Billed
+	switch {
+	case !amount.Currency.Supported():
+		return copay.Errorf(copay.CodeInvalid, "amount.currency", "currency %q is not supported", amount.Currency)
+	case !amount.IsPositive():
+		return copay.Errorf(copay.CodeInvalid, "amount.minor", "the amount must be more than nothing; to ask for nothing, waive it")
+	case billed.IsPositive() && amount.Minor > billed.Minor:
+		return copay.Errorf(copay.CodeInvalid, "amount.minor", "%s is more than the charge of %s", amount, billed)
+	case c.p.Estimate != nil && c.p.Estimate.Kind == copay.EstimateZeroByRule:
+		return copay.Errorf(copay.CodePrecondition, "amount", "the patient must not be billed for this visit: %s", c.p.Estimate.Rule)
+	}
+	return nil
+}
+
+// doneByHand believes a person who mended it at the platform.
+func (c *coPay) doneByHand(r copay.Review, who copay.Actor, why string) {
+	const hand = "by-hand"
+	p := c.payment(r.Payment)
+	switch r.Kind {
+	case copay.ReviewPosting, copay.ReviewPostingDeleted:
+		p.PostedID = hand
+	case copay.ReviewAccounting:
+		p.InvoiceID, p.BookedID = hand, hand
+	case copay.ReviewCompensation:
+		if p.Status == copay.PaymentRequested || p.Status == copay.PaymentProcessing {
+			p.Status = copay.PaymentCancelled
+		}
+		for i := range c.p.Refunds {
+			if f := &c.p.Refunds[i]; f.Payment == p.ID && f.Status == copay.RefundPending {
+				f.PlatformID, f.ReversedID, f.UnbookedID = or(f.PlatformID, hand), or(f.ReversedID, hand), or(f.UnbookedID, hand)
+			}
+		}
+	}
+	c.move(r.Back, who, why)
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// page makes sure that the patient finds a page that can be paid now.
+func (c *coPay) page(ctx workflow.Context) (Page, error) {
+	payable := c.p.State == copay.StateAwaitingPayment || (c.p.State == copay.StateNeedsReview && c.p.Review != nil && c.p.Review.Kind == copay.ReviewUnpaid)
+	owed := c.p.Amounts.Outstanding()
+	if !payable || !owed.IsPositive() {
+		return Page{State: c.p.State}, nil
+	}
+	for range 2 { // the open page, and when that one ran out a new one
+		if open := c.openPayment(); open != nil && open.Rail == copay.RailLink && open.PlatformID != "" {
+			id := open.ID
+			var got activities.OpenedPage
+			if err := workflow.ExecuteActivity(c.platform(ctx, PortCollect, "the patient opens the payment page"), steps.OpenPage,
+				activities.PaymentInput{Key: c.p.Key, Payment: *open}).Get(ctx, &got); err != nil {
+				return Page{}, copay.Errorf(copay.CodeUnavailable, "", "the payment page cannot be opened just now; try again in a few minutes")
+			}
+			c.apply(ctx, c.payment(id), got.State)
+			if got.URL != "" || !c.p.Amounts.Outstanding().IsPositive() {
+				return Page{URL: got.URL, State: c.p.State}, nil
+			}
+			if p := c.payment(id); !p.Status.Final() {
+				if p.Status == copay.PaymentProcessing {
+					return Page{State: c.p.State}, nil
+				}
+				p.Status = copay.PaymentExpired
+			}
+		}
+		// Paying by link takes the place of a stored card that was announced.
+		c.p.Rail, c.p.ChargeAt = copay.RailLink, zeroTime
+		if err := c.tryLink(ctx, owed); err != nil {
+			return Page{}, copay.Errorf(copay.CodeUnavailable, "", "the payment page cannot be opened just now; try again in a few minutes")
+		}
+	}
+	return Page{State: c.p.State}, nil
+}

@@ -1,0 +1,104 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/copayflow/copayflow/activities"
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+)
+
+// call waits for a read that may be given up: facts and acts that arrive
+// meanwhile are applied at once, and when they lead elsewhere the read is
+// cancelled and done is false.
+func (c *coPay) call(ctx workflow.Context, start func(workflow.Context) workflow.Future, into any) (done bool, err error) {
+	state := c.p.State
+	inner, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	f := start(inner)
+	for !f.IsReady() {
+		if err := workflow.Await(ctx, func() bool { return f.IsReady() || c.interrupted() }); err != nil {
+			return false, err
+		}
+		if f.IsReady() {
+			break
+		}
+		if err := c.drain(ctx); err != nil {
+			return false, err
+		}
+		if c.p.State != state {
+			return false, nil
+		}
+	}
+	return true, f.Get(ctx, into)
+}
+
+// interrupted reports whether something arrived that should not wait.
+func (c *coPay) interrupted() bool { return len(c.events) > 0 || len(c.acts) > 0 }
+
+// sleep waits for at most d (0: without end) or until something arrives; it
+// reports whether the time was up.
+func (c *coPay) sleep(ctx workflow.Context, d time.Duration, why string) (bool, error) {
+	c.recheck = false
+	woken := func() bool { return c.interrupted() || c.recheck }
+	if d <= 0 {
+		return false, workflow.Await(ctx, woken)
+	}
+	ok, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{Timeout: d, TimerOptions: workflow.TimerOptions{Summary: why}}, woken)
+	return !ok && err == nil, err
+}
+
+// park waits until a platform that is down may be asked again: longer every
+// time, visible to staff, and open to whatever arrives meanwhile.
+func (c *coPay) park(ctx workflow.Context, f activities.Failure, what string) error {
+	d := min(5*time.Minute<<min(c.parked, 6), 4*time.Hour)
+	c.parked++
+	c.plan(ctx, "try again: "+what, d)
+	c.note(copay.System(), "parked", what+" has to wait: "+f.Message, "")
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	_, err := c.sleep(ctx, d, "wait to "+what+" again")
+	return err
+}
+
+// cured reports whether waiting can help: the platform was down, throttled or
+// left the outcome open. What it refused needs a person.
+func cured(f activities.Failure) bool {
+	switch f.Kind {
+	case integrations.KindInvalid, integrations.KindNotFound, integrations.KindUnauthorized, integrations.KindDeclined:
+		return false
+	}
+	return true
+}
+
+// troubled deals with a failed step: park and try again, or ask a person.
+func (c *coPay) troubled(ctx workflow.Context, err error, what string, r copay.Review) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	f := activities.FailureOf(err)
+	if cured(f) {
+		return c.park(ctx, f, what)
+	}
+	if f.Kind == integrations.KindUnauthorized {
+		r.Kind = copay.ReviewConfig
+		r.Message = "A platform refuses our credentials; mend the connection and try again. "
+	}
+	r.Message += f.Message
+	return c.ask(ctx, r)
+}
+
+// ask hands the co-pay to a person and leaves the present state for review.
+func (c *coPay) ask(ctx workflow.Context, r copay.Review) error {
+	if r.Back == "" {
+		r.Back = c.p.State
+	}
+	r.Since = workflow.Now(ctx)
+	c.move(copay.StateNeedsReview, copay.System(), r.Message)
+	c.p.Review = &r
+	c.plan(ctx, "", 0)
+	return c.flush(ctx)
+}
