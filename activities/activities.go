@@ -59,6 +59,8 @@ type Store interface {
 	Reach(ctx context.Context, practice copay.PracticeID, id copay.ID) ([]copay.Reach, error)
 	CardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientRef) (ledger.CardOnFile, bool, error)
 	NewPayLink(ctx context.Context, practice copay.PracticeID, id copay.ID, expires time.Time) (string, error)
+	Revoke(ctx context.Context, practice copay.PracticeID, channel copay.Channel, address string, scope ledger.OptOut, source string, at time.Time) ([]copay.ID, error)
+	MarkBad(ctx context.Context, practice copay.PracticeID, channel copay.Channel, address, code string, at time.Time) ([]copay.ID, error)
 	RecordNotification(ctx context.Context, n ledger.Notification) error
 }
 

@@ -147,15 +147,8 @@ func (a *Activities) send(ctx context.Context, in NotifyInput, now time.Time) (N
 	m.Attempt, m.Since = int(activity.GetInfo(ctx).Attempt), in.Since
 	m.Expires = quietFrom(now, copay.ZonesFor(pat.State, pat.Phone), in.Policy.QuietFrom)
 	sent, err := n.Send(ctx, m)
-	if e := integrations.AsError(err); e != nil && e.Kind == integrations.KindDeclined {
-		// The platform knows of an opt-out that has not reached us.
-		return Notified{Why: "the recipient opted out at " + string(platform)}, nil
-	}
-	if e := integrations.AsError(err); e != nil && e.Kind == integrations.KindInvalid {
-		return Notified{Why: "refused: " + e.Error()}, nil
-	}
 	if err != nil {
-		return Notified{}, classify(err)
+		return a.refused(ctx, in, m.To, platform, err)
 	}
 	err = a.Store.RecordNotification(ctx, ledger.Notification{Practice: in.Key.Practice, CoPayID: in.Key.ID(), Ref: in.Ref, Channel: in.Channel,
 		Template: in.Template, Round: in.Round, Platform: platform, ProviderID: sent.ID, Status: string(sent.Status), At: now})
@@ -163,6 +156,27 @@ func (a *Activities) send(ctx context.Context, in NotifyInput, now time.Time) (N
 		return Notified{}, classify(err)
 	}
 	return Notified{Sent: true, At: now}, nil
+}
+
+// refused remembers what the platform says of the recipient, so that nobody
+// tries again: an opt-out that has not reached us, or an address that is bad.
+func (a *Activities) refused(ctx context.Context, in NotifyInput, to string, platform copay.Platform, err error) (Notified, error) {
+	var why string
+	var kept error
+	switch e := integrations.AsError(err); {
+	case e != nil && e.Kind == integrations.KindDeclined:
+		why = "the recipient opted out at " + string(platform)
+		_, kept = a.Store.Revoke(ctx, in.Key.Practice, in.Channel, to, ledger.OptOutChannel, string(platform), a.now())
+	case e != nil && e.Kind == integrations.KindInvalid:
+		why = "refused: " + e.Error()
+		_, kept = a.Store.MarkBad(ctx, in.Key.Practice, in.Channel, to, e.Code, a.now())
+	default:
+		return Notified{}, classify(err)
+	}
+	if kept != nil {
+		return Notified{}, classify(kept)
+	}
+	return Notified{Why: why}, nil
 }
 
 // quietFrom is when the quiet hours begin that follow now, in the patient's

@@ -156,12 +156,12 @@ func TestThrottled(t *testing.T) {
 
 func TestSlowAnswerTimesOut(t *testing.T) {
 	t.Parallel()
-	each(t, map[string]any{"timeout": "400ms"}, func(t *testing.T, f *fixture, w write) {
-		f.sim.Faults().Add(sim.Fault{Kind: sim.FaultSlow, Method: http.MethodPost, Path: root + "/" + w.entity, Delay: time.Minute})
+	each(t, map[string]any{"timeout": "2s"}, func(t *testing.T, f *fixture, w write) {
+		f.sim.Faults().Add(sim.Fault{Kind: sim.FaultSlow, Method: http.MethodPost, Path: root + "/" + w.entity, Delay: 3 * time.Second})
 		_, err := w.run(f, t.Context())
 		requireKind(t, err, integrations.KindUnknown)
 		// The simulator works on once its caller has gone.
-		require.Eventually(t, func() bool { return w.books(f.sim.Books()) == 1 }, 5*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return w.books(f.sim.Books()) == 1 }, 20*time.Second, 20*time.Millisecond)
 		_, err = w.run(f, t.Context())
 		require.NoError(t, err)
 		require.Equal(t, 1, w.books(f.sim.Books()))

@@ -64,7 +64,8 @@ func (c *call) newCharge(pi *intent, pm *paymentMethod) *charge {
 func (c *call) attempt(pi *intent, pm *paymentMethod) *apiError {
 	if pm.card.bank {
 		c.newCharge(pi, pm)
-		pi.status, pi.settleAt, pi.lastError = processing, c.s.now().Add(c.s.cfg.BankDelay), nil
+		pi.status, pi.lastError = processing, nil
+		c.s.at(c.s.now().Add(c.s.cfg.BankDelay), func(c *call) { c.settleDebit(pi) })
 		c.emit("payment_intent.processing", pi)
 		return nil
 	}
@@ -88,7 +89,7 @@ func (c *call) fail(pi *intent, pm *paymentMethod, ch *charge, e *apiError) {
 		ch.outcome = e.Code
 	}
 	e.Charge, e.PaymentMethod = ch.id, pm.wire(c.s)
-	pi.status, pi.lastError, pi.method, pi.settleAt = needsMethod, e, "", time.Time{}
+	pi.status, pi.lastError, pi.method = needsMethod, e, ""
 	e.PaymentIntent = pi.wire(c.s)
 	c.emit("charge.failed", ch)
 	c.emit("payment_intent.payment_failed", pi)
@@ -103,7 +104,7 @@ func (c *call) succeed(pi *intent, pm *paymentMethod, ch *charge) {
 		kind, fee = "payment", min(ch.amount*8/1000, 500)
 	}
 	ch.txn = c.s.book(ch.amount, fee, kind, "charge", ch.id, ch.description).id
-	pi.status, pi.received, pi.lastError, pi.settleAt = succeeded, pi.amount, nil, time.Time{}
+	pi.status, pi.received, pi.lastError = succeeded, pi.amount, nil
 	switch {
 	case pi.setupFuture != "" && pi.customer != "":
 		if pm.customer == "" {

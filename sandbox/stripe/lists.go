@@ -28,6 +28,9 @@ func list[T record](c *call, t *table[T], url string, keep func(T) bool) (obj, *
 		if before != "" && x.head().id == before {
 			break
 		}
+		if before == "" && len(newest) > limit {
+			break // enough to know that there are more
+		}
 		if started && inCreated(c.p, x.head().created.Unix()) && keep(x) {
 			newest = append(newest, x)
 		}

@@ -51,6 +51,7 @@ type Server struct {
 	endpoints []endpoint
 	keys      map[string]*keyRecord
 	breakNext int
+	queue     dueQueue
 
 	customers table[*customer]
 	methods   table[*paymentMethod]

@@ -96,6 +96,11 @@ func (c *call) createSession() (obj, *apiError) {
 	}
 	ss.url = c.s.o.PublicURL + "/c/pay/" + ss.id
 	c.s.sessions.add(ss)
+	c.s.at(ss.expires, func(c *call) {
+		if ss.status == "open" {
+			c.expire(ss)
+		}
+	})
 	return ss.wire(c.s), nil
 }
 
@@ -270,24 +275,11 @@ func (c *call) authenticate(pi *intent, ok bool) *apiError {
 	return nil
 }
 
-// advance does what the passing of time does: it expires pages and settles
-// bank debits.
-func (s *Server) advance() {
-	now := s.now()
-	c := s.own()
-	for _, ss := range s.sessions.order {
-		if ss.status == "open" && !now.Before(ss.expires) {
-			c.expire(ss)
-		}
-	}
-	for _, pi := range s.intents.order {
-		if pi.status == processing && !pi.settleAt.IsZero() && !now.Before(pi.settleAt) {
-			c.settleDebit(pi)
-		}
-	}
-}
-
+// settleDebit is the bank's answer to a debit, days later.
 func (c *call) settleDebit(pi *intent) {
+	if pi.status != processing {
+		return
+	}
 	pm, _ := c.s.methods.get(pi.method)
 	ch, _ := c.s.charges.get(pi.latestCharge)
 	ss, fromPage := c.s.sessions.get(pi.session)

@@ -100,7 +100,6 @@ type intent struct {
 	invoice, session string
 	cancelledAt      time.Time
 	cancelReason     string
-	settleAt         time.Time // of a bank debit
 	returnURL        string
 }
 

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Installs what the development stack needs and this machine lacks: today only
+# a PostgreSQL server. Says in one sentence what to do where it cannot.
+set -euo pipefail
+
+if ! command -v go >/dev/null; then
+  echo "Go is missing: install Go 1.26.8 or newer from https://go.dev/dl and run this again." >&2
+  exit 1
+fi
+
+have_postgres() {
+  command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ||
+    compgen -G '/opt/homebrew/opt/postgresql*/bin/initdb' >/dev/null || compgen -G '/usr/local/opt/postgresql*/bin/initdb' >/dev/null
+}
+
+have_postgres && exit 0
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+echo "PostgreSQL is missing; installing it from the system's packages…"
+if command -v apt-get >/dev/null; then
+  # The distribution would start a server of its own on port 5432; we run a private one.
+  as_root mkdir -p /etc/postgresql-common
+  [ -e /etc/postgresql-common/createcluster.conf ] || echo "create_main_cluster = false" | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null
+elif command -v dnf >/dev/null; then
+  as_root dnf install -y -q postgresql-server
+elif command -v brew >/dev/null; then
+  brew install --quiet postgresql@16
+else
+  echo "PostgreSQL is missing and this system's package manager is not known: install the PostgreSQL server (15 or newer) and run this again." >&2
+  exit 1
+fi
+
+if ! have_postgres; then
+  echo "PostgreSQL was installed, but its initdb was not found: put the server's bin folder on PATH and run this again." >&2
+  exit 1
+fi
