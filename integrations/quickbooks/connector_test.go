@@ -106,6 +106,7 @@ func TestReverseKeepsBooksEqualToMoney(t *testing.T) {
 			b := f.sim.Books()
 			require.Equal(t, x.net, b.Net())
 			if x.kind == integrations.DocRefund {
+				require.Equal(t, 1, f.wire.count(http.MethodPost, "payment"), "no void is tried")
 				require.Equal(t, "35", b.Refunds[0].Account, "Checking")
 				found, err := f.FindDoc(t.Context(), integrations.DocRefund, ref(copay.EffectUnbook, 1))
 				require.NoError(t, err)

@@ -132,7 +132,10 @@ func TestReadsFailAsUnavailable(t *testing.T) {
 		requireKind(t, integrations.KindUnavailable, err)
 	}
 	for name, read := range map[string]func() error{
-		"find":        func() error { _, err := b.conn.FindPayment(t.Context(), integrations.PaymentQuery{Ref: "r"}); return err },
+		"find": func() error {
+			_, err := b.conn.FindPayment(t.Context(), integrations.PaymentQuery{Ref: "r"})
+			return err
+		},
 		"settlements": func() error { _, err := b.conn.Settlements(t.Context(), b.clock.now(), b.clock.now(), ""); return err },
 		"methods":     func() error { _, err := b.conn.StoredMethods(t.Context(), "cus_1"); return err },
 		"customer":    func() error { _, err := b.conn.EnsureCustomer(t.Context(), practice, "p"); return err },
@@ -161,21 +164,16 @@ func TestKeyInUseIsUnknown(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	charge := b.charge("pm_card_visa", 11_00)
-	b.sim.Faults().Add(sim.Fault{Kind: sim.FaultSlow, Method: http.MethodPost, Path: "/v1/payment_intents", Delay: 10 * time.Second})
-	ctx, cancel := context.WithCancel(t.Context())
-	first := make(chan error, 1)
-	go func() { _, err := b.conn.ChargeStored(ctx, charge); first <- err }()
-	require.Eventually(t, func() bool {
-		_, err := b.conn.ChargeStored(t.Context(), charge)
-		e := integrations.AsError(err)
-		return e != nil && e.Code == "idempotency_key_in_use" && e.Kind == integrations.KindUnknown
-	}, 5*time.Second, 10*time.Millisecond)
-	cancel()
-	requireKind(t, integrations.KindUnknown, <-first)
-	require.Eventually(t, func() bool {
-		p, err := b.conn.ChargeStored(t.Context(), charge)
-		return err == nil && p.Status == copay.PaymentCaptured
-	}, 5*time.Second, 10*time.Millisecond)
+	b.sim.Faults().Add(sim.Fault{Kind: sim.FaultSlow, Method: http.MethodPost, Path: "/v1/payment_intents", Delay: time.Second})
+	results := make(chan error, 2)
+	for range 2 {
+		go func() { _, err := b.conn.ChargeStored(t.Context(), charge); results <- err }()
+	}
+	e := requireKind(t, integrations.KindUnknown, <-results)
+	require.Equal(t, "idempotency_key_in_use", e.Code)
+	require.NoError(t, <-results, "the first one only took its time")
+	_, err := b.conn.ChargeStored(t.Context(), charge)
+	require.NoError(t, err)
 	require.Equal(t, 1, b.captures(charge.Ref))
 }
 
