@@ -103,6 +103,9 @@ func (s *Store) ListCoPays(ctx context.Context, practice copay.PracticeID, f Fil
 		return nil, "", err
 	}
 	size = pageSize(size)
+	if len(f.States) == 0 {
+		f.States = nil // an empty list narrows nothing
+	}
 	rows, err := s.pool.Query(ctx, sqlListCoPays, pgx.NamedArgs{
 		"practice": practice, "states": f.States, "rail": f.Rail, "ehr": f.EHR, "appointment": f.Appointment,
 		"patient": ring.patientKey(f.Patient), "service_from": day(f.ServiceFrom), "service_to": day(f.ServiceTo),

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,7 +46,9 @@ func (s *Store) Record(ctx context.Context, r Record) error {
 		return err
 	}
 	if written {
-		s.charts.Store(practice, len(r.Entries) > 0 || s.hasChart(practice))
+		if len(r.Entries) > 0 {
+			s.charts.Store(practice, true)
+		}
 		s.teller.tell(ChannelCoPay, changed(practice, r.CoPay.ID))
 	}
 	return nil
@@ -101,12 +104,11 @@ func (r Record) stamped(now time.Time) Record {
 // differ when a step is tried again.
 func (r Record) digest() ([]byte, error) {
 	r.CoPay.UpdatedAt, r.TraceID = time.Time{}, ""
+	r.Events, r.Entries = slices.Clone(r.Events), slices.Clone(r.Entries)
 	for i := range r.Events {
-		r.Events = append([]TimelineEvent(nil), r.Events...)
 		r.Events[i].At, r.Events[i].Sensitive = time.Time{}, ""
 	}
 	for i := range r.Entries {
-		r.Entries = append([]Entry(nil), r.Entries...)
 		r.Entries[i].At = time.Time{}
 	}
 	b, err := json.Marshal(r)
@@ -148,15 +150,15 @@ func (w *recordWriter) write(ctx context.Context, tx pgx.Tx) (bool, error) {
 		return false, err
 	}
 	queueRefs(b, w.r.CoPay)
-	var booked []int
-	w.s.queueEntries(b, w.r, &booked)
+	var repeated []Entry
+	w.s.queueEntries(b, w.r, &repeated)
 	if err := queueAudit(b, w.r.CoPay.Key.Practice, w.auditRows()); err != nil {
 		return false, err
 	}
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return false, err
 	}
-	return true, w.s.sameEntries(ctx, tx, w.r, booked)
+	return true, sameEntries(ctx, tx, w.r, repeated)
 }
 
 const (

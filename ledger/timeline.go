@@ -68,9 +68,6 @@ WHERE practice = $1 AND copay_id = $2 ORDER BY seq`
 
 // Timeline is the story of a co-pay, oldest first.
 func (s *Store) Timeline(ctx context.Context, practice copay.PracticeID, id copay.ID) ([]TimelineRow, error) {
-	if _, err := s.CoPay(ctx, practice, id); err != nil {
-		return nil, err
-	}
 	rows, err := s.pool.Query(ctx, sqlTimeline, practice, id)
 	if err != nil {
 		return nil, translate("read the timeline", err)
@@ -86,6 +83,10 @@ func (s *Store) Timeline(ctx context.Context, practice copay.PracticeID, id copa
 	})
 	if err != nil {
 		return nil, translate("read the timeline", err)
+	}
+	if len(list) == 0 {
+		_, err := s.CoPay(ctx, practice, id) // an empty story, or no such co-pay
+		return nil, err
 	}
 	for i, b := range sealed {
 		if b == nil {

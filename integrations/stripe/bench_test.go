@@ -65,7 +65,8 @@ func newBench(t *testing.T, options ...map[string]any) *bench {
 	b.sim = stripesim.New(sim.Options{Now: b.clock.now, Hooks: hooks, PublicURL: srv.URL},
 		stripesim.Config{SecretKey: testKey, WebhookURL: receiver.URL, WebhookSecret: testSecret, Merchant: "Lakeside Clinic"})
 	handler = checkTraffic(t, b.sim)
-	opts := map[string]any{"secret_key": "literal:" + testKey, "webhook_secrets": []any{"literal:" + testSecret}, "base_url": srv.URL, "require_test_mode": true}
+	opts := map[string]any{"secret_key": "literal:" + testKey, "webhook_secrets": []any{"literal:" + testSecret}, "base_url": srv.URL, "require_test_mode": true,
+		"requests_per_second": 1000}
 	for _, more := range options {
 		for k, v := range more {
 			opts[k] = v
@@ -178,11 +179,15 @@ func requireKind(t testing.TB, want integrations.Kind, err error) *integrations.
 	return e
 }
 
-// raw calls the simulator as another program of the practice would, around
-// the connector and its rate limit.
+// raw calls the simulator as another program of the practice would.
 func (b *bench) raw(path string, form url.Values) []byte {
 	b.Helper()
-	req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, b.url+path, strings.NewReader(form.Encode()))
+	return b.call(http.MethodPost, path, form)
+}
+
+func (b *bench) call(method, path string, form url.Values) []byte {
+	b.Helper()
+	req, err := http.NewRequestWithContext(b.Context(), method, b.url+path, strings.NewReader(form.Encode()))
 	require.NoError(b, err)
 	req.Header.Set("Authorization", "Bearer "+testKey)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")

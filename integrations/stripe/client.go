@@ -33,14 +33,8 @@ func newSDK(cfg Config, hc *transport.Client) *client.API {
 	})
 }
 
-// limits holds half of what the platform allows an account, so that the
-// practice's other software keeps working (docs.stripe.com/rate-limits: 100
-// reads and 100 writes a second in live mode, 25 and 25 in test mode).
 func limits(cfg Config) []transport.Limit {
-	if cfg.live() {
-		return []transport.Limit{{N: 50, Per: time.Second, Burst: 50}}
-	}
-	return []transport.Limit{{N: 20, Per: time.Second, Burst: 20}}
+	return []transport.Limit{{N: cfg.RequestsPerSecond, Per: time.Second, Burst: cfg.RequestsPerSecond}}
 }
 
 // call is what is said about one request.

@@ -40,6 +40,10 @@ type Config struct {
 	// Stripe keeps replaying under our key is given up, and a fresh key used,
 	// provided that a listing shows that nothing was made.
 	NewKeyAfter time.Duration `mapstructure:"new_key_after"`
+	// RequestsPerSecond is what this practice may send; by default half of
+	// what the platform allows (50 live, 12 in test mode), so that the
+	// practice's other software keeps working. A sandbox may set it higher.
+	RequestsPerSecond int `mapstructure:"requests_per_second"`
 }
 
 var (
@@ -61,6 +65,14 @@ func (c Config) withDefaults() Config {
 	}
 	if c.NewKeyAfter == 0 {
 		c.NewKeyAfter = time.Minute
+	}
+	if c.RequestsPerSecond == 0 {
+		// docs.stripe.com/rate-limits: 100 reads and 100 writes a second in
+		// live mode, 25 and 25 in test mode.
+		c.RequestsPerSecond = 12
+		if c.live() {
+			c.RequestsPerSecond = 50
+		}
 	}
 	return c
 }
@@ -96,8 +108,8 @@ func (c Config) validate() error {
 	if c.StatementSuffix != "" && !suffixPattern.MatchString(c.StatementSuffix) {
 		bad("statement_suffix has at most 22 plain letters, digits and spaces")
 	}
-	if c.Timeout < 0 || c.NewKeyAfter < 0 {
-		bad("durations are not negative")
+	if c.Timeout < 0 || c.NewKeyAfter < 0 || c.RequestsPerSecond < 0 {
+		bad("durations and rates are not negative")
 	}
 	if len(faults) > 0 {
 		return fmt.Errorf("stripe: %s", strings.Join(faults, "; "))
@@ -106,4 +118,7 @@ func (c Config) validate() error {
 }
 
 // live reports whether the key moves real money.
-func (c Config) live() bool { return strings.HasPrefix(c.SecretKey.Reveal()[2:], "_live_") }
+func (c Config) live() bool {
+	key := c.SecretKey.Reveal()
+	return strings.HasPrefix(key, "sk_live_") || strings.HasPrefix(key, "rk_live_")
+}

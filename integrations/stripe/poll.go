@@ -47,7 +47,8 @@ func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integratio
 			w.Data.Object = ev.Data.Raw
 		}
 		e, err := c.event(ctx, w)
-		if err != nil {
+		// One event that cannot be read must not stop all that follow.
+		if err != nil && integrations.KindOf(err) != integrations.KindInvalid {
 			return nil, cursor, err
 		}
 		out = append(out, e)

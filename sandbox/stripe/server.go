@@ -141,6 +141,11 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		e.write(w)
 		return
 	}
+	if account := r.Header.Get("Stripe-Account"); account != "" {
+		(&apiError{status: http.StatusForbidden, Type: "invalid_request_error", Code: "account_invalid",
+			Message: "The provided key does not have access to account '" + account + "' (or that account does not exist). Application access may have been revoked."}).write(w)
+		return
+	}
 	if v := r.Header.Get("Stripe-Version"); v != "" && v != APIVersion {
 		invalid("", "", "Invalid Stripe API version: %s", v).write(w)
 		return

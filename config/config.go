@@ -1,0 +1,231 @@
+// Package config reads the one file that says how Copayflow runs: where it
+// listens, its database and Temporal cluster, its keys, who may sign in, and
+// which platforms each practice uses. Secrets stand in it by reference only.
+package config
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/env/v2"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/v2"
+
+	"github.com/copayflow/copayflow/integrations"
+)
+
+// Config is the whole file.
+type Config struct {
+	Env        string     `koanf:"env"` // dev, staging, production
+	Listen     Listen     `koanf:"listen"`
+	PublicURL  string     `koanf:"public_url"` // under which platforms and patients reach the API
+	Database   Database   `koanf:"database"`
+	MasterKeys []KeyRef   `koanf:"master_keys"` // database: the first seals, all open
+	CodecKeys  []KeyRef   `koanf:"codec_keys"`  // Temporal payloads
+	Temporal   Temporal   `koanf:"temporal"`
+	Codec      Codec      `koanf:"codec"`
+	Auth       Auth       `koanf:"auth"`
+	Worker     Worker     `koanf:"worker"`
+	Telemetry  Telemetry  `koanf:"telemetry"`
+	Dev        Dev        `koanf:"dev"`
+	Practices  []Practice `koanf:"practices"`
+}
+
+// Listen is where the API listens; port 0 takes any free one.
+type Listen struct {
+	HTTP    string `koanf:"http"`    // REST, webhooks, pay page, codec server
+	GRPC    string `koanf:"grpc"`    // gRPC
+	Metrics string `koanf:"metrics"` // Prometheus and health; keep it inside
+}
+
+// Database is the ledger's PostgreSQL.
+type Database struct {
+	DSN      string `koanf:"dsn"` // by reference: env:DATABASE_URL
+	MaxConns int    `koanf:"max_conns"`
+}
+
+// KeyRef is a 32-byte key, base64, by reference.
+type KeyRef struct {
+	ID     string `koanf:"id"`
+	Secret string `koanf:"secret"`
+}
+
+// Bytes resolves the key.
+func (k KeyRef) Bytes() ([]byte, error) {
+	s, err := integrations.ResolveSecret(k.Secret)
+	if err != nil {
+		return nil, err
+	}
+	b, err := base64.StdEncoding.DecodeString(s.Reveal())
+	if err != nil || len(b) != 32 {
+		return nil, fmt.Errorf("key %q is not 32 bytes in base64; make one with: openssl rand -base64 32", k.ID)
+	}
+	return b, nil
+}
+
+// Temporal is the cluster.
+type Temporal struct {
+	Address   string        `koanf:"address"`
+	Namespace string        `koanf:"namespace"`
+	APIKey    string        `koanf:"api_key"` // by reference; Temporal Cloud
+	TLS       TLS           `koanf:"tls"`
+	Retention time.Duration `koanf:"retention"`
+}
+
+// TLS names the files of a mutual TLS connection.
+type TLS struct {
+	Enabled    bool   `koanf:"enabled"`
+	CA         string `koanf:"ca"`
+	Cert       string `koanf:"cert"`
+	Key        string `koanf:"key"`
+	ServerName string `koanf:"server_name"`
+}
+
+// Codec is the codec server for the Temporal UI.
+type Codec struct {
+	UIOrigins []string `koanf:"ui_origins"`
+}
+
+// Auth says who may call.
+type Auth struct {
+	OIDC    []OIDC   `koanf:"oidc"`
+	APIKeys []APIKey `koanf:"api_keys"`
+	Dev     DevAuth  `koanf:"dev"`
+}
+
+// OIDC is an issuer of tokens for people.
+type OIDC struct {
+	Issuer         string `koanf:"issuer"`
+	Audience       string `koanf:"audience"`
+	RolesClaim     string `koanf:"roles_claim"`     // default "roles"
+	PracticesClaim string `koanf:"practices_claim"` // default "practices"
+}
+
+// APIKey is a machine's key: only its SHA-256 (hex) is kept.
+type APIKey struct {
+	ID        string   `koanf:"id"`
+	SHA256    string   `koanf:"sha256"`
+	Roles     []string `koanf:"roles"`
+	Practices []string `koanf:"practices"`
+}
+
+// DevAuth lets development mint its own tokens.
+type DevAuth struct {
+	Enabled bool   `koanf:"enabled"`
+	Secret  string `koanf:"secret"` // by reference
+}
+
+// Worker tunes a worker process.
+type Worker struct {
+	MaxActivities    int `koanf:"max_activities"`
+	MaxWorkflowTasks int `koanf:"max_workflow_tasks"`
+	StickyCache      int `koanf:"sticky_cache"`
+}
+
+// Telemetry is logs, traces and metrics.
+type Telemetry struct {
+	OTLPEndpoint string `koanf:"otlp_endpoint"`
+	LogLevel     string `koanf:"log_level"`  // debug, info, warn, error
+	LogFormat    string `koanf:"log_format"` // json, text
+}
+
+// Dev is for the development stack only.
+type Dev struct {
+	ClockFile string `koanf:"clock_file"`
+}
+
+// prefix of environment variables that override the file:
+// COPAY_LISTEN__HTTP overrides listen.http.
+const prefix = "COPAY_"
+
+// Load reads a file, applies overrides from the environment and checks
+// everything; the error lists all faults at once.
+func Load(path string) (*Config, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("the configuration file %s cannot be read; see deploy/copay.example.yaml", path)
+	}
+	k := koanf.New(".")
+	if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
+		return nil, fmt.Errorf("the configuration file %s is not valid YAML: %w", path, err)
+	}
+	over := env.Provider(".", env.Opt{Prefix: prefix, TransformFunc: func(key, value string) (string, any) {
+		return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(key, prefix)), "__", "."), value
+	}, EnvironFunc: overrides})
+	if err := k.Load(over, nil); err != nil {
+		return nil, err
+	}
+	var c Config
+	err := k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{Tag: "koanf", DecoderConfig: &mapstructure.DecoderConfig{
+		TagName: "koanf", Result: &c, ErrorUnused: true, WeaklyTypedInput: true,
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")),
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("the configuration file %s: %w", path, err)
+	}
+	c.defaults()
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("the configuration file %s has faults:\n%w", path, err)
+	}
+	return &c, nil
+}
+
+// overrides are the environment variables that name a setting; the CLI's own
+// variables (COPAY_TOKEN and the like) have no double underscore.
+func overrides() []string {
+	var out []string
+	for _, kv := range os.Environ() {
+		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, prefix) && strings.Contains(name, "__") {
+			out = append(out, kv)
+		}
+	}
+	return out
+}
+
+func (c *Config) defaults() {
+	def := func(s *string, v string) {
+		if *s == "" {
+			*s = v
+		}
+	}
+	def(&c.Env, "production")
+	def(&c.Listen.HTTP, "127.0.0.1:8080")
+	def(&c.Listen.GRPC, "127.0.0.1:9090")
+	def(&c.Listen.Metrics, "127.0.0.1:9091")
+	def(&c.Temporal.Address, "127.0.0.1:7233")
+	def(&c.Temporal.Namespace, "copay")
+	def(&c.Telemetry.LogLevel, "info")
+	def(&c.Telemetry.LogFormat, "json")
+	if c.Temporal.Retention == 0 {
+		c.Temporal.Retention = 365 * 24 * time.Hour
+	}
+	for i := range c.Auth.OIDC {
+		def(&c.Auth.OIDC[i].RolesClaim, "roles")
+		def(&c.Auth.OIDC[i].PracticesClaim, "practices")
+	}
+	for i := range c.Practices {
+		def(&c.Practices[i].Language, "en")
+		def(&c.Practices[i].PayPage.SecondFactor, FactorBirthDate)
+		def(&c.Practices[i].PayURL, c.PublicURL)
+	}
+}
+
+// DSNSecret resolves the database address.
+func (c *Config) DSNSecret() (integrations.Secret, error) {
+	return integrations.ResolveSecret(c.Database.DSN)
+}
+
+// Practice finds a practice by its id.
+func (c *Config) Practice(id string) (*Practice, error) {
+	for i := range c.Practices {
+		if string(c.Practices[i].ID) == id {
+			return &c.Practices[i], nil
+		}
+	}
+	return nil, errors.New("practice " + id + " is not configured")
+}

@@ -1,0 +1,125 @@
+package config
+
+import (
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/copayflow/copayflow/copay"
+)
+
+// secrets the example names.
+func withSecrets(t *testing.T) {
+	t.Helper()
+	key := base64.StdEncoding.EncodeToString(make([]byte, 32))
+	for _, name := range []string{"COPAY_MASTER_KEY_1", "COPAY_CODEC_KEY_1"} {
+		t.Setenv(name, key)
+	}
+	t.Setenv("DATABASE_URL", "postgres://localhost/copay")
+}
+
+func example(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("../deploy/copay.example.yaml")
+	require.NoError(t, err)
+	return string(b)
+}
+
+func load(t *testing.T, text string) (*Config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "copay.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return Load(path)
+}
+
+func TestTheExampleLoads(t *testing.T) {
+	withSecrets(t)
+	c, err := load(t, example(t))
+	require.NoError(t, err)
+	p, err := c.Practice("maple")
+	require.NoError(t, err)
+	require.Equal(t, []copay.Platform{"availity", "drchrono"}, p.Ports[PortEligibility])
+	pol, err := p.Policy.Build()
+	require.NoError(t, err)
+	require.Equal(t, copay.Cents(500_00), pol.MaxAmount)
+	require.Equal(t, []time.Duration{72 * time.Hour, 168 * time.Hour, 336 * time.Hour}, pol.Reminders.Ladder)
+	require.Equal(t, "copay-drchrono", p.Queues()[PortPost])
+	require.NotContains(t, p.Queues(), PortCollect)
+	require.Equal(t, []copay.Channel{copay.ChannelSMS, copay.ChannelEmail}, p.Channels())
+	require.InDelta(t, 0.13, c.Throttled()["copay-drchrono"], 0.001)
+	_, err = c.Practice("oak")
+	require.Error(t, err)
+}
+
+func TestEnvironmentOverrides(t *testing.T) {
+	withSecrets(t)
+	t.Setenv("COPAY_LISTEN__HTTP", "127.0.0.1:1234")
+	t.Setenv("COPAY_TOKEN", "the CLI's own variable is left alone")
+	c, err := load(t, example(t))
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1:1234", c.Listen.HTTP)
+}
+
+func TestFaultsAreNamed(t *testing.T) {
+	withSecrets(t)
+	for name, tc := range map[string]struct{ from, to, want string }{
+		"unknown key":         {"env: production", "env: production\nnonsense: 1", "nonsense"},
+		"environment":         {"env: production", "env: prod", "env must be"},
+		"public url":          {"https://copay.example.com", "http://copay.example.com", "https in production"},
+		"missing secret":      {"env:DATABASE_URL", "env:NOT_SET", "NOT_SET is not set"},
+		"pasted secret":       {"env:DATABASE_URL", "secretvalue", "by reference"},
+		"short key":           {"env:COPAY_CODEC_KEY_1", "literal:c2hvcnQ=", "32 bytes"},
+		"time zone":           {"time_zone: America/Chicago", "time_zone: Chicago", "IANA zone"},
+		"unknown port":        {"      post: [drchrono]", "      post: [drchrono]\n      fax: [drchrono]", "no port \"fax\""},
+		"missing port":        {"      collect: [stripe]\n", "", "ports.collect names no platform"},
+		"unknown platform":    {"collect: [stripe]", "collect: [square]", "names square"},
+		"wide quiet hours":    {"quiet_until: 8 ", "quiet_until: 6 ", "47 CFR"},
+		"bad amount":          {`max_amount: "500.00"`, `max_amount: "lots"`, "policy.max_amount"},
+		"dev tokens":          {"auth:\n", "auth:\n  dev: { enabled: true, secret: \"literal:x\" }\n", "only for env dev"},
+		"clock":               {"env: production", "env: staging\ndev: { clock_file: /tmp/c }", "clock_file"},
+		"role":                {"roles: [service]", "roles: [boss]", "no role \"boss\""},
+		"api key":             {"2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae", "plain", "SHA-256"},
+		"not yaml":            {"env: production", "env: [", "not valid YAML"},
+		"rate of a stranger":  {"drchrono: 0.13", "square: 1", "rate_limited.square"},
+		"no name for message": {"name: Maple Family Clinic", "name: \"\"", "name and a phone"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := example(t)
+			require.Contains(t, text, tc.from)
+			_, err := load(t, strings.Replace(text, tc.from, tc.to, 1))
+			require.ErrorContains(t, err, tc.want)
+			require.NotContains(t, err.Error(), "secretvalue")
+		})
+	}
+	_, err := Load(filepath.Join(t.TempDir(), "none.yaml"))
+	require.ErrorContains(t, err, "cannot be read")
+}
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	withSecrets(t)
+	text := strings.NewReplacer("time_zone: America/Chicago", "time_zone: Mars", "env: production", "env: moon").Replace(example(t))
+	_, err := load(t, text)
+	require.ErrorContains(t, err, "IANA zone")
+	require.ErrorContains(t, err, "env must be")
+}
+
+func TestTemporalDev(t *testing.T) {
+	t.Parallel()
+	d, err := LoadTemporalDev("../temporal-dev.yaml")
+	require.NoError(t, err)
+	require.Equal(t, "copay", d.Namespace)
+	require.Equal(t, 365*24*time.Hour, d.Retention)
+	require.Equal(t, "Keyword", d.SearchAttributes["CopayState"])
+	require.NotEmpty(t, d.DynamicConfig[0].Key)
+	path := filepath.Join(t.TempDir(), "t.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("namespace: x\nretention: 24h\nsearch_attributes: {A: Blob}"), 0o600))
+	_, err = LoadTemporalDev(path)
+	require.ErrorContains(t, err, "Blob")
+	_, err = LoadTemporalDev("nowhere.yaml")
+	require.ErrorContains(t, err, "cannot be read")
+}
