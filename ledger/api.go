@@ -74,7 +74,4 @@ type api interface {
 	ArchivedHistory(ctx context.Context, practice copay.PracticeID, id copay.ID, runID string) (ArchiveRow, error)
 }
 
-// Inbox keeps platform events until they were delivered.
-type Inbox struct{ s *Store }
-
-type Store struct{}
+var _ api = (*Store)(nil)

@@ -15,11 +15,12 @@ import (
 // safe; the cause is kept for errors.As and is never printed, since the
 // database may quote values.
 type failure struct {
-	*copay.Error
+	told  *copay.Error
 	cause error
 }
 
-func (f *failure) Unwrap() []error { return []error{f.Error, f.cause} }
+func (f *failure) Error() string   { return f.told.Message }
+func (f *failure) Unwrap() []error { return []error{f.told, f.cause} }
 
 // Errors raised by our own triggers.
 const (
@@ -42,7 +43,7 @@ func translate(op string, err error) error {
 	if errors.As(err, &pg) {
 		code, why = meaning(pg)
 	}
-	return &failure{Error: copay.Errorf(code, "", "%s: %s", op, why), cause: err}
+	return &failure{told: copay.Errorf(code, "", "%s: %s", op, why), cause: err}
 }
 
 func meaning(pg *pgconn.PgError) (copay.Code, string) {

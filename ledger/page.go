@@ -24,7 +24,9 @@ func pageSize(n int) int {
 
 var errPage = copay.Errorf(copay.CodeInvalid, "page_token", "the page token is not one of ours: start the list again")
 
-func encodePage(s string) PageToken { return PageToken(base64.RawURLEncoding.EncodeToString([]byte(s))) }
+func encodePage(s string) PageToken {
+	return PageToken(base64.RawURLEncoding.EncodeToString([]byte(s)))
+}
 
 // pageAfter continues after a row by its moment and id.
 func pageAfter(at time.Time, id string) PageToken {

@@ -90,10 +90,7 @@ func (c *Connector) event(ctx context.Context, w wireEvent) (integrations.Event,
 		if err != nil {
 			return e, err
 		}
-		meta = owner
-		if family == "refund" { // its own reference is none of ours
-			meta = map[string]string{metaCoPay: owner[metaCoPay], metaPractice: owner[metaPractice]}
-		}
+		meta = owner // the reference is then the payment's
 	}
 	if p := meta[metaPractice]; p != "" && copay.PracticeID(p) != c.practice {
 		return e, nil

@@ -107,7 +107,7 @@ func TestRefundByHandFindsItsCoPay(t *testing.T) {
 	ev := b.event(t.Context(), "refund.created")
 	require.Equal(t, integrations.EventRefund, ev.Kind)
 	require.Equal(t, r.CoPay, ev.CoPay)
-	require.Empty(t, ev.Ref, "it is none of our refunds")
+	require.Equal(t, r.Ref, ev.Ref, "it is none of our refunds: the payment's reference")
 	require.Equal(t, id, ev.Object)
 	ev = b.event(t.Context(), "charge.refunded")
 	require.Equal(t, r.Ref, ev.Ref, "the payment's reference")

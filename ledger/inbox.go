@@ -1,0 +1,183 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+)
+
+// Inbox keeps platform events from the moment they were verified until they
+// were delivered to their co-pay.
+type Inbox struct{ s *Store }
+
+const sqlReceive = `INSERT INTO inbox (practice, platform, event_id, kind, type, payload, trace_id, status, received_at, next_at)
+SELECT $1, $2, e.id, e.kind, e.type, e.payload, e.trace, e.status, $9, $9
+FROM unnest($3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::text[]) AS e (id, kind, type, payload, trace, status)
+ON CONFLICT (practice, platform, event_id) DO NOTHING`
+
+// Receive stores verified events, sealed, in one round trip, and says how many
+// were new. Once it returns, the platform may be told that we have them.
+func (i *Inbox) Receive(ctx context.Context, practice copay.PracticeID, platform copay.Platform, events []InboxEvent) (int, error) {
+	if len(events) == 0 {
+		return 0, nil
+	}
+	ring, err := i.s.keys(ctx, practice)
+	if err != nil {
+		return 0, err
+	}
+	var ids, kinds, types, traces, statuses []string
+	var payloads [][]byte
+	for _, e := range events {
+		id := clean(e.ID)
+		if id == "" || len(id) > 512 {
+			return 0, copay.Errorf(copay.CodeInvalid, "id", "an event's id has 1 to 512 characters")
+		}
+		sealed, err := ring.seal("inbox", inboxCell(platform, id), e.Payload)
+		if err != nil {
+			return 0, err
+		}
+		status := InboxPending
+		if e.Kind == integrations.EventIgnored {
+			status = InboxIgnored
+		}
+		ids, kinds, types = append(ids, id), append(kinds, clean(string(e.Kind))), append(types, clean(e.Type))
+		traces, statuses, payloads = append(traces, clean(e.TraceID)), append(statuses, string(status)), append(payloads, sealed)
+	}
+	tag, err := i.s.pool.Exec(ctx, sqlReceive, practice, platform, ids, kinds, types, payloads, traces, statuses, i.s.now())
+	if err != nil {
+		return 0, translate("store the events", err)
+	}
+	n := int(tag.RowsAffected())
+	if n > 0 {
+		i.s.teller.tell(ChannelInbox, string(practice))
+	}
+	return n, nil
+}
+
+func inboxCell(platform copay.Platform, id string) string { return string(platform) + "/" + id }
+
+const inboxColumns = `row_id, practice, platform, event_id, kind, type, payload, trace_id, status, attempts, last_error, received_at, next_at, done_at`
+
+const sqlClaimInbox = `WITH spent AS (
+  UPDATE inbox SET status = 'dead', last_error = 'gave up: a worker went down with it each time'
+  WHERE status = 'pending' AND next_at <= $1 AND attempts >= $5),
+due AS (
+  SELECT row_id FROM inbox WHERE status = 'pending' AND next_at <= $1 AND attempts < $5
+  ORDER BY next_at, row_id LIMIT $2 FOR UPDATE SKIP LOCKED)
+UPDATE inbox i SET attempts = attempts + 1, next_at = $3, worker = $4 FROM due WHERE i.row_id = due.row_id
+RETURNING i.row_id, practice, platform, event_id, kind, type, payload, trace_id, status, attempts, last_error, received_at, next_at, done_at`
+
+// Claim takes up to n due events of all practices for a worker, oldest first.
+// Until the lease ends nobody else gets them; then they are due again.
+func (i *Inbox) Claim(ctx context.Context, n int, lease time.Duration, worker string) ([]InboxRow, error) {
+	now := i.s.now()
+	var list []InboxRow
+	err := i.s.tx(ctx, "claim events", func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, sqlClaimInbox, now, n, now.Add(lease), worker, i.s.cfg.InboxTries)
+		if err != nil {
+			return err
+		}
+		list, err = collectInbox(rows)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return i.opened(ctx, list)
+}
+
+func collectInbox(rows pgx.Rows) ([]InboxRow, error) {
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (e InboxRow, err error) {
+		var done *time.Time
+		err = r.Scan(&e.Row, &e.Practice, &e.Platform, &e.ID, &e.Kind, &e.Type, &e.Payload, &e.TraceID, &e.Status, &e.Attempts,
+			&e.LastError, &e.ReceivedAt, &e.NextAt, &done)
+		e.ReceivedAt, e.NextAt, e.DoneAt = e.ReceivedAt.UTC(), e.NextAt.UTC(), utc(done)
+		return e, err
+	})
+}
+
+// opened unseals payloads. One that cannot be opened stays out of the list
+// and goes to the dead letters, so that it holds nobody else up.
+func (i *Inbox) opened(ctx context.Context, list []InboxRow) ([]InboxRow, error) {
+	out := list[:0]
+	for _, e := range list {
+		plain, err := i.s.open(ctx, e.Practice, "inbox", inboxCell(e.Platform, e.ID), e.Payload)
+		if errors.Is(err, errSealed) {
+			if err := i.bury(ctx, e, "its payload cannot be opened"); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		e.Payload = plain
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+const sqlFinishInbox = `UPDATE inbox SET status = $3, done_at = $4, last_error = $5
+WHERE practice = $1 AND row_id = $2 AND status IN ('pending', 'dead')`
+
+// Done closes an event that was delivered. It holds even when the lease has
+// ended meanwhile: the delivery happened.
+func (i *Inbox) Done(ctx context.Context, e InboxRow) error {
+	return i.finish(ctx, e, InboxDone, "")
+}
+
+// Ignored closes an event that concerns nobody; why is for the record.
+func (i *Inbox) Ignored(ctx context.Context, e InboxRow, why string) error {
+	return i.finish(ctx, e, InboxIgnored, why)
+}
+
+func (i *Inbox) finish(ctx context.Context, e InboxRow, status InboxStatus, note string) error {
+	_, err := i.s.pool.Exec(ctx, sqlFinishInbox, e.Practice, e.Row, status, i.s.now(), clean(note))
+	return translate("close the event", err)
+}
+
+const sqlRetryInbox = `UPDATE inbox SET status = $4, next_at = $5, last_error = $6
+WHERE practice = $1 AND row_id = $2 AND attempts = $3 AND status = 'pending'`
+
+// Retry makes a claimed event due again at next; why is safe to show. After
+// the last of the allowed tries it goes to the dead letters. It does nothing
+// when the lease has ended and another worker has the event.
+func (i *Inbox) Retry(ctx context.Context, e InboxRow, why string, next time.Time) (dead bool, err error) {
+	status := InboxPending
+	if e.Attempts >= i.s.cfg.InboxTries {
+		status = InboxDead
+	}
+	tag, err := i.s.pool.Exec(ctx, sqlRetryInbox, e.Practice, e.Row, e.Attempts, status, moment(next), clean(why))
+	return status == InboxDead && tag.RowsAffected() == 1, translate("put the event back", err)
+}
+
+const sqlBury = `UPDATE inbox SET status = 'dead', last_error = $3 WHERE practice = $1 AND row_id = $2 AND status = 'pending'`
+
+func (i *Inbox) bury(ctx context.Context, e InboxRow, why string) error {
+	_, err := i.s.pool.Exec(ctx, sqlBury, e.Practice, e.Row, why)
+	return translate("put the event aside", err)
+}
+
+const sqlInboxLag = `SELECT practice, platform, count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status = 'dead'),
+  min(received_at) FILTER (WHERE status = 'pending')
+FROM inbox WHERE status IN ('pending', 'dead') GROUP BY practice, platform ORDER BY practice, platform`
+
+// Lag says what waits, for metrics; all practices.
+func (i *Inbox) Lag(ctx context.Context) ([]InboxLag, error) {
+	rows, err := i.s.pool.Query(ctx, sqlInboxLag)
+	if err != nil {
+		return nil, translate("measure the inbox", err)
+	}
+	list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (l InboxLag, err error) {
+		var oldest *time.Time
+		err = r.Scan(&l.Practice, &l.Platform, &l.Pending, &l.Dead, &oldest)
+		l.Oldest = utc(oldest)
+		return l, err
+	})
+	return list, translate("measure the inbox", err)
+}
