@@ -1,0 +1,226 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/ledger"
+	"github.com/copayflow/copayflow/workflows"
+)
+
+// Inbox is the queue of verified platform events.
+type Inbox interface {
+	Claim(ctx context.Context, n int, lease time.Duration, worker string) ([]ledger.InboxRow, error)
+	Done(ctx context.Context, e ledger.InboxRow) error
+	Ignored(ctx context.Context, e ledger.InboxRow, why string) error
+	Retry(ctx context.Context, e ledger.InboxRow, why string, next time.Time) (dead bool, err error)
+	Bury(ctx context.Context, e ledger.InboxRow, why string) error
+	Lag(ctx context.Context) ([]ledger.InboxLag, error)
+}
+
+// Store is what routing needs of the ledger.
+type Store interface {
+	CoPay(ctx context.Context, practice copay.PracticeID, id copay.ID) (ledger.CoPayRow, error)
+	ListCoPays(ctx context.Context, practice copay.PracticeID, f ledger.Filter, from ledger.PageToken, size int) ([]ledger.CoPayRow, ledger.PageToken, error)
+	FindByObject(ctx context.Context, practice copay.PracticeID, platform copay.Platform, object string) (ledger.CoPayRow, error)
+	FindByPosting(ctx context.Context, practice copay.PracticeID, ehr copay.Platform, posting string) (ledger.CoPayRow, error)
+	MessageStatus(ctx context.Context, practice copay.PracticeID, platform copay.Platform, providerID string,
+		status integrations.DeliveryStatus, code string, at time.Time) (n ledger.Notification, changed bool, err error)
+	Revoke(ctx context.Context, practice copay.PracticeID, channel copay.Channel, address string, scope ledger.OptOut, source string, at time.Time) ([]copay.ID, error)
+	Restore(ctx context.Context, practice copay.PracticeID, channel copay.Channel, address, source string, at time.Time) error
+	MarkBad(ctx context.Context, practice copay.PracticeID, channel copay.Channel, address, code string, at time.Time) ([]copay.ID, error)
+	CopaysByAddress(ctx context.Context, practice copay.PracticeID, channel copay.Channel, address string) ([]copay.ID, error)
+	AppendAudit(ctx context.Context, e ledger.AuditEntry) error
+	Listen(ctx context.Context, channel string) (<-chan string, error)
+}
+
+// Workflows brings signals to co-pays; *Starter does.
+type Workflows interface {
+	Practice(id copay.PracticeID) (Practice, error)
+	Signal(ctx context.Context, key copay.Key, o Origin, e workflows.Event) error
+	Recheck(ctx context.Context, key copay.Key) error
+}
+
+// Options tune a dispatcher; zero fields take the defaults.
+type Options struct {
+	Name    string        // of this process, for the lease: no host secrets
+	Batch   int           // events claimed at once; 64
+	Workers int           // delivered at the same time; 16
+	Lease   time.Duration // after which another process takes over; 1 minute
+	Poll    time.Duration // look even without a notification; 5 s
+	Now     func() time.Time
+	Log     *slog.Logger
+	Meter   metric.MeterProvider // nil: the global one
+}
+
+func (o Options) withDefaults() Options {
+	if o.Name == "" {
+		o.Name = "dispatcher"
+	}
+	if o.Batch <= 0 {
+		o.Batch = 64
+	}
+	if o.Workers <= 0 {
+		o.Workers = 16
+	}
+	if o.Lease <= 0 {
+		o.Lease = time.Minute
+	}
+	if o.Poll <= 0 {
+		o.Poll = 5 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return o
+}
+
+// Dispatcher takes events out of the inbox and brings each to its co-pay.
+// Several may run on one database.
+type Dispatcher struct {
+	inbox   Inbox
+	store   Store
+	flows   Workflows
+	o       Options
+	metrics instruments
+}
+
+// New makes a dispatcher; nothing happens before Run.
+func New(inbox Inbox, store Store, flows Workflows, o Options) (*Dispatcher, error) {
+	d := &Dispatcher{inbox: inbox, store: store, flows: flows, o: o.withDefaults()}
+	var err error
+	d.metrics, err = newInstruments(o.Meter, inbox, d.o.Now)
+	return d, err
+}
+
+// Run delivers until ctx ends. What is under way then is finished first.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	defer d.metrics.close()
+	wake, err := d.store.Listen(ctx, ledger.ChannelInbox)
+	if err != nil {
+		return fmt.Errorf("the dispatcher cannot listen: %w", err)
+	}
+	tick := time.NewTicker(d.o.Poll)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		n, err := d.Pass(ctx)
+		if err != nil && ctx.Err() == nil {
+			d.o.Log.ErrorContext(ctx, "the inbox cannot be read", "error", err)
+		}
+		if err == nil && n == d.o.Batch {
+			continue // there is more
+		}
+		select {
+		case _, open := <-wake:
+			if !open {
+				wake = nil // the ticker goes on
+			}
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// Pass claims one batch, delivers it and says how many events it held.
+func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
+	rows, err := d.inbox.Claim(ctx, d.o.Batch, d.o.Lease, d.o.Name)
+	if err != nil {
+		return 0, err
+	}
+	// An event that was claimed is delivered even when the process is asked
+	// to stop meanwhile, but not beyond its lease.
+	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.o.Lease)
+	defer cancel()
+	var g errgroup.Group
+	g.SetLimit(d.o.Workers)
+	for _, row := range rows {
+		g.Go(func() error { d.one(work, row); return nil })
+	}
+	_ = g.Wait() // every event accounts for itself
+	return len(rows), nil
+}
+
+// one delivers one event and accounts for it in the inbox.
+func (d *Dispatcher) one(ctx context.Context, row ledger.InboxRow) {
+	log := d.o.Log.With("practice_id", row.Practice, "platform", row.Platform, "kind", row.Kind, "inbox_id", row.Row, "attempt", row.Attempts)
+	verdict := d.deliver(ctx, row)
+	var err error
+	outcome := "done"
+	switch {
+	case verdict == nil:
+		err = d.inbox.Done(ctx, row)
+	case isIgnored(verdict):
+		outcome = "ignored"
+		err = d.inbox.Ignored(ctx, row, verdict.Error())
+	case isForStaff(verdict):
+		outcome = "dead"
+		log.WarnContext(ctx, "an event needs a person", "reason", verdict.Error())
+		err = d.inbox.Bury(ctx, row, verdict.Error())
+	default:
+		outcome = "retry"
+		var dead bool
+		if dead, err = d.inbox.Retry(ctx, row, sentence(verdict), d.o.Now().Add(backoff(row.Attempts))); dead {
+			outcome = "dead"
+		}
+		log.WarnContext(ctx, "an event could not be delivered", "reason", sentence(verdict), "outcome", outcome)
+	}
+	if err != nil {
+		// The lease ends and the event comes again; the workflow drops the repeat.
+		log.ErrorContext(ctx, "the inbox could not be told", "outcome", outcome, "error", err)
+	}
+	d.metrics.dispatched(ctx, row, outcome, d.o.Now())
+}
+
+// Delays between tries: a co-pay's record may trail its event by moments, an
+// outage may last for hours.
+const (
+	firstDelay = 2 * time.Second
+	maxDelay   = 30 * time.Minute
+)
+
+func backoff(attempt int) time.Duration {
+	d := firstDelay
+	for i := 1; i < attempt && d < maxDelay; i++ {
+		d *= 3
+	}
+	return min(d, maxDelay)
+}
+
+// sentence is what staff read of a failed delivery: refusals are written for
+// them, anything else is named without its text, which is not ours.
+func sentence(err error) string {
+	var e *copay.Error
+	if errors.As(err, &e) {
+		return e.Message
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return "the workflow service did not answer in time; it is tried again"
+	}
+	return "the workflow service could not be reached; it is tried again"
+}
+
+// ignored is the verdict on an event that concerns nobody.
+type ignored struct{ why string }
+
+func (i ignored) Error() string { return i.why }
+
+func isIgnored(err error) bool { var i ignored; return errors.As(err, &i) }
+
+// forStaff is the verdict on an event that only a person can deal with.
+type forStaff struct{ what string }
+
+func (f forStaff) Error() string { return f.what }
+
+func isForStaff(err error) bool { var f forStaff; return errors.As(err, &f) }

@@ -1,0 +1,128 @@
+package dispatch
+
+import (
+	"context"
+	"regexp"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/ledger"
+)
+
+// messageStatus records how far a message is. One that failed is told to its
+// co-pay, unless that needs no messages any more.
+func (d *Dispatcher) messageStatus(ctx context.Context, v delivery) error {
+	status := integrations.DeliveryStatus(v.e.Status)
+	n, changed, err := d.store.MessageStatus(ctx, v.row.Practice, v.row.Platform, v.e.Object, status, v.e.Code, v.e.At)
+	if copay.CodeOf(err) == copay.CodeNotFound {
+		// Its record may still be on the way; a message that never gets one is
+		// somebody else's on the same account.
+		return copay.Errorf(copay.CodeNotFound, "", "%s reports on a message that is not ours; dismiss it, or use an account of its own", v.row.Platform)
+	}
+	if err != nil {
+		return err
+	}
+	failed := status == integrations.DeliveryFailed || status == integrations.DeliveryOptedOut
+	if !failed || (!changed && v.row.Attempts <= 1) {
+		return nil
+	}
+	row, err := d.store.CoPay(ctx, v.row.Practice, n.CoPayID)
+	if err != nil {
+		return err
+	}
+	if row.CoPay.State.Closed() {
+		return nil
+	}
+	return d.signal(ctx, v, row.CoPay.Key)
+}
+
+// address changes what is known of a patient's address and lets every open
+// co-pay that uses it decide again. Each change is idempotent and ordered by
+// the moment of the event, so a repeat or a late one does no harm.
+func (d *Dispatcher) address(ctx context.Context, v delivery) error {
+	if v.e.Address == "" || v.e.Channel == "" {
+		return forStaff{"the event names no address; look it up at the platform by its id"}
+	}
+	if v.e.At.IsZero() {
+		v.e.At = v.row.ReceivedAt
+	}
+	ids, err := d.applyToAddress(ctx, v)
+	if err != nil {
+		if copay.CodeOf(err) == copay.CodeInvalid {
+			return ignored{"the address is none a patient could have"}
+		}
+		return err
+	}
+	return d.recheckAll(ctx, v.row.Practice, ids)
+}
+
+func (d *Dispatcher) applyToAddress(ctx context.Context, v delivery) ([]copay.ID, error) {
+	e, practice := v.e, v.row.Practice
+	source := string(v.row.Platform) + ":" + e.Type
+	switch e.Kind {
+	case integrations.EventMessageOptOut:
+		return d.store.Revoke(ctx, practice, e.Channel, e.Address, ledger.OptOutChannel, source, e.At)
+	case integrations.EventMessageOptIn:
+		if err := d.store.Restore(ctx, practice, e.Channel, e.Address, source, e.At); err != nil {
+			return nil, err
+		}
+		return d.store.CopaysByAddress(ctx, practice, e.Channel, e.Address)
+	case integrations.EventAddressBad:
+		return d.store.MarkBad(ctx, practice, e.Channel, e.Address, e.Code, e.At)
+	}
+	return d.inbound(ctx, v)
+}
+
+// wantsOut finds a wish for no more messages in free text. A patient may
+// revoke consent in any reasonable way (47 CFR 64.1200(a)(10)), so it errs on
+// the side of silence.
+var wantsOut = regexp.MustCompile(`(?i)\b(stop\w*|unsubscribe\w*|quit|opt[\s-]?out|revoke|remove|do not|don'?t|no more|not? (text|contact|message)\w*|leave me alone|wrong (number|person)|` +
+	`alto|pare|basta|no (me )?(escriba|env[ií]e|mande|contacte)\w*|n[uú]mero equivocado|borr\w+)\b`)
+
+// inbound looks at free text. What reads like a wish for no more messages is
+// one; anything else is for staff to read at the platform. Either way the
+// audit log says so, without the text.
+func (d *Dispatcher) inbound(ctx context.Context, v delivery) ([]copay.ID, error) {
+	ids, err := d.store.CopaysByAddress(ctx, v.row.Practice, v.e.Channel, v.e.Address)
+	if err != nil {
+		return nil, err
+	}
+	out := wantsOut.MatchString(v.e.Text)
+	action := "message.inbound"
+	if out {
+		action = "message.revoked_by_text"
+		if ids, err = d.store.Revoke(ctx, v.row.Practice, v.e.Channel, v.e.Address, ledger.OptOutChannel, string(v.row.Platform)+":free_text", v.e.At); err != nil {
+			return nil, err
+		}
+	}
+	entry := ledger.AuditEntry{Practice: v.row.Practice, Actor: copay.Patient(), Action: action,
+		Detail: map[string]string{"platform": string(v.row.Platform), "event": v.e.ID, "channel": string(v.e.Channel)}}
+	if len(ids) > 0 {
+		entry.CoPay = ids[0]
+	}
+	if err := d.store.AppendAudit(ctx, entry); err != nil {
+		return nil, err
+	}
+	if out {
+		return ids, nil
+	}
+	about := "no open co-pay"
+	if len(ids) > 0 {
+		about = "co-pay " + string(ids[0])
+	}
+	return nil, forStaff{"a patient (" + about + ") answered a message in their own words; read it at " + string(v.row.Platform) +
+		", revoke the consent if that is what they want, then dismiss this"}
+}
+
+func (d *Dispatcher) recheckAll(ctx context.Context, practice copay.PracticeID, ids []copay.ID) error {
+	for _, id := range ids {
+		row, err := d.store.CoPay(ctx, practice, id)
+		if err != nil {
+			return err
+		}
+		if err := d.flows.Recheck(ctx, row.CoPay.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/ledger"
+	"github.com/copayflow/copayflow/workflows"
+)
+
+// delivery is one event on its way.
+type delivery struct {
+	row ledger.InboxRow
+	e   integrations.Event
+}
+
+// deliver brings an event to where it belongs. nil says that it arrived; an
+// ignored or forStaff verdict ends it; any other error is tried again.
+func (d *Dispatcher) deliver(ctx context.Context, row ledger.InboxRow) error {
+	v := delivery{row: row}
+	if err := json.Unmarshal(row.Payload, &v.e); err != nil {
+		return forStaff{"the stored event cannot be read; look it up at the platform by its id"}
+	}
+	switch v.e.Kind {
+	case integrations.EventChargeCreated, integrations.EventChargeChanged, integrations.EventChargeDeleted:
+		return d.charge(ctx, v)
+	case integrations.EventVisitChanged, integrations.EventEligibility:
+		return d.visit(ctx, v)
+	case integrations.EventPayment, integrations.EventRefund, integrations.EventDispute, integrations.EventRemittance:
+		return d.money(ctx, v)
+	case integrations.EventPostingDeleted:
+		return d.posting(ctx, v)
+	case integrations.EventMessageStatus:
+		return d.messageStatus(ctx, v)
+	case integrations.EventMessageOptOut, integrations.EventMessageOptIn, integrations.EventAddressBad, integrations.EventMessageInbound:
+		return d.address(ctx, v)
+	case integrations.EventMessageHelp:
+		return ignored{"the platform answers requests for help itself"}
+	case integrations.EventAccountingChanged:
+		return nil // the daily close compares the books
+	case integrations.EventIgnored:
+		return ignored{"nothing of interest"}
+	}
+	return forStaff{"this kind of event is not known to this version; update Copayflow, then replay the event"}
+}
+
+// signal carries the event to one co-pay.
+func (d *Dispatcher) signal(ctx context.Context, v delivery, key copay.Key) error {
+	o := Origin{Trigger: "event", Actor: copay.PlatformActor(v.row.Platform), Priority: PriorityEvent}
+	return d.flows.Signal(ctx, key, o, v.event())
+}
+
+// event is what the workflow is told: no address, no text, no patient.
+func (v delivery) event() workflows.Event {
+	return workflows.Event{
+		ID: string(v.row.Platform) + "/" + v.e.ID, Platform: v.row.Platform, Kind: string(v.e.Kind), At: v.e.At,
+		Object: v.e.Object, Ref: v.e.Ref, Status: v.e.Status, Code: v.e.Code, Amount: v.e.Amount,
+	}
+}
+
+// charge signals the co-pay of the charge, and starts it when this is the
+// first that is heard of it.
+func (d *Dispatcher) charge(ctx context.Context, v delivery) error {
+	if v.e.Charge == "" {
+		return forStaff{"the event names no charge; look it up at the EHR by its id"}
+	}
+	key := copay.Key{Practice: v.row.Practice, EHR: v.row.Platform, Charge: v.e.Charge}
+	if err := key.Validate(); err != nil {
+		return forStaff{sentence(err)}
+	}
+	if v.e.Kind == integrations.EventChargeChanged {
+		row, err := d.store.CoPay(ctx, key.Practice, key.ID())
+		if err == nil && !heedsChange(row.CoPay.State) {
+			return nil
+		}
+		if err != nil && copay.CodeOf(err) != copay.CodeNotFound {
+			return err
+		}
+	}
+	return d.signal(ctx, v, key)
+}
+
+// heedsChange reports whether a changed charge or visit can still matter. The
+// EHR reports our own postings as changes, too; waking a co-pay whose money is
+// there for each of them would be in vain.
+func heedsChange(s copay.State) bool { return s.BeforePayment() || s == copay.StateNeedsReview }
+
+// visit signals every co-pay that is known of the visit.
+func (d *Dispatcher) visit(ctx context.Context, v delivery) error {
+	if v.e.Appointment == "" {
+		if v.e.CoPay != "" || v.e.Ref != "" {
+			return d.money(ctx, v)
+		}
+		return ignored{"the event names no visit"}
+	}
+	f := ledger.Filter{Appointment: v.e.Appointment}
+	if v.e.Kind == integrations.EventVisitChanged {
+		f.EHR = v.row.Platform
+	}
+	var page ledger.PageToken
+	for {
+		rows, next, err := d.store.ListCoPays(ctx, v.row.Practice, f, page, 100)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if !heedsChange(row.CoPay.State) {
+				continue
+			}
+			if err := d.signal(ctx, v, row.CoPay.Key); err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		page = next
+	}
+}
+
+// money signals the co-pay that a payment, refund, dispute or remittance is
+// about.
+func (d *Dispatcher) money(ctx context.Context, v delivery) error {
+	row, err := d.find(ctx, v)
+	if err != nil {
+		return err
+	}
+	return d.signal(ctx, v, row.CoPay.Key)
+}
+
+// find looks for an event's co-pay in its practice and nowhere else: by the
+// id or reference that the platform echoes, by the platform's object, by the
+// charge.
+func (d *Dispatcher) find(ctx context.Context, v delivery) (ledger.CoPayRow, error) {
+	practice := v.row.Practice
+	for _, id := range v.candidates(d.flows) {
+		row, err := d.store.CoPay(ctx, practice, id)
+		if err == nil || copay.CodeOf(err) != copay.CodeNotFound {
+			return row, err
+		}
+	}
+	if v.e.Object != "" {
+		row, err := d.store.FindByObject(ctx, practice, v.row.Platform, v.e.Object)
+		if err == nil || copay.CodeOf(err) != copay.CodeNotFound {
+			return row, err
+		}
+	}
+	return ledger.CoPayRow{}, copay.Errorf(copay.CodeNotFound, "",
+		"no co-pay of this practice knows the %s that %s reports; if it is ours, find it there by the event's id and replay the event, otherwise dismiss it",
+		v.e.Kind, v.row.Platform)
+}
+
+// candidates are the ids of co-pays the event may be about.
+func (v delivery) candidates(flows Workflows) []copay.ID {
+	var ids []copay.ID
+	add := func(id copay.ID) {
+		if id != "" && id.Validate() == nil && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	add(v.e.CoPay)
+	add(v.e.Ref.CoPay())
+	if v.e.Charge == "" {
+		return ids
+	}
+	ehrs := []copay.Platform{v.row.Platform}
+	if p, err := flows.Practice(v.row.Practice); err == nil {
+		ehrs = append(ehrs, p.EHRs...)
+	}
+	for _, ehr := range ehrs {
+		add(copay.Key{Practice: v.row.Practice, EHR: ehr, Charge: v.e.Charge}.ID())
+	}
+	return ids
+}
+
+// posting signals the co-pay whose posting was deleted in the EHR. Postings of
+// others are none of our business.
+func (d *Dispatcher) posting(ctx context.Context, v delivery) error {
+	row, err := d.store.FindByPosting(ctx, v.row.Practice, v.row.Platform, v.e.Object)
+	if copay.CodeOf(err) == copay.CodeNotFound {
+		return ignored{"the posting is not one of ours"}
+	}
+	if err != nil {
+		return err
+	}
+	return d.signal(ctx, v, row.CoPay.Key)
+}
