@@ -76,8 +76,9 @@ func (d *Dispatcher) applyToAddress(ctx context.Context, v delivery) ([]copay.ID
 // wantsOut finds a wish for no more messages in free text. A patient may
 // revoke consent in any reasonable way (47 CFR 64.1200(a)(10)), so it errs on
 // the side of silence.
-var wantsOut = regexp.MustCompile(`(?i)\b(stop\w*|unsubscribe\w*|quit|opt[\s-]?out|revoke|remove|do not|don'?t|no more|not? (text|contact|message)\w*|leave me alone|wrong (number|person)|` +
-	`alto|pare|basta|no (me )?(escriba|env[ií]e|mande|contacte)\w*|n[uú]mero equivocado|borr\w+)\b`)
+var wantsOut = regexp.MustCompile(`(?i)\b(stop\w*|unsubscribe\w*|quit|opt(ing|ed)?[\s-]?out|revoke|no more|leave me alone|wrong (number|person)|` +
+	`remove (me|my|this)|(do not|don'?t|never|not) (want|text|contact|message|call|write|send)\w*|` +
+	`alto|pare|basta|no (me )?(escrib|env[ií]|mand|contact|llam)\w*|n[uú]mero equivocado|b[oó]rr(e|ame|enme)\w*)\b`)
 
 // inbound looks at free text. What reads like a wish for no more messages is
 // one; anything else is for staff to read at the platform. Either way the

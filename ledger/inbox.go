@@ -108,7 +108,7 @@ func (i *Inbox) opened(ctx context.Context, list []InboxRow) ([]InboxRow, error)
 	for _, e := range list {
 		plain, err := i.s.open(ctx, e.Practice, "inbox", inboxCell(e.Platform, e.ID), e.Payload)
 		if errors.Is(err, errSealed) {
-			if err := i.bury(ctx, e, "its payload cannot be opened"); err != nil {
+			if err := i.Bury(ctx, e, "its payload cannot be opened"); err != nil {
 				return nil, err
 			}
 			continue
@@ -158,8 +158,10 @@ func (i *Inbox) Retry(ctx context.Context, e InboxRow, why string, next time.Tim
 
 const sqlBury = `UPDATE inbox SET status = 'dead', last_error = $3 WHERE practice = $1 AND row_id = $2 AND status = 'pending'`
 
-func (i *Inbox) bury(ctx context.Context, e InboxRow, why string) error {
-	_, err := i.s.pool.Exec(ctx, sqlBury, e.Practice, e.Row, why)
+// Bury puts a claimed event among the dead letters at once: only a person can
+// help it, and further tries would change nothing. why is safe to show.
+func (i *Inbox) Bury(ctx context.Context, e InboxRow, why string) error {
+	_, err := i.s.pool.Exec(ctx, sqlBury, e.Practice, e.Row, clean(why))
 	return translate("put the event aside", err)
 }
 

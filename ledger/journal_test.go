@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/internal/pgserver/pgtest"
 	"github.com/copayflow/copayflow/ledger"
 )
 
@@ -177,7 +178,7 @@ func TestGrantsOfTheProgramsRole(t *testing.T) {
 	require.Equal(t, "42501", sqlState(t, err))
 
 	// And everything the store does works under it.
-	s, err := ledger.Open(t.Context(), ledger.Config{DSN: b.db.Config().ConnString(), Role: ledger.RoleApp, Keys: b.keys(t), Now: b.clock.Now})
+	s, err := ledger.Open(t.Context(), ledger.Config{DSN: b.db.Config().ConnString(), Role: ledger.RoleApp, Keys: pgtest.Keys(t), Now: b.clock.Now})
 	require.NoError(t, err)
 	defer s.Close()
 	exercise(t, s, key)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ var start = sync.OnceValue(func() *shared {
 func (s *shared) start() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 	defer cancel()
-	dir, err := os.MkdirTemp("", "pgtest-")
+	dir, err := os.MkdirTemp(place(), "pgtest-")
 	if err != nil {
 		return err
 	}
@@ -65,6 +66,20 @@ func (s *shared) start() error {
 	}
 	s.admin, err = pgxpool.New(ctx, s.server.DSN("postgres"))
 	return err
+}
+
+// enough is the room that the databases of tests running together may need.
+const enough = 1 << 30
+
+// place is where the server lives: in memory where there is room, since making
+// a database creates hundreds of files, and the usual place otherwise.
+func place() string {
+	const memory = "/dev/shm"
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(memory, &fs); err != nil || fs.Bavail*uint64(fs.Bsize) < enough {
+		return ""
+	}
+	return memory
 }
 
 // DSN is the connection string of a fresh, migrated database, which is dropped

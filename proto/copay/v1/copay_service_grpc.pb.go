@@ -49,7 +49,7 @@ type CoPayServiceClient interface {
 	StartCoPay(ctx context.Context, in *StartCoPayRequest, opts ...grpc.CallOption) (*StartCoPayResponse, error)
 	// GetCoPay shows one co-pay.
 	GetCoPay(ctx context.Context, in *GetCoPayRequest, opts ...grpc.CallOption) (*GetCoPayResponse, error)
-	// ListCoPays lists a practice's co-pays, last changed first.
+	// ListCoPays lists a practice's co-pays, newest first.
 	ListCoPays(ctx context.Context, in *ListCoPaysRequest, opts ...grpc.CallOption) (*ListCoPaysResponse, error)
 	// WatchCoPay sends the co-pay now and after every change, until the caller
 	// hangs up.
@@ -283,7 +283,7 @@ type CoPayServiceServer interface {
 	StartCoPay(context.Context, *StartCoPayRequest) (*StartCoPayResponse, error)
 	// GetCoPay shows one co-pay.
 	GetCoPay(context.Context, *GetCoPayRequest) (*GetCoPayResponse, error)
-	// ListCoPays lists a practice's co-pays, last changed first.
+	// ListCoPays lists a practice's co-pays, newest first.
 	ListCoPays(context.Context, *ListCoPaysRequest) (*ListCoPaysResponse, error)
 	// WatchCoPay sends the co-pay now and after every change, until the caller
 	// hangs up.

@@ -1,0 +1,102 @@
+package auth
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+)
+
+// issuer verifies tokens of one OpenID Connect issuer.
+type issuer struct {
+	Issuer
+	http *http.Client
+	now  func() time.Time
+
+	mu       sync.Mutex
+	verifier *oidc.IDTokenVerifier
+	retryAt  time.Time
+}
+
+// retryAfter keeps a flood of tokens from becoming a flood of discoveries at
+// an issuer that is down.
+const retryAfter = 2 * time.Second
+
+func newIssuer(i Issuer, c *http.Client, now func() time.Time) *issuer {
+	if i.RolesClaim == "" {
+		i.RolesClaim = "roles"
+	}
+	if i.PracticesClaim == "" {
+		i.PracticesClaim = "practices"
+	}
+	return &issuer{Issuer: i, http: c, now: now}
+}
+
+// discovered reads the issuer's keys and algorithms once.
+func (i *issuer) discovered() (*oidc.IDTokenVerifier, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.verifier != nil {
+		return i.verifier, nil
+	}
+	unreachable := &Error{"the identity provider cannot be reached; try again in a moment"}
+	if time.Now().Before(i.retryAt) {
+		return nil, unreachable
+	}
+	// The provider keeps this context for its key set, beyond one request.
+	p, err := oidc.NewProvider(oidc.ClientContext(context.Background(), i.http), i.URL)
+	if err != nil {
+		i.retryAt = time.Now().Add(retryAfter)
+		return nil, unreachable
+	}
+	i.verifier = p.Verifier(&oidc.Config{ClientID: i.Audience, Now: i.now})
+	return i.verifier, nil
+}
+
+func (i *issuer) verify(ctx context.Context, token string) (Principal, error) {
+	v, err := i.discovered()
+	if err != nil {
+		return Principal{}, err
+	}
+	t, err := v.Verify(ctx, token)
+	if err != nil || t.Subject == "" {
+		return Principal{}, errToken
+	}
+	var claims map[string]any
+	if err := t.Claims(&claims); err != nil {
+		return Principal{}, errToken
+	}
+	return principal(t.Subject, "staff", claim(claims, i.RolesClaim), claim(claims, i.PracticesClaim)), nil
+}
+
+// claim reads a list of words: an array, or one text with spaces or commas.
+func claim(claims map[string]any, path string) []string {
+	var v any = claims
+	if direct, ok := claims[path]; ok { // names with dots in them, such as URLs
+		v = direct
+	} else {
+		for part := range strings.SplitSeq(path, ".") {
+			m, ok := v.(map[string]any)
+			if !ok {
+				return nil
+			}
+			v = m[part]
+		}
+	}
+	switch v := v.(type) {
+	case string:
+		return strings.FieldsFunc(v, func(r rune) bool { return r == ' ' || r == ',' })
+	case []any:
+		var out []string
+		for _, x := range v {
+			if s, ok := x.(string); ok {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	return nil
+}

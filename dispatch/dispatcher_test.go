@@ -1,0 +1,240 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/ledger"
+)
+
+var key = copay.Key{Practice: maple, EHR: "drchrono", Charge: "777"}
+
+type bench struct {
+	m *memory
+	f *flows
+	d *Dispatcher
+}
+
+func setup(t *testing.T) bench {
+	t.Helper()
+	b := bench{m: newMemory(), f: &flows{}}
+	var err error
+	b.d, err = New(b.m, b.m, b.f, Options{Now: func() time.Time { return now }, Poll: time.Hour})
+	require.NoError(t, err)
+	return b
+}
+
+func (b bench) pass(t *testing.T) {
+	t.Helper()
+	_, err := b.d.Pass(t.Context())
+	require.NoError(t, err)
+}
+
+func TestRouting(t *testing.T) {
+	t.Parallel()
+	id := key.ID()
+	other := copay.Key{Practice: "oak", EHR: "drchrono", Charge: "777"}
+	for name, tc := range map[string]struct {
+		platform copay.Platform
+		state    copay.State // of the co-pay that is there; "" for none
+		e        integrations.Event
+		outcome  string
+		signals  int
+	}{
+		"a new charge starts its co-pay":            {"drchrono", "", integrations.Event{Kind: integrations.EventChargeCreated, Charge: "777"}, "done", 1},
+		"a changed charge nobody knew starts one":   {"drchrono", "", integrations.Event{Kind: integrations.EventChargeChanged, Charge: "777"}, "done", 1},
+		"a changed charge reaches an open co-pay":   {"drchrono", copay.StateAwaitingPayment, integrations.Event{Kind: integrations.EventChargeChanged, Charge: "777"}, "done", 1},
+		"our own posting's echo wakes nobody":       {"drchrono", copay.StateReconciling, integrations.Event{Kind: integrations.EventChargeChanged, Charge: "777"}, "done", 0},
+		"a deleted charge reaches a settled co-pay": {"drchrono", copay.StateSettled, integrations.Event{Kind: integrations.EventChargeDeleted, Charge: "777"}, "done", 1},
+		"a charge event without a charge":           {"drchrono", "", integrations.Event{Kind: integrations.EventChargeCreated}, "dead", 0},
+		"a visit reaches its co-pays":               {"drchrono", copay.StateVerifying, integrations.Event{Kind: integrations.EventVisitChanged, Appointment: "visit-1"}, "done", 1},
+		"a visit nobody knows":                      {"drchrono", copay.StateVerifying, integrations.Event{Kind: integrations.EventVisitChanged, Appointment: "visit-2"}, "done", 0},
+		"a visit of another EHR":                    {"elation", copay.StateVerifying, integrations.Event{Kind: integrations.EventVisitChanged, Appointment: "visit-1"}, "done", 0},
+		"eligibility comes from another platform":   {"availity", copay.StateVerifying, integrations.Event{Kind: integrations.EventEligibility, Appointment: "visit-1"}, "done", 1},
+		"a payment by co-pay":                       {"stripe", copay.StateAwaitingPayment, integrations.Event{Kind: integrations.EventPayment, CoPay: id}, "done", 1},
+		"a payment by reference":                    {"stripe", copay.StateAwaitingPayment, integrations.Event{Kind: integrations.EventPayment, Ref: copay.NewRef(id, copay.EffectRequest, 1)}, "done", 1},
+		"a dispute by object":                       {"stripe", copay.StateSettled, integrations.Event{Kind: integrations.EventDispute, Object: "pi_1"}, "done", 1},
+		"a refund by object of another platform":    {"square", copay.StateSettled, integrations.Event{Kind: integrations.EventRefund, Object: "pi_1"}, "retry", 0},
+		"a payment of another practice's co-pay":    {"stripe", copay.StateSettled, integrations.Event{Kind: integrations.EventPayment, CoPay: other.ID()}, "retry", 0},
+		"a remittance by charge":                    {"availity", copay.StateSettled, integrations.Event{Kind: integrations.EventRemittance, Charge: "777"}, "done", 1},
+		"our posting was deleted":                   {"drchrono", copay.StateSettled, integrations.Event{Kind: integrations.EventPostingDeleted, Object: "post-1"}, "done", 1},
+		"somebody else's posting was deleted":       {"drchrono", copay.StateSettled, integrations.Event{Kind: integrations.EventPostingDeleted, Object: "post-2"}, "ignored", 0},
+		"the books changed":                         {"quickbooks", copay.StateSettled, integrations.Event{Kind: integrations.EventAccountingChanged, Object: "1"}, "done", 0},
+		"help":                                      {"twilio", copay.StateSettled, integrations.Event{Kind: integrations.EventMessageHelp}, "ignored", 0},
+		"a kind from the future":                    {"stripe", copay.StateSettled, integrations.Event{Kind: "payment.teleported"}, "dead", 0},
+		"a message was delivered":                   {"twilio", copay.StateAwaitingPayment, integrations.Event{Kind: integrations.EventMessageStatus, Object: "SM1", Status: "delivered"}, "done", 0},
+		"a message failed":                          {"twilio", copay.StateAwaitingPayment, integrations.Event{Kind: integrations.EventMessageStatus, Object: "SM1", Status: "failed", Code: "30003"}, "done", 1},
+		"a message of a closed co-pay failed":       {"twilio", copay.StateSettled, integrations.Event{Kind: integrations.EventMessageStatus, Object: "SM1", Status: "failed"}, "done", 0},
+		"a message that is not ours":                {"twilio", copay.StateSettled, integrations.Event{Kind: integrations.EventMessageStatus, Object: "SM2", Status: "failed"}, "retry", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.m.add(other, copay.StateAwaitingPayment)
+			if tc.state != "" {
+				b.m.add(key, tc.state)
+				b.m.objects["stripe/pi_1"], b.m.postings["drchrono/post-1"] = id, id
+				b.m.messages["SM1"] = ledger.Notification{CoPayID: id, Status: "sent"}
+			}
+			tc.e.ID = "evt_1"
+			row := b.m.receive(t, tc.platform, tc.e)
+			b.pass(t)
+			require.Equal(t, tc.outcome, b.m.outcome[row], b.m.why[row])
+			require.Len(t, b.f.signals, tc.signals)
+			for _, s := range b.f.signals {
+				require.Equal(t, key, s.key)
+				require.Equal(t, string(tc.platform)+"/evt_1", s.e.ID, "the workflow drops repeats by this id")
+				require.Equal(t, copay.PlatformActor(tc.platform), s.o.Actor)
+			}
+		})
+	}
+}
+
+func TestUnknownObjectIsTriedAgainAndThenWaitsForStaff(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	row := b.m.receive(t, "stripe", integrations.Event{ID: "evt_9", Kind: integrations.EventPayment, Object: "pi_9"})
+	b.pass(t)
+	b.pass(t)
+	require.Equal(t, "retry", b.m.outcome[row])
+	b.pass(t)
+	require.Equal(t, "dead", b.m.outcome[row])
+	require.Contains(t, b.m.why[row], "replay the event")
+
+	b = setup(t)
+	row = b.m.receive(t, "stripe", integrations.Event{ID: "evt_9", Kind: integrations.EventPayment, Object: "pi_9"})
+	b.pass(t)
+	b.m.objects["stripe/pi_9"] = b.m.add(key, copay.StateAwaitingPayment) // its record was only late
+	b.pass(t)
+	require.Equal(t, "done", b.m.outcome[row])
+}
+
+func TestOutageIsTriedAgainWithoutItsText(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.f.fail = errors.New("dial tcp 10.0.0.7: refused by jane@example.com")
+	row := b.m.receive(t, "drchrono", integrations.Event{ID: "e", Kind: integrations.EventChargeCreated, Charge: "1"})
+	b.pass(t)
+	require.Equal(t, "retry", b.m.outcome[row])
+	require.NotContains(t, b.m.why[row], "jane")
+	b.f.fail = nil
+	b.pass(t)
+	require.Equal(t, "done", b.m.outcome[row])
+	require.Len(t, b.f.signals, 1)
+}
+
+func TestRedeliveryCarriesTheSameID(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.m.add(key, copay.StateAwaitingPayment)
+	e := integrations.Event{ID: "evt_1", Kind: integrations.EventPayment, CoPay: key.ID(), Status: "captured"}
+	row := b.m.receive(t, "stripe", e)
+	b.pass(t)
+	b.m.outcome[row] = "" // the process died before the inbox was told
+	b.pass(t)
+	require.Len(t, b.f.signals, 2)
+	require.Equal(t, b.f.signals[0].e, b.f.signals[1].e)
+}
+
+func TestNothingProtectedEntersTheSignal(t *testing.T) {
+	t.Parallel()
+	v := delivery{row: ledger.InboxRow{Platform: "twilio"}, e: integrations.Event{ID: "e", Kind: integrations.EventMessageStatus,
+		Patient: "pat-1", Channel: copay.ChannelSMS, Address: "+13125550100", Text: "I have a rash"}}
+	got := v.event()
+	require.NotContains(t, strings.Join([]string{got.ID, got.Object, got.Status, got.Code, string(got.Ref)}, " "), "555")
+}
+
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	const tel = "+13125550100"
+	for name, tc := range map[string]struct {
+		e       integrations.Event
+		outcome string
+		did     []string
+		checked int
+		audited string
+	}{
+		"opt-out stops every open co-pay":  {integrations.Event{Kind: integrations.EventMessageOptOut, Type: "STOP"}, "done", []string{"revoke sms twilio:STOP"}, 2, ""},
+		"opt-in lets them decide again":    {integrations.Event{Kind: integrations.EventMessageOptIn, Type: "START"}, "done", []string{"restore sms"}, 2, ""},
+		"a bad number is not used again":   {integrations.Event{Kind: integrations.EventAddressBad, Code: "30006"}, "done", []string{"bad sms 30006"}, 2, ""},
+		"free text that wants silence":     {integrations.Event{Kind: integrations.EventMessageInbound, Text: "Please don't text me anymore"}, "done", []string{"revoke sms twilio:free_text"}, 2, "message.revoked_by_text"},
+		"free text in Spanish":             {integrations.Event{Kind: integrations.EventMessageInbound, Text: "no me escriban más"}, "done", []string{"revoke sms twilio:free_text"}, 2, "message.revoked_by_text"},
+		"free text that needs a person":    {integrations.Event{Kind: integrations.EventMessageInbound, Text: "I already paid at the desk?"}, "dead", nil, 0, "message.inbound"},
+		"a question is not a wish for out": {integrations.Event{Kind: integrations.EventMessageInbound, Text: "I don't know how to open this"}, "dead", nil, 0, "message.inbound"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			a := b.m.add(key, copay.StateAwaitingPayment)
+			c := b.m.add(copay.Key{Practice: maple, EHR: "drchrono", Charge: "778"}, copay.StateNeedsReview)
+			b.m.byAddr[tel] = []copay.ID{a, c}
+			tc.e.ID, tc.e.Channel, tc.e.Address = "SM9", copay.ChannelSMS, tel
+			row := b.m.receive(t, "twilio", tc.e)
+			b.pass(t)
+			require.Equal(t, tc.outcome, b.m.outcome[row], b.m.why[row])
+			require.Equal(t, tc.did, b.m.did)
+			require.Len(t, b.f.rechecks, tc.checked)
+			require.Empty(t, b.f.signals)
+			if tc.audited != "" {
+				require.Equal(t, tc.audited, b.m.audit[0].Action)
+				require.NotContains(t, b.m.why[row], tel)
+				require.NotContains(t, b.m.audit[0].Detail, "text")
+			}
+		})
+	}
+}
+
+func TestBackoffGrowsAndIsBounded(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, 2*time.Second, backoff(1))
+	require.Equal(t, 6*time.Second, backoff(2))
+	require.Equal(t, maxDelay, backoff(40))
+}
+
+func TestRunWakesUpByNotificationAndEnds(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	got := make(chan struct{})
+	b.f.got = got
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- b.d.Run(ctx) }()
+	b.m.receive(t, "drchrono", integrations.Event{ID: "e", Kind: integrations.EventChargeCreated, Charge: "1"})
+	b.m.wake <- ""
+	select {
+	case <-got:
+	case <-time.After(5 * time.Second):
+		t.Fatal("the notification woke nobody")
+	}
+	cancel()
+	require.NoError(t, <-ended)
+}
+
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	reader := metric.NewManualReader()
+	m := newMemory()
+	d, err := New(m, m, &flows{}, Options{Now: func() time.Time { return now }, Meter: metric.NewMeterProvider(metric.WithReader(reader))})
+	require.NoError(t, err)
+	m.receive(t, "drchrono", integrations.Event{ID: "e", Kind: integrations.EventChargeCreated, Charge: "1"})
+	_, err = d.Pass(t.Context())
+	require.NoError(t, err)
+	var got metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &got))
+	names := map[string]bool{}
+	for _, x := range got.ScopeMetrics[0].Metrics {
+		names[x.Name] = true
+	}
+	for _, want := range []string{"copay_inbox_events", "copay_inbox_delivery_seconds", "copay_inbox_pending", "copay_inbox_dead", "copay_inbox_oldest_seconds"} {
+		require.True(t, names[want], want)
+	}
+}

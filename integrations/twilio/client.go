@@ -1,0 +1,166 @@
+package twilio
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/integrations/transport"
+)
+
+// maxBody bounds an answer: a page of fifty long texts is about 200 kB.
+const maxBody = 2 << 20
+
+// client is the part of the Messages API that is used. Requests are forms
+// with PascalCase names, answers JSON with snake_case ones.
+type client struct {
+	http *transport.Client
+	root string // "/2010-04-01/Accounts/AC…"
+	rest time.Duration
+}
+
+func newClient(cfg Config, rt http.RoundTripper) (*client, error) {
+	hc, err := transport.New(transport.Options{
+		Platform: Name, BaseURL: cfg.BaseURL, RoundTripper: rt, Timeout: cfg.Timeout, MaxBody: maxBody,
+		Limits: []transport.Limit{{N: cfg.RequestsPerSecond, Per: time.Second, Burst: cfg.RequestsPerSecond}},
+		Authorize: func(_ context.Context, r *http.Request) error {
+			r.SetBasicAuth(cfg.credentials())
+			return nil
+		},
+		Classify: classify,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &client{http: hc, root: "/2010-04-01/Accounts/" + cfg.AccountSID, rest: cfg.UnknownWait}, nil
+}
+
+// wireMessage is the Message resource. Numbers in it are mostly strings and
+// dates are RFC 2822; error_code is a number or null.
+type wireMessage struct {
+	SID                 string      `json:"sid"`
+	To                  string      `json:"to"`
+	From                string      `json:"from"`
+	MessagingServiceSID string      `json:"messaging_service_sid"`
+	Body                string      `json:"body"`
+	Status              string      `json:"status"`
+	Direction           string      `json:"direction"`
+	ErrorCode           json.Number `json:"error_code"`
+	DateCreated         string      `json:"date_created"`
+	DateUpdated         string      `json:"date_updated"`
+	DateSent            string      `json:"date_sent"`
+}
+
+type wirePage struct {
+	Messages []wireMessage `json:"messages"`
+	// NextPageURI is relative to the host and null on the last page.
+	NextPageURI string `json:"next_page_uri"`
+}
+
+type wireAccount struct {
+	SID    string `json:"sid"`
+	Status string `json:"status"`
+	Type   string `json:"type"`
+}
+
+// create sends a message. An answer without a message id leaves open whether
+// there is one.
+func (c *client) create(ctx context.Context, form url.Values) (wireMessage, error) {
+	const op = "messages.create"
+	var m wireMessage
+	_, err := c.http.Do(ctx, transport.Request{Op: op, Method: http.MethodPost, Path: c.root + "/Messages.json", Form: form, Moves: true}, &m)
+	if err == nil && !messagePattern.MatchString(m.SID) {
+		err = &integrations.Error{Kind: integrations.KindUnknown, Platform: Name, Op: op, Message: "the answer names no message"}
+	}
+	// The caller looks before it sends again; too soon it would see nothing.
+	if e := integrations.AsError(err); e != nil && e.Kind == integrations.KindUnknown && e.RetryAfter == 0 {
+		e.RetryAfter = c.rest
+	}
+	return m, err
+}
+
+func (c *client) fetch(ctx context.Context, sid string) (wireMessage, error) {
+	const op = "messages.fetch"
+	if !messagePattern.MatchString(sid) {
+		return wireMessage{}, integrations.NotFound(Name, op)
+	}
+	var m wireMessage
+	_, err := c.http.Do(ctx, transport.Request{Op: op, Method: http.MethodGet, Path: c.root + "/Messages/" + sid + ".json"}, &m)
+	if err == nil && m.SID != sid {
+		err = &integrations.Error{Kind: integrations.KindUnavailable, Platform: Name, Op: op, Message: "the answer is about another message"}
+	}
+	return m, err
+}
+
+// list reads one page of messages to a number, newest first; next is the
+// page's address of the one after it.
+func (c *client) list(ctx context.Context, to, next string) (wirePage, error) {
+	r := transport.Request{Op: "messages.list", Method: http.MethodGet, Path: next}
+	if next == "" {
+		r.Path, r.Query = c.root+"/Messages.json", url.Values{"To": {to}, "PageSize": {"50"}}
+	}
+	var p wirePage
+	_, err := c.http.Do(ctx, r, &p)
+	return p, err
+}
+
+func (c *client) account(ctx context.Context) (wireAccount, error) {
+	var a wireAccount
+	_, err := c.http.Do(ctx, transport.Request{Op: "accounts.fetch", Method: http.MethodGet, Path: c.root + ".json"}, &a)
+	return a, err
+}
+
+// probe reads as little as proves that messages can be read.
+func (c *client) probe(ctx context.Context) error {
+	_, err := c.http.Do(ctx, transport.Request{Op: "messages.list", Method: http.MethodGet, Path: c.root + "/Messages.json",
+		Query: url.Values{"PageSize": {"1"}}}, &struct{}{})
+	return err
+}
+
+// wireError is the platform's error body. Its message may quote what was
+// sent, so only the code is used.
+type wireError struct {
+	Code int `json:"code"`
+}
+
+// classify reads the platform's error answers
+// (twilio.com/docs/api/errors).
+func classify(status int, h http.Header, body []byte) transport.Failure {
+	var w wireError
+	_ = json.Unmarshal(body, &w) // an unreadable body leaves the status to decide
+	f := transport.Failure{RequestID: safeID(h.Get("Twilio-Request-Id"))}
+	if w.Code > 0 {
+		f.Code = strconv.Itoa(w.Code)
+	}
+	// What a gateway answers says nothing about the message itself.
+	if status < http.StatusInternalServerError {
+		r := reasonOf(w.Code)
+		f.Kind, f.Final, f.Message, f.RetryAfter = r.kind, r.final, r.text, r.after
+	} else {
+		f.Message = "the platform failed"
+	}
+	if f.Kind == "" && status == http.StatusTooManyRequests {
+		f.Kind, f.Message, f.RetryAfter = integrations.KindRateLimited, "too many requests", time.Second
+	}
+	if after := transport.RetryAfter(h); after > 0 {
+		f.RetryAfter = after
+	}
+	return f
+}
+
+// safeID lets an id pass that cannot hold anything else.
+func safeID(s string) string {
+	if len(s) > 64 {
+		return ""
+	}
+	for _, r := range s {
+		if (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-' && r != '_' {
+			return ""
+		}
+	}
+	return s
+}
