@@ -43,6 +43,9 @@ type Practice struct {
 	// PayBase is the practice's own address of payment links, without a
 	// trailing slash: "https://pay.maple.example".
 	PayBase string
+	// ConsentSource and ConsentVersion say under which wording patients hand
+	// their addresses over for payment messages; empty: they do not.
+	ConsentSource, ConsentVersion string
 	// NPI is the provider number eligibility is asked under.
 	NPI string
 }
@@ -56,6 +59,7 @@ type Store interface {
 	Patient(ctx context.Context, practice copay.PracticeID, id copay.ID) (integrations.Patient, error)
 	PutBenefits(ctx context.Context, practice copay.PracticeID, memberKey string, service copay.ServiceType, on copay.Date, b copay.Benefits, now time.Time) error
 	FreshBenefits(ctx context.Context, practice copay.PracticeID, memberKey string, service copay.ServiceType, on copay.Date, maxAge time.Duration) (copay.Benefits, bool, error)
+	RecordConsent(ctx context.Context, practice copay.PracticeID, c ledger.Consent) (effective bool, err error)
 	Reach(ctx context.Context, practice copay.PracticeID, id copay.ID) ([]copay.Reach, error)
 	CardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientRef) (ledger.CardOnFile, bool, error)
 	NewPayLink(ctx context.Context, practice copay.PracticeID, id copay.ID, expires time.Time) (string, error)

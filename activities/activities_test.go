@@ -56,6 +56,17 @@ func TestReadChargeKeepsPHIOutOfItsResult(t *testing.T) {
 	}
 }
 
+func TestRegistrationConsentIsKeptWhereTheFormSaysSo(t *testing.T) {
+	b := setup(t)
+	b.p.charge = integrations.Charge{ID: key.Charge, Patient: "p1", Facts: copay.ChargeFacts{Billed: copay.Cents(145_00)}}
+	b.p.patient = integrations.Patient{Phone: "+13125550142", Email: "ana@example.org"}
+	b.s.reach = []copay.Reach{{Channel: copay.ChannelSMS, Usable: true}, {Channel: copay.ChannelEmail, Consent: true, Usable: true}}
+	require.NoError(t, b.run(b.a.ReadCharge, ReadChargeInput{key}, nil))
+	require.Len(t, b.s.consents, 1, "only where none is on record")
+	require.Equal(t, "+13125550142", b.s.consents[0].Address)
+	require.Equal(t, "2026-01", b.s.consents[0].TextVersion)
+}
+
 func TestDeletedChargeReadsNoPatient(t *testing.T) {
 	b := setup(t)
 	b.p.charge = integrations.Charge{Deleted: true}

@@ -74,12 +74,42 @@ func (a *Activities) ReadCharge(ctx context.Context, in ReadChargeInput) (Charge
 	if err := a.Store.PutPatient(ctx, in.Key.Practice, in.Key.ID(), pat); err != nil {
 		return ChargeRead{}, classify(err)
 	}
+	if err := a.agree(ctx, in.Key, pat); err != nil {
+		return ChargeRead{}, classify(err)
+	}
 	out.Facts.SelfPay = out.Facts.SelfPay || pat.SelfPay
 	if out.Facts.EHRCoPay == nil {
 		out.Facts.EHRCoPay = pat.EHRCoPay
 	}
 	out.Insured = len(pat.Insurance) > 0
 	return out, nil
+}
+
+// agree keeps the consent that patients give with their addresses when they
+// register, where the practice's form says so. It never lifts a STOP.
+func (a *Activities) agree(ctx context.Context, key copay.Key, pat integrations.Patient) error {
+	pr, err := a.Practices(key.Practice)
+	if err != nil || pr.ConsentVersion == "" {
+		return err
+	}
+	reach, err := a.Store.Reach(ctx, key.Practice, key.ID())
+	if err != nil {
+		return err
+	}
+	for _, r := range reach {
+		if r.Consent || !r.Usable {
+			continue
+		}
+		address := pat.Phone
+		if r.Channel == copay.ChannelEmail {
+			address = pat.Email
+		}
+		if _, err := a.Store.RecordConsent(ctx, key.Practice, ledger.Consent{Channel: r.Channel, Address: address, Source: pr.ConsentSource,
+			TextVersion: pr.ConsentVersion, At: a.now()}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // primary is the first policy of a patient.

@@ -25,6 +25,7 @@ type store struct {
 	sent     []ledger.Notification
 	revoked  []copay.Channel
 	bad      []copay.Channel
+	consents []ledger.Consent
 }
 
 func (s *store) Claim(context.Context, copay.Key, string) (ledger.CoPayRow, bool, error) {
@@ -54,6 +55,10 @@ func (s *store) PutBenefits(_ context.Context, _ copay.PracticeID, member string
 func (s *store) FreshBenefits(_ context.Context, _ copay.PracticeID, member string, service copay.ServiceType, on copay.Date, _ time.Duration) (copay.Benefits, bool, error) {
 	b, ok := s.benefits[member+string(service)+string(on)]
 	return b, ok, nil
+}
+func (s *store) RecordConsent(_ context.Context, _ copay.PracticeID, c ledger.Consent) (bool, error) {
+	s.consents = append(s.consents, c)
+	return true, nil
 }
 func (s *store) Reach(context.Context, copay.PracticeID, copay.ID) ([]copay.Reach, error) {
 	return s.reach, nil
@@ -235,7 +240,7 @@ func setup(t *testing.T) bench {
 	b := bench{env: suite.NewTestActivityEnvironment(), s: &store{}, p: &platforms{}}
 	now := time.Date(2026, 11, 24, 16, 0, 0, 0, time.UTC)
 	b.a = &Activities{Store: b.s, Ports: b.p, Now: func() time.Time { return now }, Practices: func(copay.PracticeID) (Practice, error) {
-		return Practice{ID: "maple", Name: "Maple Family Clinic", Phone: "+1 312 555 0100", TimeZone: "America/Chicago", PayBase: "https://pay.maple.example", NPI: "1234567893"}, nil
+		return Practice{ID: "maple", Name: "Maple Family Clinic", Phone: "+1 312 555 0100", TimeZone: "America/Chicago", PayBase: "https://pay.maple.example", ConsentSource: "intake_form", ConsentVersion: "2026-01", NPI: "1234567893"}, nil
 	}}
 	b.env.RegisterActivity(b.a)
 	return b

@@ -45,6 +45,10 @@ type Practice struct {
 	// PayURL is the practice's own domain for payment links; PublicURL when empty.
 	PayURL  string  `koanf:"pay_url"`
 	PayPage PayPage `koanf:"pay_page"`
+	// Consent says under which wording patients hand over phone and mail
+	// address for payment messages when they register. Without it nobody is
+	// written to until consent is recorded otherwise.
+	Consent Consent `koanf:"consent"`
 
 	Platforms map[copay.Platform]map[string]any `koanf:"platforms"`
 	// Ports name the platforms that serve each port, best first.
@@ -53,6 +57,12 @@ type Practice struct {
 	// calls per second over the whole fleet.
 	RateLimited map[copay.Platform]float64 `koanf:"rate_limited"`
 	Policy      Policy                     `koanf:"policy"`
+}
+
+// Consent is the practice's registration form.
+type Consent struct {
+	Source      string `koanf:"source"`       // intake_form, portal…
+	TextVersion string `koanf:"text_version"` // of the wording
 }
 
 // PayPage is the page behind a payment link.

@@ -105,6 +105,9 @@ func (p *Practice) validate(f *faults) {
 	if !isURL(p.PayURL) {
 		f.add("%s: pay_url must be an http(s) address", at)
 	}
+	if (p.Consent.Source == "") != (p.Consent.TextVersion == "") {
+		f.add("%s: consent.source and consent.text_version belong together", at)
+	}
 	if p.PayPage.SecondFactor != FactorBirthDate && p.PayPage.SecondFactor != FactorNone {
 		f.add("%s: pay_page.second_factor must be birth_date or none", at)
 	}

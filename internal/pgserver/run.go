@@ -121,7 +121,8 @@ func (s *Server) startGuard() error {
 		remove = s.opts.Dir
 	}
 	s.guard = exec.Command("/bin/sh", "-c", guardScript, "sh", strconv.Itoa(s.cmd.Process.Pid), remove)
-	s.guard.Dir, s.guard.Env, s.guard.Stdin, s.guard.SysProcAttr = "/", []string{"PATH=/usr/bin:/bin"}, r, s.owner.attr()
+	s.guard.Dir, s.guard.Env, s.guard.Stdin = "/", []string{"PATH=/usr/bin:/bin"}, r
+	s.guard.SysProcAttr = (*owner)(nil).attr() // as ourselves: it may have to remove what we made
 	if err := s.guard.Start(); err != nil {
 		_ = w.Close()
 		return fmt.Errorf("the database's guard could not be started: %w", err)

@@ -1,0 +1,81 @@
+package api
+
+import (
+	"context"
+	"encoding/hex"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/ledger"
+	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
+)
+
+type ledgerService struct {
+	copayv1.UnimplementedLedgerServiceServer
+	*service
+}
+
+// ListEntries lists booked entries.
+func (s ledgerService) ListEntries(ctx context.Context, req *copayv1.ListEntriesRequest) (*copayv1.ListEntriesResponse, error) {
+	f := ledger.EntryFilter{CoPay: copay.ID(req.GetCopayId()), Account: ledger.Account(req.GetAccount()), From: timeIn(req.GetFrom()), To: timeIn(req.GetTo())}
+	rows, next, err := s.store.Entries(ctx, copay.PracticeID(req.GetPracticeId()), f, ledger.PageToken(req.GetPageToken()), int(req.GetPageSize()))
+	if err != nil {
+		return nil, err
+	}
+	out := &copayv1.ListEntriesResponse{NextPageToken: string(next)}
+	for _, r := range rows {
+		e := &copayv1.Entry{Id: r.ID, CopayId: string(r.CoPay), Step: r.Step, At: timeOut(r.At), Memo: r.Memo, Currency: string(r.Currency)}
+		for _, l := range r.Lines {
+			e.Lines = append(e.Lines, &copayv1.EntryLine{Account: string(l.Account), DebitMinor: l.Debit, CreditMinor: l.Credit})
+		}
+		out.Entries = append(out.Entries, e)
+	}
+	return out, nil
+}
+
+// GetTrialBalance sums every account.
+func (s ledgerService) GetTrialBalance(ctx context.Context, req *copayv1.GetTrialBalanceRequest) (*copayv1.GetTrialBalanceResponse, error) {
+	list, err := s.store.TrialBalance(ctx, copay.PracticeID(req.GetPracticeId()))
+	if err != nil {
+		return nil, err
+	}
+	out := &copayv1.GetTrialBalanceResponse{Balanced: true}
+	open := map[copay.Currency]int64{}
+	for _, b := range list {
+		out.Balances = append(out.Balances, &copayv1.AccountBalance{Account: string(b.Account), Currency: string(b.Currency),
+			DebitMinor: b.Debit, CreditMinor: b.Credit, NetMinor: b.Net().Minor})
+		open[b.Currency] += b.Net().Minor
+	}
+	for _, rest := range open {
+		out.Balanced = out.Balanced && rest == 0
+	}
+	return out, nil
+}
+
+type auditService struct {
+	copayv1.UnimplementedAuditServiceServer
+	*service
+}
+
+// ListAuditRecords lists the links of the audit chain.
+func (s auditService) ListAuditRecords(ctx context.Context, req *copayv1.ListAuditRecordsRequest) (*copayv1.ListAuditRecordsResponse, error) {
+	f := ledger.AuditFilter{CoPay: copay.ID(req.GetCopayId()), ActorID: req.GetActorId(), Action: req.GetAction(), From: timeIn(req.GetFrom()), To: timeIn(req.GetTo())}
+	rows, next, err := s.store.Audit(ctx, copay.PracticeID(req.GetPracticeId()), f, ledger.PageToken(req.GetPageToken()), int(req.GetPageSize()))
+	if err != nil {
+		return nil, err
+	}
+	out := &copayv1.ListAuditRecordsResponse{NextPageToken: string(next)}
+	for _, r := range rows {
+		out.Records = append(out.Records, &copayv1.AuditRecord{Seq: r.Seq, At: timeOut(r.At), Actor: actorOut(r.Actor), Action: r.Action, CopayId: string(r.CoPay),
+			Reason: r.Reason, Detail: r.Detail, TraceId: r.TraceID, PrevHash: hex.EncodeToString(r.PrevHash), Hash: hex.EncodeToString(r.Hash)})
+	}
+	return out, nil
+}
+
+// VerifyAuditChain walks the whole chain.
+func (s auditService) VerifyAuditChain(ctx context.Context, req *copayv1.VerifyAuditChainRequest) (*copayv1.VerifyAuditChainResponse, error) {
+	r, err := s.store.VerifyAudit(ctx, copay.PracticeID(req.GetPracticeId()))
+	if err != nil {
+		return nil, err
+	}
+	return &copayv1.VerifyAuditChainResponse{Rows: r.Rows, Ok: r.OK, FirstBad: r.FirstBad, Problem: r.Problem, Head: r.Head}, nil
+}

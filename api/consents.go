@@ -1,0 +1,152 @@
+package api
+
+import (
+	"context"
+	"slices"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/ledger"
+	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
+	"github.com/copayflow/copayflow/workflows"
+)
+
+type consentService struct {
+	copayv1.UnimplementedConsentServiceServer
+	*service
+}
+
+// RecordCardConsent records that a patient agreed to have a stored card
+// charged. Which cards there are, only the processor says.
+func (s consentService) RecordCardConsent(ctx context.Context, req *copayv1.RecordCardConsentRequest) (*copayv1.RecordCardConsentResponse, error) {
+	practice := copay.PracticeID(req.GetPracticeId())
+	now := s.now()
+	if t := req.GetUntil(); t != nil && !t.AsTime().After(now) {
+		return nil, copay.Errorf(copay.CodeInvalid, "until", "the consent would have ended already")
+	}
+	out := &copayv1.RecordCardConsentResponse{}
+	return once(ctx, s.service, practice, req.GetRequestId(), req, out, func() error {
+		card, err := s.storedCard(ctx, req)
+		if err != nil {
+			return err
+		}
+		card.Consent = copay.CardConsent{Scope: copay.ConsentScope(fromEnum(copayv1.ConsentScope_name, "CONSENT_SCOPE_", int32(req.GetScope()))),
+			Cap: moneyIn(req.GetCap()), Until: timeIn(req.GetUntil()), Charge: copay.ChargeID(req.GetChargeId()), TextVersion: req.GetTextVersion(),
+			GivenAt: now, RecordedBy: caller(ctx).ID}
+		if err := s.store.PutCardConsent(ctx, practice, copay.PatientRef(req.GetPatientRef()), card); err != nil {
+			return err
+		}
+		out.Brand, out.Last4, out.Platform = card.Brand, card.Last4, string(card.Platform)
+		return s.audit(ctx, practice, "card_consent.recorded", req.GetReason(), map[string]string{"scope": string(card.Consent.Scope),
+			"cap": card.Consent.Cap.String(), "text_version": card.Consent.TextVersion, "platform": string(card.Platform)})
+	})
+}
+
+// storedCard finds the patient's card at the processor.
+func (s consentService) storedCard(ctx context.Context, req *copayv1.RecordCardConsentRequest) (ledger.CardOnFile, error) {
+	practice := copay.PracticeID(req.GetPracticeId())
+	processors, err := integrations.Get[integrations.StoredCollector](s.directory, practice, workflows.PortCollect)
+	if err != nil {
+		return ledger.CardOnFile{}, err
+	}
+	at := 0
+	if req.GetPlatform() != "" {
+		at = slices.IndexFunc(processors, func(n integrations.Named[integrations.StoredCollector]) bool {
+			return string(n.Platform) == req.GetPlatform()
+		})
+		if at < 0 {
+			return ledger.CardOnFile{}, copay.Errorf(copay.CodeInvalid, "platform", "practice %s stores no cards at %q", practice, req.GetPlatform())
+		}
+	}
+	p := processors[at]
+	customer, err := p.Port.EnsureCustomer(ctx, practice, copay.PatientRef(req.GetPatientRef()))
+	if err != nil {
+		return ledger.CardOnFile{}, err
+	}
+	methods, err := p.Port.StoredMethods(ctx, customer)
+	if err != nil {
+		return ledger.CardOnFile{}, err
+	}
+	for _, m := range methods { // newest first
+		if req.GetMethodId() == "" || m.ID == req.GetMethodId() {
+			return ledger.CardOnFile{Platform: p.Platform, Customer: customer, Method: m.ID, Brand: m.Brand, Last4: m.Last4, ExpMonth: m.ExpMonth, ExpYear: m.ExpYear}, nil
+		}
+	}
+	return ledger.CardOnFile{}, copay.Errorf(copay.CodePrecondition, "method_id",
+		"the patient has no such card stored at %s; they store one by paying a co-pay on the hosted page", p.Platform)
+}
+
+// RevokeCardConsent takes the consent back at once.
+func (s consentService) RevokeCardConsent(ctx context.Context, req *copayv1.RevokeCardConsentRequest) (*copayv1.RevokeCardConsentResponse, error) {
+	practice := copay.PracticeID(req.GetPracticeId())
+	out := &copayv1.RevokeCardConsentResponse{}
+	return once(ctx, s.service, practice, req.GetRequestId(), req, out, func() (err error) {
+		if out.Revoked, err = s.store.RevokeCardConsent(ctx, practice, copay.PatientRef(req.GetPatientRef()), s.now()); err != nil {
+			return err
+		}
+		return s.audit(ctx, practice, "card_consent.revoked", req.GetReason(), nil)
+	})
+}
+
+// RecordMessageConsent records that a patient agreed to payment messages, and
+// lets co-pays that waited for it decide again.
+func (s consentService) RecordMessageConsent(ctx context.Context, req *copayv1.RecordMessageConsentRequest) (*copayv1.RecordMessageConsentResponse, error) {
+	practice, channel := copay.PracticeID(req.GetPracticeId()), channelIn(req.GetChannel())
+	out := &copayv1.RecordMessageConsentResponse{}
+	return once(ctx, s.service, practice, req.GetRequestId(), req, out, func() (err error) {
+		out.Effective, err = s.store.RecordConsent(ctx, practice, ledger.Consent{Channel: channel, Address: req.GetAddress(), Source: req.GetSource(),
+			TextVersion: req.GetTextVersion(), At: s.now()})
+		if err != nil {
+			return err
+		}
+		if err := s.audit(ctx, practice, "message_consent.recorded", req.GetReason(), map[string]string{"channel": string(channel), "source": req.GetSource(),
+			"text_version": req.GetTextVersion()}); err != nil {
+			return err
+		}
+		ids, err := s.store.CopaysByAddress(ctx, practice, channel, req.GetAddress())
+		if err != nil {
+			return err
+		}
+		return s.recheck(ctx, practice, ids)
+	})
+}
+
+// RevokeMessageConsent takes the consent back at once, for all co-pays.
+func (s consentService) RevokeMessageConsent(ctx context.Context, req *copayv1.RevokeMessageConsentRequest) (*copayv1.RevokeMessageConsentResponse, error) {
+	practice, channel := copay.PracticeID(req.GetPracticeId()), channelIn(req.GetChannel())
+	scope := ledger.OptOutChannel
+	if req.GetEverywhere() {
+		scope = ledger.OptOutAll
+	}
+	out := &copayv1.RevokeMessageConsentResponse{}
+	return once(ctx, s.service, practice, req.GetRequestId(), req, out, func() error {
+		ids, err := s.store.Revoke(ctx, practice, channel, req.GetAddress(), scope, "staff", s.now())
+		if err != nil {
+			return err
+		}
+		out.Copays = int32(len(ids))
+		if err := s.audit(ctx, practice, "message_consent.revoked", req.GetReason(), map[string]string{"channel": string(channel), "scope": string(scope)}); err != nil {
+			return err
+		}
+		return s.recheck(ctx, practice, ids)
+	})
+}
+
+// recheck lets co-pays decide again.
+func (s *service) recheck(ctx context.Context, practice copay.PracticeID, ids []copay.ID) error {
+	for _, id := range ids {
+		row, err := s.store.CoPay(ctx, practice, id)
+		if err != nil {
+			return err
+		}
+		if err := s.flows.Recheck(ctx, row.CoPay.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// audit keeps a decision that no co-pay's history holds. It names no patient.
+func (s *service) audit(ctx context.Context, practice copay.PracticeID, action, reason string, detail map[string]string) error {
+	return s.store.AppendAudit(ctx, ledger.AuditEntry{Practice: practice, Actor: caller(ctx), Action: action, Reason: reason, Detail: detail})
+}

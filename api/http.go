@@ -1,0 +1,125 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/textproto"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"google.golang.org/grpc"
+
+	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
+)
+
+// makeHTTP mounts REST and what stands beside it.
+func (s *Server) makeHTTP() (http.Handler, error) {
+	gateway := runtime.NewServeMux(
+		runtime.WithIncomingHeaderMatcher(incoming), runtime.WithOutgoingHeaderMatcher(outgoing), runtime.WithDisablePathLengthFallback())
+	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
+		copayv1.RegisterCoPayServiceHandler, copayv1.RegisterLedgerServiceHandler, copayv1.RegisterAuditServiceHandler,
+		copayv1.RegisterPlatformServiceHandler, copayv1.RegisterInboxServiceHandler, copayv1.RegisterConsentServiceHandler,
+	} {
+		if err := register(context.Background(), gateway, s.conn); err != nil {
+			return nil, err
+		}
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", otelhttp.NewHandler(rest(gateway), "rest"))
+	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(copayv1.OpenAPI) // a caller that hung up
+	})
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	mux.HandleFunc("GET /readyz", s.readyz)
+	for path, h := range map[string]http.Handler{"/webhooks/": s.o.Webhooks, "/pay/": s.o.Pay, "/codec/": s.o.Codec} {
+		if h != nil {
+			mux.Handle(path, h)
+		}
+	}
+	return outermost(mux), nil
+}
+
+// rest bounds bodies and lifts the write timeout of streams.
+func rest(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxMessage)
+		if strings.HasSuffix(r.URL.Path, ":watch") {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // tests' recorders have none
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// outermost gives each request its id and each answer the headers that keep
+// browsers from guessing, framing and caching.
+func outermost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get(requestIDHeader)
+		if !goodRequestID.MatchString(id) {
+			id = uuid.NewString()
+		}
+		r.Header.Set(requestIDHeader, id)
+		h := w.Header()
+		h.Set(requestIDHeader, id)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// incoming lets through only what the services read.
+func incoming(key string) (string, bool) {
+	switch textproto.CanonicalMIMEHeaderKey(key) {
+	case "X-Request-Id":
+		return requestIDHeader, true
+	case "Traceparent", "Tracestate":
+		return strings.ToLower(key), true
+	}
+	return "", false // the authorization header is passed on by the gateway itself
+}
+
+func outgoing(string) (string, bool) { return "", false } // the id is set already
+
+// readyWait bounds one readiness check.
+const readyWait = 2 * time.Second
+
+// readyz asks everything that requests depend on.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), readyWait)
+	defer cancel()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	answer, status := map[string]string{}, http.StatusOK
+	for name, check := range s.o.Checks {
+		wg.Go(func() {
+			err := check(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			answer[name] = "ok"
+			if err != nil {
+				s.o.Log.WarnContext(ctx, "not ready", "dependency", name, "error", err)
+				answer[name], status = "not reachable", http.StatusServiceUnavailable
+			}
+		})
+	}
+	wg.Wait()
+	select {
+	case <-s.closing:
+		answer["server"], status = "stopping", http.StatusServiceUnavailable
+	default:
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(answer) // a caller that hung up
+}

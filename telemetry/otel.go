@@ -1,0 +1,71 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	promexporter "go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/propagation"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.26.0"
+	sdkclient "go.temporal.io/sdk/client"
+	temporalotel "go.temporal.io/sdk/contrib/opentelemetry"
+	"go.temporal.io/sdk/interceptor"
+)
+
+// Telemetry is what Setup has started.
+type Telemetry struct {
+	// Metrics serves the Prometheus page.
+	Metrics http.Handler
+	// Temporal carries the SDK's own metrics into the same page.
+	Temporal sdkclient.MetricsHandler
+	// Tracing links workflows and activities to the traces of their callers.
+	Tracing interceptor.Interceptor
+	stop    []func(context.Context) error
+}
+
+// Setup starts metrics, and traces when an OTLP endpoint is given.
+func Setup(ctx context.Context, service, otlpEndpoint string) (*Telemetry, error) {
+	res, err := resource.New(ctx, resource.WithAttributes(semconv.ServiceName(service)))
+	if err != nil {
+		return nil, err
+	}
+	reg := prometheus.NewRegistry()
+	exp, err := promexporter.New(promexporter.WithRegisterer(reg), promexporter.WithoutScopeInfo())
+	if err != nil {
+		return nil, err
+	}
+	mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(exp), sdkmetric.WithResource(res))
+	otel.SetMeterProvider(mp)
+	t := &Telemetry{Metrics: promhttp.HandlerFor(reg, promhttp.HandlerOpts{}), stop: []func(context.Context) error{mp.Shutdown}}
+	t.Temporal = temporalotel.NewMetricsHandler(temporalotel.MetricsHandlerOptions{Meter: mp.Meter("temporal")})
+	if otlpEndpoint != "" {
+		e, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpoint(otlpEndpoint), otlptracegrpc.WithInsecure())
+		if err != nil {
+			return nil, fmt.Errorf("the trace exporter cannot be set up: %w", err)
+		}
+		tp := sdktrace.NewTracerProvider(sdktrace.WithBatcher(e), sdktrace.WithResource(res))
+		otel.SetTracerProvider(tp)
+		t.stop = append(t.stop, tp.Shutdown)
+	}
+	otel.SetTextMapPropagator(propagation.TraceContext{})
+	t.Tracing, err = temporalotel.NewTracingInterceptor(temporalotel.TracerOptions{Tracer: otel.Tracer("github.com/copayflow/copayflow/workflows")})
+	return t, err
+}
+
+// Stop sends what is left.
+func (t *Telemetry) Stop(ctx context.Context) error {
+	var errs []error
+	for _, f := range t.stop {
+		errs = append(errs, f(ctx))
+	}
+	return errors.Join(errs...)
+}
