@@ -5,6 +5,7 @@ import (
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/ledger"
 )
 
 // OpenInput names the co-pay to open.

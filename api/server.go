@@ -117,7 +117,11 @@ func (s *Server) makeGRPC() error {
 		return err
 	}
 	h := chain{auth: s.o.Auth, access: table, validate: v, log: s.o.Log, now: time.Now}
-	s.grpc = grpc.NewServer(
+	creds := insecure.NewCredentials()
+	if s.o.TLS != nil {
+		creds = outsideTLS{credentials.NewTLS(s.o.TLS)}
+	}
+	s.grpc = grpc.NewServer(grpc.Creds(creds),
 		grpc.StatsHandler(otelgrpc.NewServerHandler()), grpc.MaxRecvMsgSize(maxMessage),
 		grpc.ChainUnaryInterceptor(h.unary), grpc.ChainStreamInterceptor(h.stream),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}))
@@ -152,15 +156,11 @@ func (s *Server) Serve(ctx context.Context, grpcL, httpL net.Listener) error {
 	defer s.Close()
 	web := &http.Server{Handler: s.handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelWarn)}
-	front := s.grpc
 	if s.o.TLS != nil {
 		httpL = tls.NewListener(httpL, s.o.TLS)
-		grpcTLS := s.o.TLS.Clone()
-		grpcTLS.NextProtos = []string{"h2"}
-		grpcL = tlsListener{grpcL, credentials.NewTLS(grpcTLS)}
 	}
 	g, running := errgroup.WithContext(ctx)
-	g.Go(func() error { return ended(front.Serve(grpcL), grpc.ErrServerStopped) })
+	g.Go(func() error { return ended(s.grpc.Serve(grpcL), grpc.ErrServerStopped) })
 	g.Go(func() error { return ended(web.Serve(httpL), http.ErrServerClosed) })
 	g.Go(func() error {
 		<-running.Done()
@@ -203,26 +203,21 @@ func ended(err, normal error) error {
 	return err
 }
 
-// tlsListener ends TLS before the gRPC server, which also serves the
-// in-memory connection without it.
-type tlsListener struct {
-	net.Listener
-	creds credentials.TransportCredentials
+// outsideTLS asks TLS of callers from outside; the gateway's in-memory
+// connection to the same server goes without.
+type outsideTLS struct {
+	credentials.TransportCredentials
 }
 
-// Accept hands out connections after their handshake.
-func (l tlsListener) Accept() (net.Conn, error) {
-	for {
-		raw, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		_ = raw.SetDeadline(time.Now().Add(readHeaderTimeout)) // a connection that cannot is broken and fails next
-		c, _, err := l.creds.ServerHandshake(raw)
-		if err != nil {
-			continue // closed by the handshake
-		}
-		_ = c.SetDeadline(time.Time{})
-		return c, nil
+// ServerHandshake begins a connection.
+func (t outsideTLS) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	if c.LocalAddr().Network() == (&bufconn.Listener{}).Addr().Network() {
+		return insecure.NewCredentials().ServerHandshake(c)
 	}
+	return t.TransportCredentials.ServerHandshake(c)
+}
+
+// Clone implements credentials.TransportCredentials.
+func (t outsideTLS) Clone() credentials.TransportCredentials {
+	return outsideTLS{t.TransportCredentials.Clone()}
 }

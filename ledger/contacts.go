@@ -174,14 +174,19 @@ const sqlOpenByAddress = `SELECT c.id FROM patients p JOIN copays c ON c.practic
 WHERE p.practice = $1 AND (($2 = 'sms' AND p.phone_key = $3) OR ($2 = 'email' AND p.email_key = $3)) AND NOT c.state = ANY ($4)
 ORDER BY c.claimed_at DESC, c.id`
 
-func openCoPays(ctx context.Context, tx pgx.Tx, practice copay.PracticeID, channel copay.Channel, key []byte) ([]copay.ID, error) {
+// reader is a pool or a transaction.
+type reader interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+func openCoPays(ctx context.Context, r reader, practice copay.PracticeID, channel copay.Channel, key []byte) ([]copay.ID, error) {
 	var closed []string
 	for _, st := range copay.States() {
 		if st.Closed() {
 			closed = append(closed, string(st))
 		}
 	}
-	rows, err := tx.Query(ctx, sqlOpenByAddress, practice, channel, key, closed)
+	rows, err := r.Query(ctx, sqlOpenByAddress, practice, channel, key, closed)
 	if err != nil {
 		return nil, err
 	}
@@ -195,10 +200,6 @@ func (s *Store) CopaysByAddress(ctx context.Context, practice copay.PracticeID, 
 	if err != nil {
 		return nil, err
 	}
-	var ids []copay.ID
-	err = s.tx(ctx, "find co-pays by address", func(tx pgx.Tx) (err error) {
-		ids, err = openCoPays(ctx, tx, practice, channel, key)
-		return err
-	})
-	return ids, err
+	ids, err := openCoPays(ctx, s.pool, practice, channel, key)
+	return ids, translate("find co-pays by address", err)
 }

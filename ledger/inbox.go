@@ -18,7 +18,7 @@ type Inbox struct{ s *Store }
 const sqlReceive = `INSERT INTO inbox (practice, platform, event_id, kind, type, payload, trace_id, status, received_at, next_at)
 SELECT $1, $2, e.id, e.kind, e.type, e.payload, e.trace, e.status, $9, $9
 FROM unnest($3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::text[]) AS e (id, kind, type, payload, trace, status)
-ON CONFLICT (practice, platform, event_id) DO NOTHING`
+ORDER BY e.id ON CONFLICT (practice, platform, event_id) DO NOTHING`
 
 // Receive stores verified events, sealed, in one round trip, and says how many
 // were new. Once it returns, the platform may be told that we have them.
@@ -48,11 +48,15 @@ func (i *Inbox) Receive(ctx context.Context, practice copay.PracticeID, platform
 		ids, kinds, types = append(ids, id), append(kinds, clean(string(e.Kind))), append(types, clean(e.Type))
 		traces, statuses, payloads = append(traces, clean(e.TraceID)), append(statuses, string(status)), append(payloads, sealed)
 	}
-	tag, err := i.s.pool.Exec(ctx, sqlReceive, practice, platform, ids, kinds, types, payloads, traces, statuses, i.s.now())
+	n := 0
+	err = again(ctx, "store the events", func() error {
+		tag, err := i.s.pool.Exec(ctx, sqlReceive, practice, platform, ids, kinds, types, payloads, traces, statuses, i.s.now())
+		n = int(tag.RowsAffected())
+		return err
+	})
 	if err != nil {
-		return 0, translate("store the events", err)
+		return 0, err
 	}
-	n := int(tag.RowsAffected())
 	if n > 0 {
 		i.s.teller.tell(ChannelInbox, string(practice))
 	}
@@ -77,8 +81,8 @@ RETURNING i.row_id, practice, platform, event_id, kind, type, payload, trace_id,
 func (i *Inbox) Claim(ctx context.Context, n int, lease time.Duration, worker string) ([]InboxRow, error) {
 	now := i.s.now()
 	var list []InboxRow
-	err := i.s.tx(ctx, "claim events", func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, sqlClaimInbox, now, n, now.Add(lease), worker, i.s.cfg.InboxTries)
+	err := again(ctx, "claim events", func() error {
+		rows, err := i.s.pool.Query(ctx, sqlClaimInbox, now, n, now.Add(lease), worker, i.s.cfg.InboxTries)
 		if err != nil {
 			return err
 		}

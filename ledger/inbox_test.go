@@ -115,6 +115,31 @@ func TestInboxClaimAtTheSameTime(t *testing.T) {
 	require.Equal(t, events, b.count(t, `SELECT count(*) FROM inbox WHERE status = 'done' AND attempts = 1`))
 }
 
+// The same events arrive at once in different orders: nobody waits in a circle.
+func TestInboxReceiveAtTheSameTime(t *testing.T) {
+	b := setup(t)
+	var up, down []ledger.InboxEvent
+	for i := range 60 {
+		up = append(up, event(fmt.Sprintf("e-%d", i)))
+		down = append([]ledger.InboxEvent{up[i]}, down...)
+	}
+	fresh := make([]int, 8)
+	errs := together(8, func(i int) (err error) {
+		list := up
+		if i%2 == 0 {
+			list = down
+		}
+		fresh[i], err = b.Inbox().Receive(t.Context(), maple, "stripe", list)
+		return err
+	})
+	require.NoError(t, errors.Join(errs...))
+	total := 0
+	for _, n := range fresh {
+		total += n
+	}
+	require.Equal(t, 60, total)
+}
+
 func TestInboxLeaseEnds(t *testing.T) {
 	b := setup(t)
 	b.receive(t, "e-1")

@@ -146,6 +146,21 @@ func TestCommittedEntryTakesNoMoreLines(t *testing.T) {
 	require.Equal(t, "CP002", sqlState(t, err))
 }
 
+// A session cannot show the guards other tables than ours.
+func TestGuardsReadOurTables(t *testing.T) {
+	b, key := booked(t)
+	err := pgx.BeginFunc(t.Context(), b.db, func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), `SET LOCAL ROLE copay_app; CREATE TEMP TABLE lines (entry_id bigint, debit bigint, credit bigint) ON COMMIT DROP;
+			INSERT INTO pg_temp.lines SELECT e, d, d FROM generate_series(1, 99) e, generate_series(1, 2) d`)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(t.Context(), `INSERT INTO entries (practice, copay_id, step, currency, at) VALUES ($1, $2, 'hand', 'USD', $3)`, maple, key.ID(), noon)
+		return err
+	})
+	require.Equal(t, "CP001", sqlState(t, err))
+}
+
 var appendOnly = []string{"entries", "lines", "timeline", "records", "audit_log", "archive"}
 
 func TestAppendOnly(t *testing.T) {

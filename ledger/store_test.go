@@ -2,13 +2,17 @@ package ledger_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver that the migrations use
+	"github.com/pressly/goose/v3"
 	"github.com/stretchr/testify/require"
 
 	"github.com/copayflow/copayflow/copay"
@@ -70,6 +74,32 @@ func TestMigrateAtTheSameTime(t *testing.T) {
 	require.NoError(t, err)
 	s.Close()
 	s.Close()
+}
+
+// The programs insist on the newest migration, and each can be taken back.
+func TestMigrationsUpAndDown(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.DSN(t)
+	db, err := sql.Open("pgx", dsn)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	p, err := goose.NewProvider(goose.DialectPostgres, db, os.DirFS("migrations"))
+	require.NoError(t, err)
+	_, err = p.Down(t.Context())
+	require.NoError(t, err)
+	_, err = ledger.Open(t.Context(), ledger.Config{DSN: dsn, Keys: pgtest.Keys(t)})
+	requireCode(t, copay.CodePrecondition, err)
+	_, err = p.DownTo(t.Context(), 0)
+	require.NoError(t, err)
+	var left int
+	require.NoError(t, db.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = 'public' AND c.relkind = 'r' AND c.relname <> 'goose_db_version'`).Scan(&left))
+	require.Zero(t, left)
+	require.NoError(t, ledger.Migrate(t.Context(), dsn))
+	s, err := ledger.Open(t.Context(), ledger.Config{DSN: dsn, Keys: pgtest.Keys(t)})
+	require.NoError(t, err)
+	defer s.Close()
+	exercise(t, s, keyOf(maple, "c-1"))
 }
 
 func TestWatch(t *testing.T) {

@@ -13,11 +13,17 @@ import (
 // maxTries bounds how often a transaction that lost a race is run again.
 const maxTries = 6
 
-// tx runs f in one transaction. It is the only place that tries again after a
-// serialisation failure or a deadlock, so f must have no effect outside.
+// tx runs f in one transaction, and again when that lost a race, so f must
+// have no effect outside.
 func (s *Store) tx(ctx context.Context, op string, f func(pgx.Tx) error) error {
+	return again(ctx, op, func() error { return pgx.BeginFunc(ctx, s.pool, f) })
+}
+
+// again runs f until it no longer fails by a serialisation failure or a
+// deadlock: the one place that does.
+func again(ctx context.Context, op string, f func() error) error {
 	for try := 1; ; try++ {
-		err := pgx.BeginFunc(ctx, s.pool, f)
+		err := f()
 		if err == nil || !lostRace(err) || try == maxTries {
 			return translate(op, err)
 		}

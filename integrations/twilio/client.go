@@ -25,7 +25,7 @@ type client struct {
 
 func newClient(cfg Config, rt http.RoundTripper) (*client, error) {
 	hc, err := transport.New(transport.Options{
-		Platform: Name, BaseURL: cfg.BaseURL, RoundTripper: rt, Timeout: cfg.Timeout, MaxBody: maxBody,
+		Platform: Platform, BaseURL: cfg.BaseURL, RoundTripper: rt, Timeout: cfg.Timeout, MaxBody: maxBody,
 		Limits: []transport.Limit{{N: cfg.RequestsPerSecond, Per: time.Second, Burst: cfg.RequestsPerSecond}},
 		Authorize: func(_ context.Context, r *http.Request) error {
 			r.SetBasicAuth(cfg.credentials())
@@ -74,7 +74,7 @@ func (c *client) create(ctx context.Context, form url.Values) (wireMessage, erro
 	var m wireMessage
 	_, err := c.http.Do(ctx, transport.Request{Op: op, Method: http.MethodPost, Path: c.root + "/Messages.json", Form: form, Moves: true}, &m)
 	if err == nil && !messagePattern.MatchString(m.SID) {
-		err = &integrations.Error{Kind: integrations.KindUnknown, Platform: Name, Op: op, Message: "the answer names no message"}
+		err = &integrations.Error{Kind: integrations.KindUnknown, Platform: Platform, Op: op, Message: "the answer names no message"}
 	}
 	// The caller looks before it sends again; too soon it would see nothing.
 	if e := integrations.AsError(err); e != nil && e.Kind == integrations.KindUnknown && e.RetryAfter == 0 {
@@ -86,12 +86,12 @@ func (c *client) create(ctx context.Context, form url.Values) (wireMessage, erro
 func (c *client) fetch(ctx context.Context, sid string) (wireMessage, error) {
 	const op = "messages.fetch"
 	if !messagePattern.MatchString(sid) {
-		return wireMessage{}, integrations.NotFound(Name, op)
+		return wireMessage{}, integrations.NotFound(Platform, op)
 	}
 	var m wireMessage
 	_, err := c.http.Do(ctx, transport.Request{Op: op, Method: http.MethodGet, Path: c.root + "/Messages/" + sid + ".json"}, &m)
 	if err == nil && m.SID != sid {
-		err = &integrations.Error{Kind: integrations.KindUnavailable, Platform: Name, Op: op, Message: "the answer is about another message"}
+		err = &integrations.Error{Kind: integrations.KindUnavailable, Platform: Platform, Op: op, Message: "the answer is about another message"}
 	}
 	return m, err
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/copayflow/copayflow/integrations"
 )
 
-// Name is the platform's name in configuration, paths and records.
-const Name copay.Platform = "twilio"
+// Platform is the platform's name in configuration, paths and records.
+const Platform copay.Platform = "twilio"
 
 // Config is the platform's section of a practice's configuration.
 type Config struct {

@@ -81,7 +81,7 @@ func (c *Connector) Send(ctx context.Context, m integrations.Message) (integrati
 // strictly: a platform that guesses a country would text a stranger.
 func check(m integrations.Message) error {
 	refuse := func(final bool, code, text string) error {
-		return &integrations.Error{Kind: integrations.KindInvalid, Platform: Name, Op: "messages.create", Code: code, Final: final, Message: text}
+		return &integrations.Error{Kind: integrations.KindInvalid, Platform: Platform, Op: "messages.create", Code: code, Final: final, Message: text}
 	}
 	switch {
 	case m.Ref == "":
@@ -137,17 +137,21 @@ func (c *Connector) Status(ctx context.Context, id string) (integrations.Sent, e
 	return w.sent(), nil
 }
 
-// A look through the list: how many pages at most, and how far the
-// platform's clock may be behind ours.
+// A look through the list: how many pages at most, how far the platform's
+// clock may be behind ours, and how far back to look when nobody says since when.
 const (
 	maxPages = 4
 	maxSkew  = 2 * time.Minute
+	maxAge   = 24 * time.Hour
 )
 
 // FindSent looks for a message among those to its number since m.Since. A
 // message has no place for our reference, so it is known by the link's token
 // in its text.
 func (c *Connector) FindSent(ctx context.Context, m integrations.Message) (integrations.Sent, error) {
+	if m.Since.IsZero() {
+		m.Since = c.now().Add(-maxAge)
+	}
 	next := ""
 	for range maxPages {
 		p, err := c.client.list(ctx, m.To, next)
@@ -157,7 +161,7 @@ func (c *Connector) FindSent(ctx context.Context, m integrations.Message) (integ
 		for _, w := range p.Messages {
 			created := parseTime(w.DateCreated)
 			if !created.IsZero() && created.Before(m.Since.Add(-maxSkew)) {
-				return integrations.Sent{}, integrations.NotFound(Name, "messages.list")
+				return integrations.Sent{}, integrations.NotFound(Platform, "messages.list")
 			}
 			if c.isOurs(w, m, created) {
 				sent := w.sent()
@@ -169,7 +173,7 @@ func (c *Connector) FindSent(ctx context.Context, m integrations.Message) (integ
 			break
 		}
 	}
-	return integrations.Sent{}, integrations.NotFound(Name, "messages.list")
+	return integrations.Sent{}, integrations.NotFound(Platform, "messages.list")
 }
 
 // isOurs compares a listed message with the one that is looked for. The token

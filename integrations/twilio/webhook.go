@@ -26,7 +26,7 @@ var noReply = &integrations.Reply{Status: http.StatusOK, ContentType: "text/xml"
 // no replay window: a repeat has the same event id and changes nothing.
 func (c *Connector) Verify(_ context.Context, w integrations.Webhook) (integrations.WebhookAnswer, error) {
 	refuse := func(k integrations.Kind, text string) (integrations.WebhookAnswer, error) {
-		return integrations.WebhookAnswer{}, &integrations.Error{Kind: k, Platform: Name, Op: opWebhook, Message: text}
+		return integrations.WebhookAnswer{}, &integrations.Error{Kind: k, Platform: Platform, Op: opWebhook, Message: text}
 	}
 	signature := w.Header.Get("X-Twilio-Signature")
 	switch {

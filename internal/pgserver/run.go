@@ -32,6 +32,7 @@ func (s *Server) run(ctx context.Context) error {
 	s.cmd = s.command(context.WithoutCancel(ctx), "postgres", s.arguments()...)
 	both := &tee{log: s.opts.Log, tail: s.tail}
 	s.cmd.Stdout, s.cmd.Stderr = both, both
+	s.cmd.WaitDelay = 5 * time.Second // should a child of a killed server keep the log open
 	if err := s.cmd.Start(); err != nil {
 		return fmt.Errorf("PostgreSQL could not be started: %w", err)
 	}

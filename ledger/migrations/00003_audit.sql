@@ -40,9 +40,12 @@ DECLARE
     h    audit_heads%ROWTYPE;
     prev bytea;
 BEGIN
-    INSERT INTO audit_heads (practice, seq, hash) VALUES (p_practice, 0, sha256(convert_to(p_practice, 'UTF8')))
-        ON CONFLICT DO NOTHING;
     SELECT * INTO h FROM audit_heads WHERE practice = p_practice FOR UPDATE;
+    IF NOT FOUND THEN
+        INSERT INTO audit_heads (practice, seq, hash) VALUES (p_practice, 0, sha256(convert_to(p_practice, 'UTF8')))
+            ON CONFLICT DO NOTHING;
+        SELECT * INTO h FROM audit_heads WHERE practice = p_practice FOR UPDATE;
+    END IF;
     FOR i IN 1 .. cardinality(p_at) LOOP
         prev := h.hash;
         h.seq := h.seq + 1;

@@ -23,6 +23,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'copay_app') THEN
         RETURN;
     END IF;
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO copay_app', current_schema());
     GRANT SELECT, INSERT, UPDATE, DELETE ON copays, payment_refs, inbox, practice_keys, patients, benefits, contacts,
         card_consents, pay_links, tokens, notifications, acts TO copay_app;
     GRANT SELECT, INSERT, UPDATE ON audit_heads TO copay_app;
@@ -31,6 +32,21 @@ BEGIN
 EXCEPTION
     WHEN insufficient_privilege THEN
         RAISE NOTICE 'role copay_app was given no rights: not allowed to grant them';
+END $$;
+-- +goose StatementEnd
+
+-- The guards read our tables, whatever a session puts in its search path or
+-- its temporary schema.
+-- +goose StatementBegin
+DO $$
+DECLARE
+    f regprocedure;
+BEGIN
+    FOR f IN SELECT p.oid FROM pg_proc p WHERE p.pronamespace = current_schema()::regnamespace
+        AND p.proname IN ('entry_balances', 'line_joins_new_entry', 'audit_append')
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', f, current_schema());
+    END LOOP;
 END $$;
 -- +goose StatementEnd
 

@@ -218,3 +218,40 @@ func (s *Server) VerifyWebhook(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Seeded is a patient or a charge as the sandbox's page shows it.
+type Seeded struct {
+	ID, Name, Phone, Member, Patient string
+	Cents                            int64
+}
+
+// Patients lists the seeded patients.
+func (s *Server) Patients() []Seeded {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []Seeded
+	for _, p := range values(s.patients) {
+		x := Seeded{ID: fmt.Sprint(p["id"]), Name: fmt.Sprint(p["first_name"], " ", p["last_name"]), Phone: fmt.Sprint(p["cell_phone"]), Member: "no insurance"}
+		if i, ok := p["primary_insurance"].(object); ok {
+			x.Member = fmt.Sprint(i["insurance_id_number"])
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// Charges lists the line items.
+func (s *Server) Charges() []Seeded {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []Seeded
+	for _, l := range values(s.lines) {
+		n, err := cents(fmt.Sprint(l["price"]))
+		if err != nil {
+			continue
+		}
+		p := s.patients[fmt.Sprint(l["patient"])]
+		out = append(out, Seeded{ID: fmt.Sprint(l["id"]), Patient: fmt.Sprint(p["first_name"], " ", p["last_name"]), Cents: n})
+	}
+	return out
+}

@@ -1,15 +1,13 @@
-// Package twiliosim simulates Twilio's Messages API: creation with its
-// validation and test numbers, delivery with signed status callbacks, inbound
-// texts, and STOP handling as Twilio does it.
+// Package twiliosim simulates the part of Twilio that texts: the Message
+// resource of the API version 2010-04-01, delivery with signed status
+// callbacks, inbound texts with the STOP, START and HELP handling of US long
+// codes, and the account. Its state lives in memory; its clock is the
+// sandbox's.
 package twiliosim
 
 import (
-	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // Twilio's signature is HMAC-SHA1
-	"encoding/base64"
+	"crypto/rand"
 	"encoding/hex"
-	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
@@ -20,140 +18,225 @@ import (
 	"github.com/copayflow/copayflow/sandbox/sim"
 )
 
-// Config is one simulated account.
+// The account of a simulator that is given no other.
+const (
+	DefaultAccountSID = "AC00000000000000000000000000000000"
+	DefaultAuthToken  = "sandboxtoken"
+	DefaultService    = "MG00000000000000000000000000000000"
+	DefaultNumber     = "+15551230000"
+)
+
+// TestNumber is what test credentials send from; the simulator takes it, too
+// (twilio.com/docs/iam/test-credentials).
+const TestNumber = "+15005550006"
+
+const apiVersion = "2010-04-01"
+
+// Config sets a simulator up; empty fields take the defaults above.
 type Config struct {
-	AccountSID          string // default AC and zeros
-	AuthToken           string // default sandbox-token
-	MessagingServiceSID string // default MG and zeros
-	Number              string // the service's number; default +15551230000
-	InboundURL          string // where texts to the number are posted
-	// NoDelivery leaves messages queued until Deliver is called.
+	AccountSID string
+	AuthToken  string
+	// APIKeySID and APIKeySecret are a key that calls may be made with. Unless
+	// it is a main key it must not read the account.
+	APIKeySID    string
+	APIKeySecret string
+	MainKey      bool
+	// MessagingServiceSID is the one service, whose pool holds Number and
+	// MoreNumbers.
+	MessagingServiceSID string
+	Number              string
+	MoreNumbers         []string
+	// AdvancedOptOut adds OptOutType to inbound webhooks of the service.
+	AdvancedOptOut bool
+	// InboundURL gets the texts of patients.
+	InboundURL string
+	// Delay lies between the steps of a message's delivery, in real time: all
+	// at once when zero. With NoDelivery nothing moves but by Advance and Deliver.
+	Delay      time.Duration
 	NoDelivery bool
+	// SignWithPort signs URLs with their default port written out, as the
+	// platform sometimes does.
+	SignWithPort bool
+	// Regions are the prefixes that texts may go to; +1 when empty.
+	Regions []string
 }
 
-// Message is a message as the account sees it.
-type Message struct {
-	SID, To, From, Body, Status string
-	Ref                         string // our reference in the status callback
-	Direction                   string
-	ErrorCode                   int
-	At                          time.Time
-
-	callback string
-	expires  time.Time
-}
-
-// Server is the simulator. It is safe for concurrent use.
+// Server is one simulated account. It is safe for concurrent use.
 type Server struct {
 	o       sim.Options
 	cfg     Config
-	faults  sim.Faults
+	faults  *sim.Faults
 	handler http.Handler
 
 	mu       sync.Mutex
-	messages []*Message
-	stopped  map[string]bool
+	closed   bool
+	messages []*message // oldest first
+	optOuts  map[subscription]bool
+	outcomes map[string]outcome
+	born     time.Time
 }
 
-// New makes an account.
+// subscription is a patient's number at one of our senders: a messaging
+// service, or a number without one.
+type subscription struct{ sender, number string }
+
+// New makes a simulator.
 func New(o sim.Options, c Config) *Server {
-	def := func(s *string, v string) {
-		if *s == "" {
-			*s = v
+	for into, text := range map[*string]string{&c.AccountSID: DefaultAccountSID, &c.AuthToken: DefaultAuthToken,
+		&c.MessagingServiceSID: DefaultService, &c.Number: DefaultNumber} {
+		if *into == "" {
+			*into = text
 		}
 	}
-	def(&c.AccountSID, "AC"+strings.Repeat("0", 32))
-	def(&c.AuthToken, "sandboxtoken")
-	def(&c.MessagingServiceSID, "MG"+strings.Repeat("0", 32))
-	def(&c.Number, "+15551230000")
-	s := &Server{o: o, cfg: c, stopped: map[string]bool{}}
-	s.faults.Render = func(w http.ResponseWriter, _ *http.Request, k sim.FaultKind) {
-		switch k {
-		case sim.FaultRateLimit:
-			fail(w, http.StatusTooManyRequests, 20429, "Too Many Requests")
-		case sim.FaultToken:
-			fail(w, http.StatusUnauthorized, 20003, "Authenticate")
-		default:
-			fail(w, http.StatusInternalServerError, 20500, "Internal Server Error")
-		}
+	if len(c.Regions) == 0 {
+		c.Regions = []string{"+1"}
 	}
-	mux := http.NewServeMux()
-	base := "/2010-04-01/Accounts/" + c.AccountSID
-	mux.HandleFunc("POST "+base+"/Messages.json", s.create)
-	mux.HandleFunc("GET "+base+"/Messages.json", s.list)
-	mux.HandleFunc("GET "+base+"/Messages/{file}", s.fetch)
-	mux.HandleFunc("POST "+base+"/Messages/{file}", s.update)
-	mux.HandleFunc("DELETE "+base+"/Messages/{file}", s.remove)
-	mux.HandleFunc("GET "+base+".json", func(w http.ResponseWriter, _ *http.Request) {
-		sim.WriteJSON(w, http.StatusOK, map[string]any{"sid": c.AccountSID, "status": "active", "type": "Full", "friendly_name": "Sandbox"})
-	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, http.StatusNotFound, 20404, "The requested resource "+r.URL.Path+" was not found")
-	})
-	s.handler = s.faults.Wrap(s.authorized(mux))
+	s := &Server{o: o, cfg: c, optOuts: map[subscription]bool{}, outcomes: map[string]outcome{}, born: o.Time()}
+	s.faults = &sim.Faults{Render: renderFault}
+	s.handler = s.faults.Wrap(http.HandlerFunc(s.serve))
 	return s
 }
 
 // ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Twilio-Request-Id", newID("RQ"))
+	s.handler.ServeHTTP(w, r)
+}
 
-// Faults are the misbehaviours that can be asked for.
-func (s *Server) Faults() *sim.Faults { return &s.faults }
+// Faults is where misbehaviour is asked for.
+func (s *Server) Faults() *sim.Faults { return s.faults }
 
-// SetInbound changes where texts to the number go.
-func (s *Server) SetInbound(u string) {
+// SetInbound changes where the texts of patients go.
+func (s *Server) SetInbound(address string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cfg.InboundURL = u
+	s.cfg.InboundURL = address
 }
 
-func (s *Server) authorized(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		user, pass, ok := r.BasicAuth()
-		if !ok || user != s.cfg.AccountSID || pass != s.cfg.AuthToken {
-			fail(w, http.StatusUnauthorized, 20003, "Authenticate")
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+// Close stops the delivery of messages that are on their way.
+func (s *Server) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
 }
 
-func fail(w http.ResponseWriter, status, code int, msg string) {
-	w.Header().Set("Twilio-Request-Id", "RQ"+newHex())
-	sim.WriteJSON(w, status, map[string]any{"code": code, "message": msg, "more_info": fmt.Sprintf("https://www.twilio.com/docs/errors/%d", code), "status": status})
+// call is one request on its way through the simulator; its methods run under
+// the lock.
+type call struct {
+	s    *Server
+	r    *http.Request
+	form url.Values // of the body, and of the query for GET
+	xml  bool
 }
 
-func newHex() string {
-	b := make([]byte, 16)
-	for i := range b {
-		b[i] = byte(rand.IntN(256))
-	}
-	return hex.EncodeToString(b)
+// answer is a resource with its status, or nothing for 204.
+type answer struct {
+	status int
+	name   string // of its XML element
+	fields fields
 }
 
-// post sends a signed form to a webhook.
-func (s *Server) post(to string, form url.Values) {
-	if to == "" || s.o.Hooks == nil {
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	path, isJSON := strings.CutSuffix(r.URL.Path, ".json")
+	c := &call{s: s, r: r, xml: !isJSON}
+	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+	if err := r.ParseForm(); err != nil {
+		failure(http.StatusBadRequest, 20001, "The request could not be read").write(w, c.xml)
 		return
 	}
-	address, _, _ := strings.Cut(to, "#")
-	h := http.Header{}
-	h.Set("Content-Type", "application/x-www-form-urlencoded")
-	h.Set("X-Twilio-Signature", s.sign(address, form))
-	s.o.Hooks.Send(sim.Delivery{URL: address, Header: h, Body: []byte(form.Encode())})
+	c.form = r.PostForm
+	if r.Method == http.MethodGet {
+		c.form = r.URL.Query()
+	}
+	s.mu.Lock()
+	a, e := c.route(strings.Split(strings.TrimPrefix(path, "/"), "/"))
+	s.mu.Unlock()
+	if e != nil {
+		e.write(w, c.xml)
+		return
+	}
+	a.write(w, c.xml)
 }
 
-func (s *Server) sign(address string, form url.Values) string {
-	names := make([]string, 0, len(form))
-	for n := range form {
-		names = append(names, n)
+// route finds the operation: "2010-04-01", "Accounts", account, "Messages", message.
+func (c *call) route(parts []string) (answer, *apiError) {
+	if len(parts) < 3 || parts[0] != apiVersion || parts[1] != "Accounts" {
+		return answer{}, notFound(c.r)
 	}
-	slices.Sort(names)
-	text := address
-	for _, n := range names {
-		text += n + form.Get(n)
+	if e := c.authenticate(len(parts) == 3); e != nil {
+		return answer{}, e
 	}
-	m := hmac.New(sha1.New, []byte(s.cfg.AuthToken))
-	m.Write([]byte(text))
-	return base64.StdEncoding.EncodeToString(m.Sum(nil))
+	if parts[2] != c.s.cfg.AccountSID {
+		return answer{}, notFound(c.r)
+	}
+	c.s.release()
+	method := c.r.Method
+	switch {
+	case len(parts) == 3 && method == http.MethodGet:
+		return c.account(), nil
+	case len(parts) == 4 && parts[3] == "Messages" && method == http.MethodPost:
+		return c.create()
+	case len(parts) == 4 && parts[3] == "Messages" && method == http.MethodGet:
+		return c.list()
+	case len(parts) == 5 && parts[3] == "Messages":
+		return c.one(method, parts[4])
+	case len(parts) == 3, len(parts) == 4 && parts[3] == "Messages":
+		return answer{}, failure(http.StatusMethodNotAllowed, 20004, "Method not allowed")
+	}
+	return answer{}, notFound(c.r)
 }
+
+func (c *call) one(method, sid string) (answer, *apiError) {
+	i := slices.IndexFunc(c.s.messages, func(m *message) bool { return m.sid == sid })
+	if i < 0 {
+		return answer{}, notFound(c.r)
+	}
+	m := c.s.messages[i]
+	switch method {
+	case http.MethodGet:
+		return c.s.resource(http.StatusOK, m), nil
+	case http.MethodPost:
+		return c.update(m)
+	case http.MethodDelete:
+		if !m.final() {
+			return answer{}, failure(http.StatusConflict, 20009, "Cannot delete this resource before it is complete")
+		}
+		c.s.messages = slices.Delete(c.s.messages, i, i+1)
+		return answer{status: http.StatusNoContent}, nil
+	}
+	return answer{}, failure(http.StatusMethodNotAllowed, 20004, "Method not allowed")
+}
+
+// authenticate takes the account's own credentials or the API key's. Reading
+// the account takes a main key.
+func (c *call) authenticate(readsAccount bool) *apiError {
+	user, password, ok := c.r.BasicAuth()
+	cfg := c.s.cfg
+	switch {
+	case !ok:
+		return failure(http.StatusUnauthorized, 20003, "Authentication Error - No credentials provided")
+	case user == cfg.AccountSID && password == cfg.AuthToken:
+		return nil
+	case user == cfg.APIKeySID && cfg.APIKeySID != "" && password == cfg.APIKeySecret && (cfg.MainKey || !readsAccount):
+		return nil
+	}
+	return failure(http.StatusUnauthorized, 20003, "Authentication Error - invalid username")
+}
+
+func (c *call) account() answer {
+	id := c.s.cfg.AccountSID
+	uri := "/" + apiVersion + "/Accounts/" + id
+	return answer{status: http.StatusOK, name: "Account", fields: fields{
+		{"sid", id}, {"owner_account_sid", id}, {"friendly_name", "Sandbox"}, {"status", "active"}, {"type", "Full"},
+		{"auth_token", c.s.cfg.AuthToken}, {"date_created", rfc2822(c.s.born)}, {"date_updated", rfc2822(c.s.born)},
+		{"uri", uri + ".json"}, {"subresource_uris", fields{{"messages", uri + "/Messages.json"}}},
+	}}
+}
+
+func newID(prefix string) string {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b) // never fails
+	return prefix + hex.EncodeToString(b)
+}
+
+func rfc2822(t time.Time) string { return t.UTC().Format(time.RFC1123Z) }
