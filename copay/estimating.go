@@ -1,29 +1,37 @@
 package copay
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // The confidence an estimate has by where its amount comes from. A practice's
 // policy says below which one a person looks first.
 const (
-	sure       = 95 // one row of the payer's answer for this service and network
-	agreed     = 99 // and the EHR's own co-pay field says the same
-	computed   = 80 // deductible and coinsurance, from the allowed amount
-	rough      = 60 // the same from the billed amount, which the contract lowers
-	fallback   = 50 // no usable answer of the payer: the EHR's field
-	contradict = 45 // the payer and the EHR's field differ
-	ambiguous  = 30 // several amounts fit
+	certain    = 100 // a rule, or the charge itself
+	agreed     = 99  // the payer and the EHR's own co-pay field say the same
+	sure       = 95  // one row of the payer's answer for this service and network
+	decided    = 85  // several rows fit and the EHR's field says which one
+	computed   = 80  // deductible and coinsurance, from the allowed amount
+	rough      = 60  // the same from the billed amount, or a row that may be for something else
+	fallback   = 50  // no usable answer of the payer: the EHR's co-pay field
+	contradict = 45  // two sources differ
+	balance    = 40  // no usable answer of the payer: the EHR's balance
+	ambiguous  = 30  // several amounts fit
 )
+
+// networkDoubt is what an estimate loses when the practice's network is not
+// known and the plan's amounts depend on it.
+const networkDoubt = 10
 
 // EstimateCoPay works out what the patient owes for a charge, and says why.
 // The amount is never negative and never more than the charge. A rule that
 // forbids billing comes before everything else, and no later step undoes it.
-func EstimateCoPay(b Benefits, c ChargeFacts, p Policy) Estimate {
-	e := &estimator{b: b, c: c, out: Estimate{Amount: Money{Currency: USD}}}
+//
+// A zero that is in doubt (one of several co-pays that fit, or one that the EHR
+// contradicts) is not "nothing due": it stays EstimateOwed with a low
+// confidence, so that a person sees it. The policy's thresholds are the
+// caller's; the estimate does not depend on them.
+func EstimateCoPay(b Benefits, c ChargeFacts, _ Policy) Estimate {
+	e := &estimator{b: b, c: c, out: Estimate{Kind: EstimateUnknown, Amount: Cents(0)}}
 	e.run()
-	_ = p // thresholds are the caller's: the estimate does not depend on them
 	return e.out
 }
 
@@ -31,41 +39,70 @@ type estimator struct {
 	b   Benefits
 	c   ChargeFacts
 	out Estimate
+	// networkMatters says that the practice's network is not known and that
+	// other amounts hold in another one.
+	networkMatters bool
 }
 
 func (e *estimator) run() {
 	switch {
-	case e.forbidden(), e.foreign(), e.selfPay():
-	case e.b.Problem != "" || e.b.Status != CoverageActive:
-		e.withoutPayer()
+	case e.forbidden(), e.foreign(), e.unpriced(), e.selfPay():
+		return
+	case e.b.Status == CoverageInactive:
+		e.unknown("the payer says that the plan is not active on the date of service")
+		return
+	case e.b.Problem != "":
+		e.because("the payer's answer cannot be used: "+e.b.Problem, nil, e.b.Source)
+		e.fromEHR()
+	case e.b.Status != CoverageActive:
+		e.unknown("no payer says that the plan is active on the date of service")
+		return
 	case e.b.NonCovered:
-		e.because("the plan does not cover this service; what the patient owes depends on the practice's agreement with them", nil, e.b.Source)
-		e.unknown()
+		e.unknown("the plan does not cover this service; what the patient owes depends on the practice's agreement with them")
+		return
 	case e.fixed(), e.shared():
 	default:
 		e.because("the payer's answer names neither a co-pay nor coinsurance for this service", nil, e.b.Source)
-		e.withoutPayer()
+		e.fromEHR()
 	}
 	e.secondary()
 	e.cap()
 }
 
+// because appends a line of reasoning. The amount is copied: a reason must not
+// change with what it was taken from.
 func (e *estimator) because(text string, m *Money, source string) {
+	if m != nil {
+		m = &Money{Minor: m.Minor, Currency: m.Currency}
+	}
+	if source == "" {
+		source = "charge"
+	}
 	e.out.Reasons = append(e.out.Reasons, Reason{Text: text, Amount: m, Source: source})
 }
 
-func (e *estimator) settle(k EstimateKind, m Money, confidence int) {
-	e.out.Kind, e.out.Amount, e.out.Confidence = k, m, confidence
-	if k == EstimateOwed && m.IsZero() {
+func (e *estimator) settle(m Money, confidence int) {
+	e.out.Kind, e.out.Amount, e.out.Confidence = EstimateOwed, Cents(m.Minor), confidence
+	if m.IsZero() && confidence > contradict {
 		e.out.Kind = EstimateNothing
 	}
 }
 
-func (e *estimator) unknown() { e.out.Kind, e.out.Confidence = EstimateUnknown, 0 }
+func (e *estimator) unknown(why string) {
+	e.because(why, nil, e.b.Source)
+	e.out.Kind, e.out.Amount, e.out.Confidence = EstimateUnknown, Cents(0), 0
+}
 
-// forbidden applies the rules under which the patient must not be billed.
+// forbidden applies the rules under which the patient must not be billed. A
+// plan that is not active has no rules any more. The charge's own preventive
+// mark concerns a plan's cost sharing, so it does not free a patient who pays
+// without one.
 func (e *estimator) forbidden() bool {
-	kinds := []PlanKind{e.b.Kind}
+	active := e.b.Status != CoverageInactive
+	var kinds []PlanKind
+	if active {
+		kinds = append(kinds, e.b.Kind)
+	}
 	for _, s := range e.b.Secondary {
 		if s.Active {
 			kinds = append(kinds, s.Kind)
@@ -79,23 +116,16 @@ func (e *estimator) forbidden() bool {
 			return e.zero("Medicaid: the payer's amount is payment in full (42 CFR 447.15)")
 		}
 	}
-	if e.b.Preventive || e.c.Preventive {
+	if active && (e.b.Preventive || e.c.Preventive && !e.c.SelfPay) {
 		return e.zero("preventive service without cost sharing (45 CFR 147.130)")
 	}
 	return false
 }
 
 func (e *estimator) zero(rule string) bool {
-	e.out.Kind, e.out.Rule, e.out.Confidence = EstimateZeroByRule, rule, 100
-	e.because(rule, &Money{Currency: USD}, orSource(e.b.Source))
+	e.because(rule, &e.out.Amount, e.b.Source)
+	e.out.Kind, e.out.Rule, e.out.Confidence = EstimateZeroByRule, rule, certain
 	return true
-}
-
-func orSource(s string) string {
-	if s == "" {
-		return "charge"
-	}
-	return s
 }
 
 // foreign refuses what cannot be reckoned with.
@@ -113,12 +143,26 @@ func (e *estimator) foreign() bool {
 	}
 	for _, m := range amounts {
 		if m.IsNegative() || (!m.IsZero() && !m.Currency.Supported()) {
-			e.because("an amount is negative or in a currency that is not supported", nil, "charge and payer's answer")
-			e.unknown()
+			e.unknown("an amount is negative or in a currency that is not supported")
 			return true
 		}
 	}
 	return false
+}
+
+// unpriced answers for a charge of nothing, which leaves nothing to pay, and
+// for one whose amount is not known: no cap could be kept.
+func (e *estimator) unpriced() bool {
+	if !e.c.Billed.IsZero() {
+		return false
+	}
+	if e.c.Billed.Currency == "" {
+		e.unknown("the amount of the charge is not known")
+		return true
+	}
+	e.because("the charge is zero", &e.c.Billed, "charge")
+	e.settle(e.c.Billed, certain)
+	return true
 }
 
 func (e *estimator) selfPay() bool {
@@ -126,135 +170,159 @@ func (e *estimator) selfPay() bool {
 		return false
 	}
 	e.because("the patient pays without insurance: the charge itself", &e.c.Billed, "charge")
-	e.settle(EstimateSelfPay, e.c.Billed, 100)
-	if e.c.Billed.IsZero() {
-		e.out.Kind = EstimateNothing
-	}
+	e.settle(e.c.Billed, certain)
+	e.out.Kind = EstimateSelfPay
 	return true
 }
 
-// withoutPayer goes by what the EHR says.
-func (e *estimator) withoutPayer() {
-	switch {
-	case e.b.Status == CoverageInactive:
-		e.because("the payer says that the plan is not active on the date of service", nil, orSource(e.b.Source))
-		e.unknown()
-		return
-	case e.b.Problem != "":
-		e.because("the payer's answer cannot be used: "+e.b.Problem, nil, orSource(e.b.Source))
-	}
+// fromEHR goes by what staff entered.
+func (e *estimator) fromEHR() {
 	switch {
 	case e.c.EHRCoPay != nil && e.c.EHRCoPay.IsPositive():
-		e.because("co-pay that staff entered for the patient", e.c.EHRCoPay, "EHR co-pay field")
-		e.settle(EstimateOwed, *e.c.EHRCoPay, fallback)
+		e.because("co-pay that staff entered for the patient", e.c.EHRCoPay, sourceEHRCoPay)
+		e.settle(*e.c.EHRCoPay, fallback)
 	case e.c.EHRBalance != nil && e.c.EHRBalance.IsPositive():
 		e.because("patient balance of the charge", e.c.EHRBalance, "EHR balance")
-		e.settle(EstimateOwed, *e.c.EHRBalance, fallback-10)
+		e.settle(*e.c.EHRBalance, balance)
 	default:
-		e.because("neither the payer nor the EHR names an amount", nil, "EHR")
-		e.unknown()
+		e.unknown("neither the payer nor the EHR names an amount")
 	}
 }
 
+const sourceEHRCoPay = "EHR co-pay field"
+
 // fixed looks for a co-pay row of this service, network and kind of provider.
 func (e *estimator) fixed() bool {
-	rows := e.matching(e.b.CoPays)
+	rows, confidence := e.choose(e.b.CoPays, sure)
 	if len(rows) == 0 {
 		return false
 	}
-	confidence := sure
-	if e.c.Network == NetworkUnknown && differ(e.b.CoPays) && allNetworks(e.b.CoPays) > 1 {
-		confidence -= 10
-	}
-	rows = e.byProvider(rows)
-	low := rows[0]
-	for _, r := range rows[1:] {
-		if r.Amount.Minor < low.Amount.Minor {
-			low = r
-		}
-	}
 	for _, r := range rows {
-		e.because(rowText("co-pay", r), &r.Amount, r.Source)
+		e.because(r.text("co-pay"), &r.Amount, r.Source)
 	}
+	if len(ofService(e.b.CoPays, e.c.Service)) == 0 {
+		// Payers answer a service they do not tell apart with the general
+		// plan, whose co-pay may be for another kind of visit.
+		confidence = min(confidence, rough)
+	}
+	low := lowest(rows)
 	if differ(rows) {
 		e.because("several co-pays fit; the lowest is proposed until a person chooses", &low.Amount, "estimate")
 		confidence = ambiguous
 	}
-	e.settle(EstimateOwed, low.Amount, e.corroborate(low.Amount, confidence))
+	e.settle(low.Amount, e.corroborate(low.Amount, e.networked(confidence)))
 	e.limit()
 	return true
 }
 
-// corroborate compares with the co-pay that staff entered.
+// networked lowers the confidence when the practice's network would matter.
+func (e *estimator) networked(confidence int) int {
+	if e.networkMatters {
+		e.because("other amounts hold in another network, and the practice's is not known", nil, e.b.Source)
+		confidence -= networkDoubt
+	}
+	return confidence
+}
+
+// corroborate compares with the co-pay that staff entered. An empty or zero
+// field says nothing: EHRs fill it with zero by themselves.
 func (e *estimator) corroborate(m Money, confidence int) int {
-	switch f := e.c.EHRCoPay; {
+	f := e.c.EHRCoPay
+	switch {
 	case f == nil || !f.IsPositive():
 		return confidence
-	case f.Equal(m) && confidence == ambiguous:
-		e.because("the co-pay that staff entered decides between them", f, "EHR co-pay field")
-		return sure - 10
-	case f.Equal(m):
-		e.because("staff entered the same co-pay", f, "EHR co-pay field")
-		return max(confidence, agreed)
-	case confidence == ambiguous:
-		return confidence
-	default:
-		e.because("staff entered another co-pay", f, "EHR co-pay field")
+	case !f.Equal(m):
+		e.because("staff entered another co-pay", f, sourceEHRCoPay)
 		return min(confidence, contradict)
+	case confidence <= contradict:
+		e.because("the co-pay that staff entered decides between them", f, sourceEHRCoPay)
+		return decided
+	default:
+		e.because("staff entered the same co-pay", f, sourceEHRCoPay)
+		return max(confidence, agreed)
 	}
 }
 
 // shared reckons with the deductible that is left and the coinsurance.
 func (e *estimator) shared() bool {
-	coins, ded := e.matchingPercent(e.b.CoInsurance), e.matching(e.b.Deductible)
-	if len(coins) == 0 && len(ded) == 0 {
+	base, confidence, from := e.base()
+	ded, confidence := e.choose(e.b.Deductible, confidence)
+	coins, confidence := e.choose(e.b.CoInsurance, confidence)
+	var left Money
+	if len(ded) > 0 {
+		left = lowest(ded).Amount
+	}
+	own := min(left.Minor, base.Minor)
+	// A deductible that is met says nothing of what the patient pays after it.
+	if len(coins) == 0 && own == 0 {
 		return false
 	}
-	base, confidence, from := e.c.Allowed, computed, "fee schedule"
-	if !base.IsPositive() {
-		base, confidence, from = e.c.Billed, rough, "charge"
-	}
 	e.because("amount the plan reckons from", &base, from)
-	owed := Money{Currency: USD}
 	if len(ded) > 0 {
-		d := lowest(ded)
-		owed.Minor = min(d.Amount.Minor, base.Minor)
-		e.because(rowText("deductible left", d), &d.Amount, d.Source)
-		if differ(ded) {
+		e.because(lowest(ded).text("deductible left"), &left, lowest(ded).Source)
+		if differWithinLevel(ded) {
 			confidence = min(confidence, contradict)
 		}
 	}
-	if len(coins) > 0 {
-		c := coins[0]
-		part, err := c.Percent.Of(Money{Minor: base.Minor - owed.Minor, Currency: USD})
-		if err != nil {
-			e.unknown()
+	rest := Cents(base.Minor - own)
+	switch {
+	case len(coins) > 0:
+		part, ok := e.coinsurance(coins, rest)
+		if !ok {
 			return true
 		}
-		owed.Minor += part.Minor
-		e.because(rowText(fmt.Sprintf("coinsurance of %d.%02d %% of the rest", c.Percent/100, c.Percent%100), c), &part, c.Source)
-		for _, o := range coins[1:] {
-			if o.Percent != c.Percent {
-				confidence = min(confidence, contradict)
-			}
+		own += part.Minor
+		if differ(coins) {
+			confidence = min(confidence, contradict)
 		}
+	case rest.IsPositive():
+		e.because("the payer does not say what the patient pays after the deductible", &rest, e.b.Source)
+		confidence = min(confidence, contradict)
 	}
-	e.settle(EstimateOwed, owed, confidence)
+	e.settle(Cents(own), e.corroborate(Cents(own), e.networked(confidence)))
 	e.limit()
 	return true
 }
 
+// base is the amount that deductible and coinsurance are reckoned from: the
+// contracted one where it is known, and never more than was billed.
+func (e *estimator) base() (m Money, confidence int, source string) {
+	if e.c.Allowed.IsPositive() && e.c.Allowed.Minor <= e.c.Billed.Minor {
+		return Cents(e.c.Allowed.Minor), computed, "fee schedule"
+	}
+	return Cents(e.c.Billed.Minor), rough, "charge"
+}
+
+func (e *estimator) coinsurance(rows []BenefitAmount, rest Money) (Money, bool) {
+	low := lowest(rows)
+	part, err := low.Percent.Of(rest)
+	if err != nil {
+		e.unknown("the coinsurance cannot be reckoned with")
+		return Money{}, false
+	}
+	e.because(low.text(fmt.Sprintf("coinsurance of %d.%02d %% of the rest", low.Percent/100, low.Percent%100)), &part, low.Source)
+	return part, true
+}
+
 // limit applies what is left until the out-of-pocket maximum.
 func (e *estimator) limit() {
-	rows := e.matching(e.b.OutOfPocket)
-	if len(rows) == 0 {
+	rows, _ := e.choose(e.b.OutOfPocket, sure)
+	if len(rows) == 0 || e.out.Kind != EstimateOwed {
 		return
 	}
 	left := lowest(rows)
-	if left.Amount.Minor < e.out.Amount.Minor {
-		e.because(rowText("no more than what is left until the out-of-pocket maximum", left), &left.Amount, left.Source)
-		e.settle(EstimateOwed, left.Amount, e.out.Confidence)
+	if left.Amount.Minor >= e.out.Amount.Minor {
+		return
 	}
+	e.because(left.text("no more than what is left until the out-of-pocket maximum"), &left.Amount, left.Source)
+	confidence := e.out.Confidence
+	switch {
+	case differWithinLevel(rows):
+		confidence = min(confidence, contradict)
+	case left.Amount.IsZero():
+		confidence = max(confidence, computed) // nothing is due whichever co-pay it was
+	}
+	e.settle(left.Amount, confidence)
 }
 
 // secondary notes that another plan may pay what this one leaves.
@@ -264,7 +332,7 @@ func (e *estimator) secondary() {
 	}
 	for _, s := range e.b.Secondary {
 		if s.Active {
-			e.because("a second plan may pay a part of it", nil, s.Source)
+			e.because("a second plan may pay a part of it", nil, orElse(s.Source, e.b.Source))
 			e.out.Confidence = min(e.out.Confidence, contradict)
 			return
 		}
@@ -273,143 +341,16 @@ func (e *estimator) secondary() {
 
 // cap keeps the amount within the charge.
 func (e *estimator) cap() {
-	if e.out.Kind == EstimateOwed && e.c.Billed.IsPositive() && e.out.Amount.Minor > e.c.Billed.Minor {
-		e.because("no more than the charge", &e.c.Billed, "charge")
-		e.settle(EstimateOwed, e.c.Billed, e.out.Confidence)
+	if e.out.Kind != EstimateOwed || e.out.Amount.Minor <= e.c.Billed.Minor {
+		return
 	}
+	e.because("no more than the charge", &e.c.Billed, "charge")
+	e.settle(e.c.Billed, e.out.Confidence)
 }
 
-// matching are the rows that are for this service and network, each amount
-// and note once. Rows for this very service come before those of the plan.
-func (e *estimator) matching(rows []BenefitAmount) []BenefitAmount {
-	for _, exact := range []bool{true, false} {
-		var out []BenefitAmount
-		for _, r := range rows {
-			if e.serves(r, exact) && e.inNetwork(r, rows) && !holds(out, r) {
-				out = append(out, r)
-			}
-		}
-		if len(out) > 0 {
-			return out
-		}
+func orElse(s, other string) string {
+	if s != "" {
+		return s
 	}
-	return nil
-}
-
-func (e *estimator) matchingPercent(rows []BenefitAmount) []BenefitAmount { return e.matching(rows) }
-
-func (e *estimator) serves(r BenefitAmount, exact bool) bool {
-	if exact {
-		return r.Service == e.c.Service && r.Service != ""
-	}
-	return r.Service == "" || r.Service == ServicePlan
-}
-
-// inNetwork prefers the charge's network; when it is not known, the practice
-// is taken to be in network where such rows exist.
-func (e *estimator) inNetwork(r BenefitAmount, rows []BenefitAmount) bool {
-	if r.Network == NetworkAny || r.Network == NetworkUnknown {
-		return true
-	}
-	want := e.c.Network
-	if want == NetworkUnknown || want == NetworkAny {
-		want = NetworkIn
-		if !anyNetwork(rows, NetworkIn) {
-			return true
-		}
-	}
-	return r.Network == want
-}
-
-func anyNetwork(rows []BenefitAmount, n Network) bool {
-	for _, r := range rows {
-		if r.Network == n {
-			return true
-		}
-	}
-	return false
-}
-
-func allNetworks(rows []BenefitAmount) int {
-	seen := map[Network]bool{}
-	for _, r := range rows {
-		seen[r.Network] = true
-	}
-	return len(seen)
-}
-
-// byProvider keeps the rows for a specialist or for primary care, which a 271
-// often tells apart only in free text.
-func (e *estimator) byProvider(rows []BenefitAmount) []BenefitAmount {
-	if e.c.Specialist == nil || !differ(rows) {
-		return rows
-	}
-	var out []BenefitAmount
-	for _, r := range rows {
-		if isSpecialist(r.Note) == *e.c.Specialist {
-			out = append(out, r)
-		}
-	}
-	if len(out) == 0 {
-		return rows
-	}
-	return out
-}
-
-func isSpecialist(note string) bool {
-	n := strings.ToUpper(note)
-	return strings.Contains(n, "SPECIALIST") || strings.Contains(n, "SPECIALTY") || strings.Contains(n, "SPEC ")
-}
-
-func holds(rows []BenefitAmount, r BenefitAmount) bool {
-	for _, x := range rows {
-		if x.Amount == r.Amount && x.Percent == r.Percent && strings.EqualFold(x.Note, r.Note) {
-			return true
-		}
-	}
-	return false
-}
-
-func differ(rows []BenefitAmount) bool {
-	for _, r := range rows[min(1, len(rows)):] {
-		if r.Amount != rows[0].Amount {
-			return true
-		}
-	}
-	return false
-}
-
-// lowest is the row with the least left: for a family's deductible and the
-// patient's own, whichever is met first ends it.
-func lowest(rows []BenefitAmount) BenefitAmount {
-	low := rows[0]
-	for _, r := range rows[1:] {
-		if r.Amount.Minor < low.Amount.Minor {
-			low = r
-		}
-	}
-	return low
-}
-
-func rowText(what string, r BenefitAmount) string {
-	var parts []string
-	if r.Service != "" {
-		parts = append(parts, "service "+string(r.Service))
-	}
-	switch r.Network {
-	case NetworkIn:
-		parts = append(parts, "in network")
-	case NetworkOut:
-		parts = append(parts, "out of network")
-	}
-	if r.Level != "" {
-		parts = append(parts, r.Level)
-	}
-	if r.Note != "" {
-		parts = append(parts, strings.ToLower(r.Note))
-	}
-	if len(parts) == 0 {
-		return what
-	}
-	return what + " (" + strings.Join(parts, ", ") + ")"
+	return other
 }

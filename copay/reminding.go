@@ -2,98 +2,124 @@ package copay
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
 // Next decides what to do about messages to the patient now. It is asked when
 // a timer is set and again at the moment of sending, so that no message
-// crosses with a payment, a STOP or the night.
+// crosses with a payment, a STOP or the night. Forced skips the ladder only:
+// neither a pause nor consent, quiet hours or caps.
 func (p ReminderPolicy) Next(in ReminderInput) ReminderDecision {
 	p = p.WithDefaults()
 	if in.State != StateAwaitingPayment {
 		return ReminderDecision{Action: ReminderStop, Reason: "the co-pay is " + string(in.State)}
 	}
-	if in.Paused && !in.Forced {
+	if in.Paused {
 		return ReminderDecision{Action: ReminderWait, Reason: "staff paused the reminders"}
 	}
 	channels := p.usable(in.Reach)
 	if len(channels) == 0 {
 		return ReminderDecision{Action: ReminderEscalate, Reason: "no channel has both consent and a working address"}
 	}
-	rounds := roundsOf(in.Sent)
-	d := ReminderDecision{Channels: channels, Template: TemplateRequest, Round: len(rounds)}
-	due := in.RequestedAt
-	if len(rounds) > 0 {
-		d.Template = TemplateReminder
-		if len(rounds) > len(p.Ladder) || len(rounds) >= p.MaxTotal {
-			return ReminderDecision{Action: ReminderEscalate, Reason: fmt.Sprintf("all %d messages were sent and nothing was paid", len(rounds))}
-		}
-		due = in.RequestedAt.Add(p.Ladder[len(rounds)-1])
+	past := roundsOf(in.Sent)
+	due, ok := p.due(in, len(past.at))
+	if !ok {
+		return ReminderDecision{Action: ReminderEscalate, Reason: fmt.Sprintf("all messages of the ladder were sent (%d) and nothing was paid", len(past.at))}
 	}
-	if in.Forced || due.Before(in.Now) {
-		due = in.Now
-	}
-	at, why := p.allowed(due, in.Zones, rounds)
+	at, why := p.allowed(due, in.Zones, past.at)
 	if at.IsZero() {
 		return ReminderDecision{Action: ReminderEscalate, Reason: "no hour of the week is allowed in all of the patient's time zones"}
 	}
-	if at.After(in.Now) {
-		return ReminderDecision{Action: ReminderWait, At: at, Round: d.Round, Reason: why}
+	d := ReminderDecision{Action: ReminderSend, At: in.Now, Channels: channels, Template: TemplateRequest, Round: past.next,
+		Reason: "due, and allowed at this hour"}
+	if past.next > 0 {
+		d.Template = TemplateReminder
 	}
-	d.Action, d.At, d.Reason = ReminderSend, in.Now, "due, and allowed at this hour"
+	if at.After(in.Now) {
+		return ReminderDecision{Action: ReminderWait, At: at, Round: past.next, Reason: why}
+	}
 	return d
+}
+
+// due is when the next round is, not before now; false when the ladder or the
+// total is used up. Round 0, the request itself, is due at once.
+func (p ReminderPolicy) due(in ReminderInput, sent int) (time.Time, bool) {
+	if sent >= max(p.MaxTotal, 1) {
+		return time.Time{}, false
+	}
+	if sent == 0 || in.Forced {
+		return in.Now, true
+	}
+	if sent > len(p.Ladder) {
+		return time.Time{}, false
+	}
+	due := in.RequestedAt.Add(p.Ladder[sent-1])
+	if due.Before(in.Now) {
+		due = in.Now
+	}
+	return due, true
 }
 
 // usable lists the practice's channels that have consent and an address.
 func (p ReminderPolicy) usable(reach []Reach) []Channel {
 	var out []Channel
 	for _, c := range p.Channels {
+		ok := false
 		for _, r := range reach {
-			if r.Channel == c && r.Consent && r.Usable {
-				out = append(out, c)
+			if r.Channel != c {
+				continue
+			}
+			if !r.Consent {
+				ok = false // two records of one channel: the revocation holds
 				break
 			}
+			ok = ok || r.Usable
+		}
+		if ok && !slices.Contains(out, c) {
+			out = append(out, c)
 		}
 	}
 	return out
 }
 
-// roundsOf is when each round of messages went out, oldest first. Messages of
-// one round on several channels count once against the caps.
-func roundsOf(sent []SentMessage) []time.Time {
-	byRound := map[int]time.Time{}
+// rounds are the occasions on which messages went out.
+type rounds struct {
+	at   []time.Time // when each round's last message went out, oldest first
+	next int         // number of the round to come
+}
+
+// roundsOf groups what was sent. Messages of one round on several channels
+// count once against the caps, from the last of them on.
+func roundsOf(sent []SentMessage) rounds {
+	var out rounds
+	last := map[int]time.Time{}
 	for _, s := range sent {
-		if t, ok := byRound[s.Round]; !ok || s.At.Before(t) {
-			byRound[s.Round] = s.At
+		if t, ok := last[s.Round]; !ok || s.At.After(t) {
+			last[s.Round] = s.At
 		}
+		out.next = max(out.next, s.Round+1)
 	}
-	out := make([]time.Time, 0, len(byRound))
-	for r := 0; len(out) < len(byRound) && r <= maxRound(sent); r++ {
-		if t, ok := byRound[r]; ok {
-			out = append(out, t)
-		}
+	for _, t := range last {
+		out.at = append(out.at, t)
 	}
+	slices.SortFunc(out.at, time.Time.Compare)
 	return out
 }
 
-func maxRound(sent []SentMessage) int {
-	m := 0
-	for _, s := range sent {
-		m = max(m, s.Round)
-	}
-	return m
-}
+// horizon holds every combination of weekday and hour, and the nights on
+// which clocks change.
+const horizon = 14 * 24 * time.Hour
 
 // allowed is the first moment at or after t at which a message may go out:
 // within the hours of every zone and the caps. Zero when there is none.
-func (p ReminderPolicy) allowed(t time.Time, zones []string, rounds []time.Time) (time.Time, string) {
+func (p ReminderPolicy) allowed(t time.Time, zones []string, past []time.Time) (time.Time, string) {
 	why := "the next message is due then"
-	if first := p.capped(t, rounds); first.After(t) {
+	if first := p.capped(t, past); first.After(t) {
 		t, why = first, "held back by the cap on messages"
 	}
 	locs := locations(zones)
-	// Two weeks hold every combination of weekday and hour.
-	for end := t.Add(14 * 24 * time.Hour); t.Before(end); {
+	for end := t.Add(horizon); t.Before(end); {
 		next := t
 		for _, loc := range locs {
 			if open := p.opening(t, loc); open.After(next) {
@@ -110,15 +136,16 @@ func (p ReminderPolicy) allowed(t time.Time, zones []string, rounds []time.Time)
 
 // capped moves t past the caps per day and per week, which are counted over
 // the last 24 hours and 7 days.
-func (p ReminderPolicy) capped(t time.Time, rounds []time.Time) time.Time {
+func (p ReminderPolicy) capped(t time.Time, past []time.Time) time.Time {
 	for _, c := range []struct {
 		n    int
 		span time.Duration
 	}{{p.MaxPerDay, 24 * time.Hour}, {p.MaxPerWeek, 7 * 24 * time.Hour}} {
-		if len(rounds) < c.n {
+		n := max(c.n, 1) // a cap below one would mean silence for ever
+		if len(past) < n {
 			continue
 		}
-		if free := rounds[len(rounds)-c.n].Add(c.span); free.After(t) {
+		if free := past[len(past)-n].Add(c.span); free.After(t) {
 			t = free
 		}
 	}
@@ -129,23 +156,22 @@ func (p ReminderPolicy) capped(t time.Time, rounds []time.Time) time.Time {
 // the next allowed hours there. The hours are half-open: from QuietUntil to
 // just before QuietFrom.
 func (p ReminderPolicy) opening(t time.Time, loc *time.Location) time.Time {
-	for i := 0; i < 9; i++ {
-		l := t.In(loc)
-		day := l.AddDate(0, 0, i)
-		if p.NoSunday && day.Weekday() == time.Sunday {
+	if p.QuietUntil >= p.QuietFrom {
+		return t.Add(horizon) // no hour is allowed
+	}
+	l := t.In(loc)
+	for i := range 9 { // a week and a day: today may be over already
+		from := time.Date(l.Year(), l.Month(), l.Day()+i, p.QuietUntil, 0, 0, 0, loc)
+		until := time.Date(l.Year(), l.Month(), l.Day()+i, p.QuietFrom, 0, 0, 0, loc)
+		switch {
+		case p.NoSunday && from.Weekday() == time.Sunday, !t.Before(until):
 			continue
-		}
-		from := time.Date(day.Year(), day.Month(), day.Day(), p.QuietUntil, 0, 0, 0, loc)
-		until := time.Date(day.Year(), day.Month(), day.Day(), p.QuietFrom, 0, 0, 0, loc)
-		if !t.Before(until) {
-			continue
-		}
-		if t.Before(from) {
+		case t.Before(from):
 			return from
 		}
 		return t
 	}
-	return t.Add(9 * 24 * time.Hour)
+	return t.Add(horizon)
 }
 
 // locations loads the zones; one that is not known makes all of the United
@@ -154,7 +180,7 @@ func locations(zones []string) []*time.Location {
 	var out []*time.Location
 	for _, z := range zones {
 		loc, err := time.LoadLocation(z)
-		if err != nil || z == "" {
+		if err != nil || z == "" || z == "Local" {
 			return locations(usZones)
 		}
 		out = append(out, loc)

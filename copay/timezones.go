@@ -33,13 +33,16 @@ var stateZones = map[string][]string{
 // ZonesFor is where a patient may be: by the state of the postal address,
 // else by the phone number's area code, else anywhere in the United States.
 // The area code alone is never trusted over the address, since numbers move.
+// A number of no place (toll-free, personal) or of a foreign country says
+// nothing of where its holder is.
 func ZonesFor(state, phoneE164 string) []string {
 	if z, ok := stateZones[strings.ToUpper(strings.TrimSpace(state))]; ok {
 		return slices.Clone(z)
 	}
 	if n, err := phonenumbers.Parse(phoneE164, "US"); err == nil && n.GetCountryCode() == 1 {
-		if z, err := phonenumbers.GetTimezonesForNumber(n); err == nil && len(z) > 0 && !slices.Contains(z, "Etc/Unknown") {
-			return z
+		z, err := phonenumbers.GetTimezonesForNumber(n)
+		if err == nil && len(z) > 0 && len(z) < len(usZones) && !slices.Contains(z, "Etc/Unknown") {
+			return slices.Clone(z)
 		}
 	}
 	return slices.Clone(usZones)

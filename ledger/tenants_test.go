@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"reflect"
 	"sort"
 	"testing"
@@ -100,14 +101,22 @@ var everybody = map[string]string{
 	"Claim": "the key carries the practice", "Record": "the key carries the practice",
 }
 
-// trespass calls each remaining method for birch with what belongs to maple;
-// each reports whether it got (or did) anything.
-func trespass(b bench, id copay.ID, row ledger.InboxRow) map[string]func(t *testing.T) (any, error) {
-	s, in := b.Store, b.Inbox()
-	stranger := row
-	stranger.Practice = birch
-	staff := copay.Actor{ID: "u-1", Kind: "staff"}
-	return map[string]func(t *testing.T) (any, error){
+// attempt calls a method for birch with what belongs to maple and returns what
+// it got (or that it did something).
+type attempt func(t *testing.T) (any, error)
+
+// trespass is an attempt for each method that names a practice.
+func trespass(b bench, id copay.ID, row ledger.InboxRow) map[string]attempt {
+	all := map[string]attempt{}
+	for _, some := range []map[string]attempt{trespassReads(b.Store, id), trespassLooks(b.Store, id), trespassChanges(b.Store, id),
+		trespassPatientChanges(b.Store, id), trespassInbox(b.Inbox(), row)} {
+		maps.Copy(all, some)
+	}
+	return all
+}
+
+func trespassReads(s *ledger.Store, id copay.ID) map[string]attempt {
+	return map[string]attempt{
 		"CoPay": func(t *testing.T) (any, error) { _, err := s.CoPay(t.Context(), birch, id); return nil, err },
 		"ListCoPays": func(t *testing.T) (any, error) {
 			l, _, err := s.ListCoPays(t.Context(), birch, ledger.Filter{Patient: "p-1"}, "", 0)
@@ -133,9 +142,11 @@ func trespass(b bench, id copay.ID, row ledger.InboxRow) map[string]func(t *test
 		},
 		"TrialBalance": func(t *testing.T) (any, error) { return s.TrialBalance(t.Context(), birch) },
 		"CoPayBalance": func(t *testing.T) (any, error) { return s.CoPayBalance(t.Context(), birch, id) },
-		"AppendAudit": func(t *testing.T) (any, error) {
-			return nil, s.AppendAudit(t.Context(), ledger.AuditEntry{Practice: birch, Actor: staff, Action: "look", CoPay: id})
-		},
+	}
+}
+
+func trespassLooks(s *ledger.Store, id copay.ID) map[string]attempt {
+	return map[string]attempt{
 		"Audit": func(t *testing.T) (any, error) {
 			l, _, err := s.Audit(t.Context(), birch, ledger.AuditFilter{Action: "state"}, "", 0)
 			return l, err
@@ -147,42 +158,36 @@ func trespass(b bench, id copay.ID, row ledger.InboxRow) map[string]func(t *test
 			}
 			return rep, err
 		},
-		"PutPatient": func(t *testing.T) (any, error) {
-			return nil, s.PutPatient(t.Context(), birch, id, integrations.Patient{Phone: phone})
-		},
 		"Patient": func(t *testing.T) (any, error) { _, err := s.Patient(t.Context(), birch, id); return nil, err },
-		"PutBenefits": func(t *testing.T) (any, error) {
-			return nil, s.PutBenefits(t.Context(), birch, "other", "98", "2026-11-24", copay.Benefits{}, noon)
-		},
 		"FreshBenefits": func(t *testing.T) (any, error) {
 			_, ok, err := s.FreshBenefits(t.Context(), birch, "payer\x00member", "98", "2026-11-24", time.Hour)
 			return orNothing(ok), err
-		},
-		"RecordConsent": func(t *testing.T) (any, error) {
-			_, err := s.RecordConsent(t.Context(), birch, ledger.Consent{Channel: copay.ChannelEmail, Address: email, Source: "desk"})
-			return nil, err
-		},
-		"Revoke": func(t *testing.T) (any, error) {
-			return s.Revoke(t.Context(), birch, copay.ChannelSMS, phone, ledger.OptOutAll, "STOP", noon)
-		},
-		"Restore": func(t *testing.T) (any, error) {
-			return nil, s.Restore(t.Context(), birch, copay.ChannelSMS, phone, "START", noon)
-		},
-		"MarkBad": func(t *testing.T) (any, error) {
-			return s.MarkBad(t.Context(), birch, copay.ChannelSMS, phone, "30005", noon)
 		},
 		"Reach": func(t *testing.T) (any, error) { return s.Reach(t.Context(), birch, id) },
 		"CopaysByAddress": func(t *testing.T) (any, error) {
 			return s.CopaysByAddress(t.Context(), birch, copay.ChannelSMS, phone)
 		},
-		"PutCardConsent": func(t *testing.T) (any, error) { return nil, s.PutCardConsent(t.Context(), birch, "p-2", card()) },
 		"CardConsent": func(t *testing.T) (any, error) {
 			_, ok, err := s.CardConsent(t.Context(), birch, "p-1")
 			return orNothing(ok), err
 		},
-		"RevokeCardConsent": func(t *testing.T) (any, error) {
-			ok, err := s.RevokeCardConsent(t.Context(), birch, "p-1", noon)
-			return orNothing(ok), err
+		"Load": func(t *testing.T) (any, error) {
+			tok, err := s.Load(t.Context(), birch, "quickbooks")
+			return orNothing(tok.Access == "a"), err
+		},
+		"Notifications": func(t *testing.T) (any, error) { return s.Notifications(t.Context(), birch, id) },
+		"Archived":      func(t *testing.T) (any, error) { return s.Archived(t.Context(), birch, id) },
+		"ArchivedHistory": func(t *testing.T) (any, error) {
+			_, err := s.ArchivedHistory(t.Context(), birch, id, "run-1")
+			return nil, err
+		},
+	}
+}
+
+func trespassChanges(s *ledger.Store, id copay.ID) map[string]attempt {
+	return map[string]attempt{
+		"AppendAudit": func(t *testing.T) (any, error) {
+			return nil, s.AppendAudit(t.Context(), ledger.AuditEntry{Practice: birch, Actor: staff, Action: "look", CoPay: id})
 		},
 		"NewPayLink": func(t *testing.T) (any, error) {
 			tok, err := s.NewPayLink(t.Context(), birch, id, noon.Add(time.Hour))
@@ -191,10 +196,6 @@ func trespass(b bench, id copay.ID, row ledger.InboxRow) map[string]func(t *test
 		"RevokePayLinks": func(t *testing.T) (any, error) {
 			n, err := s.RevokePayLinks(t.Context(), birch, id)
 			return orNothing(n > 0), err
-		},
-		"Load": func(t *testing.T) (any, error) {
-			tok, err := s.Load(t.Context(), birch, "quickbooks")
-			return orNothing(tok.Access == "a"), err
 		},
 		"Refresh": func(t *testing.T) (any, error) {
 			seen := ""
@@ -211,7 +212,6 @@ func trespass(b bench, id copay.ID, row ledger.InboxRow) map[string]func(t *test
 			_, changed, err := s.MessageStatus(t.Context(), birch, "twilio", "SM1", integrations.DeliveryFailed, "", noon)
 			return orNothing(changed), err
 		},
-		"Notifications": func(t *testing.T) (any, error) { return s.Notifications(t.Context(), birch, id) },
 		"BeginAct": func(t *testing.T) (any, error) {
 			res, done, err := s.BeginAct(t.Context(), birch, id, "req-1", []byte("refund"))
 			return orNothing(done || res != nil), err
@@ -222,12 +222,43 @@ func trespass(b bench, id copay.ID, row ledger.InboxRow) map[string]func(t *test
 		"ArchiveHistory": func(t *testing.T) (any, error) {
 			return nil, s.ArchiveHistory(t.Context(), birch, id, "run-1", noon, []byte("history"), visible[:])
 		},
-		"Archived": func(t *testing.T) (any, error) { return s.Archived(t.Context(), birch, id) },
-		"ArchivedHistory": func(t *testing.T) (any, error) {
-			_, err := s.ArchivedHistory(t.Context(), birch, id, "run-1")
+		"RotateDataKey": func(t *testing.T) (any, error) { return nil, s.RotateDataKey(t.Context(), birch) },
+	}
+}
+
+func trespassPatientChanges(s *ledger.Store, id copay.ID) map[string]attempt {
+	return map[string]attempt{
+		"PutPatient": func(t *testing.T) (any, error) {
+			return nil, s.PutPatient(t.Context(), birch, id, integrations.Patient{Phone: phone})
+		},
+		"PutBenefits": func(t *testing.T) (any, error) {
+			return nil, s.PutBenefits(t.Context(), birch, "other", "98", "2026-11-24", copay.Benefits{}, noon)
+		},
+		"RecordConsent": func(t *testing.T) (any, error) {
+			_, err := s.RecordConsent(t.Context(), birch, ledger.Consent{Channel: copay.ChannelEmail, Address: email, Source: "desk"})
 			return nil, err
 		},
-		"RotateDataKey": func(t *testing.T) (any, error) { return nil, s.RotateDataKey(t.Context(), birch) },
+		"Revoke": func(t *testing.T) (any, error) {
+			return s.Revoke(t.Context(), birch, copay.ChannelSMS, phone, ledger.OptOutAll, "STOP", noon)
+		},
+		"Restore": func(t *testing.T) (any, error) {
+			return nil, s.Restore(t.Context(), birch, copay.ChannelSMS, phone, "START", noon)
+		},
+		"MarkBad": func(t *testing.T) (any, error) {
+			return s.MarkBad(t.Context(), birch, copay.ChannelSMS, phone, "30005", noon)
+		},
+		"PutCardConsent": func(t *testing.T) (any, error) { return nil, s.PutCardConsent(t.Context(), birch, "p-2", card()) },
+		"RevokeCardConsent": func(t *testing.T) (any, error) {
+			ok, err := s.RevokeCardConsent(t.Context(), birch, "p-1", noon)
+			return orNothing(ok), err
+		},
+	}
+}
+
+func trespassInbox(in *ledger.Inbox, row ledger.InboxRow) map[string]attempt {
+	stranger := row
+	stranger.Practice = birch
+	return map[string]attempt{
 		"Inbox.Receive": func(t *testing.T) (any, error) {
 			_, err := in.Receive(t.Context(), birch, "stripe", []ledger.InboxEvent{{ID: "evt-1", Payload: []byte("y")}})
 			return nil, err

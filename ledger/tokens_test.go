@@ -61,7 +61,7 @@ func TestTokenRefreshAtTheSameTime(t *testing.T) {
 	other := b.another(t)
 	require.NoError(t, b.SaveToken(t.Context(), maple, "quickbooks", integrations.Token{Access: "old", Refresh: "r-0"}))
 	var used, inside atomic.Int32
-	renew := func(_ context.Context, current integrations.Token) (integrations.Token, error) {
+	renew := func(ctx context.Context, current integrations.Token) (integrations.Token, error) {
 		if inside.Add(1) != 1 {
 			return integrations.Token{}, errors.New("two at once")
 		}
@@ -70,6 +70,13 @@ func TestTokenRefreshAtTheSameTime(t *testing.T) {
 			return current, nil
 		}
 		used.Add(1)
+		// The renewal takes as long as it takes all others to want one, too.
+		for deadline, waiting := time.Now().Add(10*time.Second), 0; waiting < 5; {
+			err := b.db.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting)
+			if err != nil || time.Now().After(deadline) {
+				return integrations.Token{}, errors.Join(errors.New("the others do not wait"), err)
+			}
+		}
 		return integrations.Token{Access: "new", Refresh: "r-1"}, nil
 	}
 	errs := together(6, func(i int) error {

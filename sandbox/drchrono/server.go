@@ -68,7 +68,9 @@ func New(o sim.Options, c Config) *Server {
 	if c.AccessLife == 0 {
 		c.AccessLife = 48 * time.Hour
 	}
-	s := &Server{o: o, cfg: c, next: 55_910_000, refresh: c.RefreshToken, access: map[string]time.Time{}, limits: map[int64]int{}, hourly: map[int64]int{},
+	// Ids go on from the clock, so that a sandbox that was started again never
+	// gives a number away twice.
+	s := &Server{o: o, cfg: c, next: time.Now().Unix(), refresh: c.RefreshToken, access: map[string]time.Time{}, limits: map[int64]int{}, hourly: map[int64]int{},
 		doctors: map[string]object{}, patients: map[string]object{}, visits: map[string]object{}, lines: map[string]object{}}
 	s.doctors["310055"] = object{"id": 310055, "first_name": "Dana", "last_name": "Doctor", "specialty": "Family Medicine", "timezone": c.TimeZone, "practice_group": 4711}
 	s.faults.Render = render

@@ -1,0 +1,424 @@
+package paypage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"html"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/dispatch"
+	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/ledger"
+	"github.com/copayflow/copayflow/workflows"
+)
+
+var now = time.Date(2026, 11, 24, 15, 0, 0, 0, time.UTC)
+
+var key = copay.Key{Practice: "maple", EHR: "drchrono", Charge: "777"}
+
+// world is a store with one link and a workflow with one page.
+type world struct {
+	mu      sync.Mutex
+	link    ledger.PayLinkRow
+	copay   copay.CoPay
+	patient integrations.Patient
+	noOne   bool
+	hosted  workflows.Page
+	fail    error
+	opened  int
+	writes  int
+	origin  dispatch.Origin
+}
+
+const token = "tok-en_0123456789abcdef"
+
+func (w *world) PayLink(_ context.Context, t string) (ledger.PayLinkRow, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t != token {
+		return ledger.PayLinkRow{}, copay.Errorf(copay.CodeNotFound, "", "this payment link does not exist")
+	}
+	return w.link, nil
+}
+
+func (w *world) OpenPayLink(ctx context.Context, t string) (ledger.PayLinkRow, error) {
+	w.writes++
+	return w.PayLink(ctx, t)
+}
+
+func (w *world) TryPayLink(ctx context.Context, t string) (ledger.PayLinkRow, error) {
+	w.mu.Lock()
+	w.writes++
+	if w.link.Locked() {
+		w.mu.Unlock()
+		return w.link, copay.Errorf(copay.CodePermission, "", "locked")
+	}
+	w.link.FailedAttempts++
+	w.mu.Unlock()
+	return w.PayLink(ctx, t)
+}
+
+func (w *world) PassPayLink(context.Context, string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.link.FailedAttempts = 0
+	return nil
+}
+
+func (w *world) CoPay(context.Context, copay.PracticeID, copay.ID) (ledger.CoPayRow, error) {
+	return ledger.CoPayRow{CoPay: w.copay}, nil
+}
+
+func (w *world) Patient(context.Context, copay.PracticeID, copay.ID) (integrations.Patient, error) {
+	if w.noOne {
+		return integrations.Patient{}, copay.Errorf(copay.CodeNotFound, "", "no patient")
+	}
+	return w.patient, nil
+}
+
+func (w *world) Update(_ context.Context, k copay.Key, o dispatch.Origin, name, id string, out any, _ ...any) error {
+	w.opened++
+	w.origin = o
+	if w.fail != nil {
+		return w.fail
+	}
+	if name != workflows.UpdateOpenPage || k != key || id == "" {
+		return errors.New("another update")
+	}
+	*out.(*workflows.Page) = w.hosted
+	return nil
+}
+
+func setup(t *testing.T, change func(*world, *Options)) (*world, http.Handler) {
+	t.Helper()
+	w := &world{
+		link:    ledger.PayLinkRow{Practice: "maple", CoPay: key.ID(), ExpiresAt: now.Add(time.Hour)},
+		copay:   copay.CoPay{ID: key.ID(), Key: key, State: copay.StateAwaitingPayment, Rail: copay.RailLink, ServiceDate: "2026-11-20", Amounts: copay.Amounts{Requested: copay.Cents(25_00)}},
+		patient: integrations.Patient{FirstName: "Jane", LastName: "Roe", BirthDate: "1971-05-09", Language: "es"},
+		hosted:  workflows.Page{URL: "https://checkout.stripe.example/c/pay/cs_1", State: copay.StateAwaitingPayment},
+	}
+	o := Options{Store: w, Flows: w, Now: func() time.Time { return now }, Practices: func(copay.PracticeID) (Practice, error) {
+		return Practice{Name: "Maple Family Clinic", Phone: "+1 (312) 555-0100", Language: "en"}, nil
+	}}
+	if change != nil {
+		change(w, &o)
+	}
+	h, err := New(o)
+	require.NoError(t, err)
+	return w, h
+}
+
+func get(h http.Handler, path string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("GET", path, nil)
+	r.Header.Set("Accept-Language", "en-US,en;q=0.9")
+	return serve(h, r)
+}
+
+// serve answers a request; the body is as a reader sees it.
+func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	w.Body = bytes.NewBufferString(html.UnescapeString(w.Body.String()))
+	return w
+}
+
+func post(h http.Handler, form url.Values) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("POST", "/pay/"+token, strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Accept-Language", "en-US,en;q=0.9")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	return serve(h, r)
+}
+
+func born(month, day, year string) url.Values {
+	return url.Values{"month": {month}, "day": {day}, "year": {year}}
+}
+
+func TestScannersSpendNothing(t *testing.T) {
+	t.Parallel()
+	w, h := setup(t, nil)
+	for range 50 {
+		for _, method := range []string{"GET", "HEAD"} {
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, httptest.NewRequest(method, "/pay/"+token, nil))
+			require.Equal(t, http.StatusOK, rec.Code)
+		}
+	}
+	require.Zero(t, w.opened)
+	require.Zero(t, w.writes)
+}
+
+func TestNothingProtectedBeforeTheFactor(t *testing.T) {
+	t.Parallel()
+	_, h := setup(t, nil)
+	for _, path := range []string{"/pay/" + token, "/pay/" + token + "/done"} {
+		body := get(h, path).Body.String()
+		for _, secret := range []string{"Jane", "Roe", "1971", "25.00", "Nov 20", string(key.ID()), "777"} {
+			require.NotContains(t, body, secret, path)
+		}
+		require.Contains(t, body, "Maple Family Clinic")
+	}
+}
+
+func TestTheFactorLeadsToTheHostedPage(t *testing.T) {
+	t.Parallel()
+	for name, form := range map[string]url.Values{"three fields": born("5", "9", "1971"), "with zeros": born("05", " 09 ", "1971"), "one date": {"birth_date": {"1971-05-09"}}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, h := setup(t, nil)
+			rec := post(h, form)
+			require.Equal(t, http.StatusSeeOther, rec.Code)
+			require.Equal(t, "https://checkout.stripe.example/c/pay/cs_1", rec.Header().Get("Location"))
+			require.Equal(t, copay.Patient(), w.origin.Actor)
+			require.Zero(t, w.link.FailedAttempts)
+		})
+	}
+}
+
+func TestWrongFactorLocksTheLink(t *testing.T) {
+	t.Parallel()
+	w, h := setup(t, nil)
+	for left := 4; left >= 1; left-- {
+		rec := post(h, born("1", "2", "1990"))
+		require.Equal(t, http.StatusUnprocessableEntity, rec.Code)
+		require.Contains(t, rec.Body.String(), "Tries left: "+string(rune('0'+left)))
+		require.Contains(t, rec.Body.String(), `role="alert"`)
+	}
+	rec := post(h, born("1", "2", "1990"))
+	require.Equal(t, http.StatusForbidden, rec.Code)
+	rec = post(h, born("5", "9", "1971"))
+	require.Equal(t, http.StatusForbidden, rec.Code, "the right answer comes too late")
+	require.Contains(t, rec.Body.String(), `href="tel:+13125550100"`)
+	require.Equal(t, http.StatusForbidden, get(h, "/pay/"+token).Code)
+	require.Zero(t, w.opened)
+}
+
+func TestAttemptsAtTheSameTimeDoNotExceedTheLimit(t *testing.T) {
+	t.Parallel()
+	w, h := setup(t, nil)
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() { post(h, born("1", "2", "1990")) })
+	}
+	wg.Wait()
+	require.Equal(t, ledger.MaxLinkAttempts, w.link.FailedAttempts)
+}
+
+func TestWhatIsNoDateCostsNoTry(t *testing.T) {
+	t.Parallel()
+	w, h := setup(t, nil)
+	for _, form := range []url.Values{{}, born("13", "1", "1980"), born("2", "30", "1980"), born("x", "1", "1980"), {"birth_date": {"09/05/1971"}}} {
+		rec := post(h, form)
+		require.Equal(t, http.StatusUnprocessableEntity, rec.Code)
+	}
+	require.Zero(t, w.link.FailedAttempts)
+}
+
+func TestUnknownBirthDateNeverPasses(t *testing.T) {
+	t.Parallel()
+	w, h := setup(t, func(w *world, _ *Options) { w.patient.BirthDate = "" })
+	require.Equal(t, http.StatusUnprocessableEntity, post(h, url.Values{"birth_date": {"0001-01-01"}}).Code)
+	require.Zero(t, w.opened)
+	w, h = setup(t, func(w *world, _ *Options) { w.noOne = true })
+	require.Equal(t, http.StatusUnprocessableEntity, post(h, born("5", "9", "1971")).Code)
+	require.Zero(t, w.opened)
+}
+
+func TestLinksThatLeadNowhere(t *testing.T) {
+	t.Parallel()
+	_, h := setup(t, nil)
+	rec := get(h, "/pay/another")
+	require.Equal(t, http.StatusNotFound, rec.Code)
+	require.NotContains(t, rec.Body.String(), "Maple")
+	for name, change := range map[string]func(*world, *Options){
+		"expired": func(w *world, _ *Options) { w.link.ExpiresAt = now },
+		"revoked": func(w *world, _ *Options) { w.link.RevokedAt = now.Add(-time.Hour) },
+	} {
+		w, h := setup(t, change)
+		require.Equal(t, http.StatusGone, get(h, "/pay/"+token).Code, name)
+		rec := post(h, born("5", "9", "1971"))
+		require.Equal(t, http.StatusGone, rec.Code, name)
+		require.Contains(t, rec.Body.String(), "555-0100")
+		require.Zero(t, w.opened)
+	}
+}
+
+func TestWhereACoPayStands(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[copay.State]string{
+		copay.StateSettled: "this is paid", copay.StatePosting: "this is paid", copay.StateWaived: "nothing to pay", copay.StateCancelled: "nothing to pay",
+		copay.StateWrittenOff: "nothing to pay", copay.StateRefunded: "on its way back", copay.StateDisputed: "Please call us", copay.StateNeedsReview: "Please call us",
+		copay.StateVerifying: "being prepared",
+	} {
+		t.Run(string(state), func(t *testing.T) {
+			t.Parallel()
+			w, h := setup(t, func(w *world, _ *Options) {
+				w.copay.State = state
+				w.copay.Amounts.Collected = copay.Cents(25_00)
+			})
+			rec := post(h, born("5", "9", "1971"))
+			require.Equal(t, http.StatusOK, rec.Code)
+			require.Contains(t, rec.Body.String(), want)
+			require.Contains(t, rec.Body.String(), "Nov 20, 2026", "the visit, now that the factor was passed")
+			require.Contains(t, rec.Body.String(), "+1 (312) 555-0100")
+			require.Zero(t, w.opened, "a workflow is not started again for a look")
+		})
+	}
+}
+
+func TestUnpaidReviewIsStillPayable(t *testing.T) {
+	t.Parallel()
+	_, h := setup(t, func(w *world, _ *Options) {
+		w.copay.State, w.copay.Review = copay.StateNeedsReview, &copay.Review{Kind: copay.ReviewUnpaid}
+	})
+	require.Equal(t, http.StatusSeeOther, post(h, born("5", "9", "1971")).Code)
+}
+
+func TestPaidMeanwhile(t *testing.T) {
+	t.Parallel()
+	_, h := setup(t, func(w *world, _ *Options) {
+		w.hosted = workflows.Page{State: copay.StatePosting}
+		w.copay.Amounts.Collected = copay.Cents(25_00)
+	})
+	rec := post(h, born("5", "9", "1971"))
+	require.Equal(t, http.StatusOK, rec.Code)
+	require.Contains(t, rec.Body.String(), "this is paid")
+}
+
+func TestLookingAtAnAnnouncedChargeDoesNotTakeItBack(t *testing.T) {
+	t.Parallel()
+	w, h := setup(t, func(w *world, _ *Options) { w.copay.Rail = copay.RailCard })
+	rec := post(h, born("5", "9", "1971"))
+	require.Equal(t, http.StatusOK, rec.Code)
+	require.Contains(t, rec.Body.String(), "$25.00")
+	require.Zero(t, w.opened)
+	form := born("5", "9", "1971")
+	form.Set("confirm", "yes")
+	require.Equal(t, http.StatusSeeOther, post(h, form).Code)
+	form = born("1", "1", "1999")
+	form.Set("confirm", "yes")
+	require.Equal(t, http.StatusUnprocessableEntity, post(h, form).Code, "a confirmation needs the factor, too")
+}
+
+func TestTrouble(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*world, *Options){
+		"the workflow does not answer": func(w *world, _ *Options) { w.fail = errors.New("dial tcp: jane@example.com") },
+		"an address without TLS":       func(w *world, _ *Options) { w.hosted.URL = "http://pay.example/x" },
+		"a script for an address":      func(w *world, _ *Options) { w.hosted.URL = "javascript:alert(1)" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, h := setup(t, change)
+			rec := post(h, born("5", "9", "1971"))
+			require.Equal(t, http.StatusServiceUnavailable, rec.Code)
+			require.Contains(t, rec.Body.String(), "Nothing was charged")
+			require.NotContains(t, rec.Body.String(), "jane")
+		})
+	}
+	_, h := setup(t, func(w *world, o *Options) { w.hosted.URL, o.Insecure = "http://127.0.0.1:9/x", true })
+	require.Equal(t, http.StatusSeeOther, post(h, born("5", "9", "1971")).Code, "development")
+}
+
+func TestNoFactor(t *testing.T) {
+	t.Parallel()
+	w, h := setup(t, func(_ *world, o *Options) {
+		o.Practices = func(copay.PracticeID) (Practice, error) { return Practice{Name: "M", Phone: "1", NoFactor: true}, nil }
+	})
+	require.NotContains(t, get(h, "/pay/"+token).Body.String(), `name="year"`)
+	require.Zero(t, w.opened, "opening still costs nothing")
+	require.Equal(t, http.StatusSeeOther, post(h, nil).Code)
+}
+
+func TestOtherSitesCannotSubmit(t *testing.T) {
+	t.Parallel()
+	w, h := setup(t, nil)
+	r := httptest.NewRequest("POST", "/pay/"+token, strings.NewReader(born("5", "9", "1971").Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	require.Equal(t, http.StatusForbidden, rec.Code)
+	require.Zero(t, w.opened)
+	require.Zero(t, w.writes)
+}
+
+func TestLanguages(t *testing.T) {
+	t.Parallel()
+	_, h := setup(t, nil)
+	ask := func(path, accept string) string {
+		r := httptest.NewRequest("GET", path, nil)
+		if accept != "" {
+			r.Header.Set("Accept-Language", accept)
+		}
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		return regexp.MustCompile(`<html lang="(..)">`).FindStringSubmatch(rec.Body.String())[1]
+	}
+	require.Equal(t, "es", ask("/pay/"+token, "fr, es-MX;q=0.8, en;q=0.5"))
+	require.Equal(t, "en", ask("/pay/"+token, "en-US"))
+	require.Equal(t, "es", ask("/pay/"+token, ""), "the language on record")
+	require.Equal(t, "es", ask("/pay/"+token+"?lang=es", "en-US"), "chosen on the page")
+	for kind := range languages["en"].Texts {
+		require.NotEmpty(t, languages["es"].Texts[kind].Head, kind)
+	}
+	require.Len(t, languages["es"].Texts, len(languages["en"].Texts))
+}
+
+func TestThePageKeepsToItself(t *testing.T) {
+	t.Parallel()
+	_, h := setup(t, nil)
+	rec := get(h, "/pay/"+token)
+	csp := rec.Header().Get("Content-Security-Policy")
+	require.Contains(t, csp, "default-src 'none'")
+	require.Contains(t, csp, "frame-ancestors 'none'")
+	require.Contains(t, csp, "form-action 'self' https:;", "browsers hold the redirect after a form to it, too")
+	require.Equal(t, "no-store", rec.Header().Get("Cache-Control"))
+	require.Equal(t, "no-referrer", rec.Header().Get("Referrer-Policy"))
+	body := rec.Body.String()
+	require.NotRegexp(t, `(?i)(src|href)="(https?:)?//`, body, "no external assets")
+	require.NotContains(t, body, "<script")
+	require.NotContains(t, body, token)
+	nonce := regexp.MustCompile(`nonce="(\w+)"`).FindStringSubmatch(body)[1]
+	require.Contains(t, csp, "'nonce-"+nonce+"'")
+	require.NotContains(t, get(h, "/pay/"+token).Body.String(), nonce, "a nonce serves once")
+}
+
+func TestAccessibleForm(t *testing.T) {
+	t.Parallel()
+	_, h := setup(t, nil)
+	body := post(h, born("1", "2", "1990")).Body.String()
+	for _, field := range []string{"month", "day", "year"} {
+		require.Contains(t, body, `for="`+field+`"`)
+		require.Contains(t, body, `id="`+field+`"`)
+		require.Contains(t, body, `autocomplete="bday-`+field+`"`)
+	}
+	for _, want := range []string{`<html lang="en">`, "<title>Error: ", "<legend>", `aria-describedby="hint error"`, `aria-invalid="true"`, "<main>", `name="viewport"`} {
+		require.Contains(t, body, want)
+	}
+	require.Equal(t, 1, strings.Count(body, "<h1>"))
+}
+
+// TestContrast checks the colours against WCAG 2.1, 1.4.3 (4.5:1).
+func TestContrast(t *testing.T) {
+	t.Parallel()
+	sets := regexp.MustCompile(`--ink: (#\w{6}); --paper: (#\w{6}); --soft: (#\w{6}); --act: (#\w{6}); --on: (#\w{6}); --bad: (#\w{6})`).FindAllStringSubmatch(source, -1)
+	require.Len(t, sets, 2, "light and dark")
+	for _, s := range sets {
+		ink, paper, soft, act, on, bad := s[1], s[2], s[3], s[4], s[5], s[6]
+		for _, pair := range [][2]string{{ink, paper}, {soft, paper}, {act, paper}, {on, act}, {bad, paper}} {
+			require.GreaterOrEqual(t, contrast(pair[0], pair[1]), 4.5, "%v", pair)
+		}
+	}
+}

@@ -1,0 +1,257 @@
+// Package stack runs all of Copayflow on one machine: PostgreSQL, Temporal
+// with its UI, the sandbox, the API and a worker, with a sample practice.
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/copayflow/copayflow/cmd/copay-dev/internal/temporal"
+	"github.com/copayflow/copayflow/config"
+	"github.com/copayflow/copayflow/internal/clock"
+	"github.com/copayflow/copayflow/internal/pgserver"
+	"github.com/copayflow/copayflow/internal/serve"
+	"github.com/copayflow/copayflow/sandbox"
+	"github.com/copayflow/copayflow/telemetry"
+	"github.com/copayflow/copayflow/worker"
+)
+
+// Options choose what a stack is like.
+type Options struct {
+	// Dir keeps data, keys and the generated configuration. A stack started
+	// again on the same folder finds everything.
+	Dir string
+	// Temporal is temporal-dev.yaml; its ports are used when FixedPorts is
+	// set, otherwise any free ones.
+	Temporal   config.TemporalDev
+	FixedPorts bool
+	// Durable survives a power cut and a restart; throw-away stacks do without.
+	Durable bool
+	// UI serves Temporal's web UI.
+	UI bool
+	// NoWorker leaves the worker to another process.
+	NoWorker bool
+	// Fast lifts the simulators' rate limits and waits.
+	Fast bool
+	// Start is where the movable clock begins; zero: now.
+	Start time.Time
+	// Adjust changes the generated configuration before it is written.
+	Adjust func(cfg map[string]any)
+	// Log receives the processes' logs; nil drops them.
+	Log io.Writer
+	// Progress is told what is being started.
+	Progress func(what string)
+}
+
+// Stack is a running stack.
+type Stack struct {
+	Options    Options
+	Config     *config.Config
+	ConfigPath string
+	Clock      *clock.File
+	Postgres   *pgserver.Server
+	Temporal   *temporal.Server
+	UI         *temporal.UI
+	UIURL      string
+	Sandbox    *sandbox.Sandbox
+	Process    *worker.Process
+	URL        string // of the API
+	GRPC       string
+	Patients   map[string]string // sample patients' EHR ids by key
+
+	cancel context.CancelFunc
+	procs  *errgroup.Group
+	done   chan struct{}
+	err    error
+}
+
+// Start brings everything up in order and fails in one clear sentence.
+func Start(ctx context.Context, o Options) (s *Stack, err error) {
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	s = &Stack{Options: o, done: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			s.teardown(ctx)
+		}
+	}()
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return s, fmt.Errorf("the folder %s cannot be made: %w", o.Dir, err)
+	}
+	s.Clock = clock.NewFile(filepath.Join(o.Dir, "clock"))
+	if !o.Start.IsZero() {
+		if err := s.Clock.Set(o.Start); err != nil {
+			return s, err
+		}
+	}
+	if err := s.servers(ctx); err != nil {
+		return s, err
+	}
+	return s, s.processes(ctx)
+}
+
+// servers starts what the product stands on.
+func (s *Stack) servers(ctx context.Context) error {
+	o := s.Options
+	ports := o.Temporal.Ports
+	if !o.FixedPorts {
+		ports = config.DevPorts{}
+	}
+	// Slow starters run side by side.
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		o.Progress("PostgreSQL")
+		s.Postgres, err = pgserver.Start(gctx, pgserver.Options{Dir: filepath.Join(o.Dir, "postgres"), Port: ports.Postgres, Durable: o.Durable, Ephemeral: !o.Durable,
+			Settings: map[string]string{"max_connections": "200"}})
+		if err != nil {
+			return err
+		}
+		return s.Postgres.CreateDatabase(gctx, "copay")
+	})
+	g.Go(func() (err error) {
+		o.Progress("Temporal")
+		t := temporal.Options{Port: ports.Temporal, Namespace: o.Temporal.Namespace, Retention: o.Temporal.Retention,
+			SearchAttributes: serve.AttributeTypes(o.Temporal), DynamicConfig: map[string]any{}}
+		if o.Durable {
+			t.Database = filepath.Join(o.Dir, "temporal.db")
+		}
+		for _, d := range o.Temporal.DynamicConfig {
+			t.DynamicConfig[d.Key] = d.Value
+		}
+		s.Temporal, err = temporal.Start(gctx, t)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	listen, err := addresses(ports)
+	if err != nil {
+		return err
+	}
+	s.URL, s.GRPC = "http://"+listen.HTTP, listen.GRPC
+	o.Progress("sandbox")
+	s.Sandbox, err = sandbox.Start(ctx, sandbox.Options{Port: ports.Sandbox, Now: s.Clock.Now, Merchant: practiceName, Fast: o.Fast,
+		Webhook: func(platform string) string { return s.URL + "/webhooks/" + platform + "/" + practiceID }})
+	if err != nil {
+		return err
+	}
+	if o.UI {
+		o.Progress("Temporal UI")
+		if s.UI, err = temporal.StartUI(ctx, ports.UI, s.Temporal.HostPort(), o.Temporal.Namespace, s.URL+o.Temporal.UI.CodecPath); err != nil {
+			return err
+		}
+		s.UIURL = fmt.Sprintf("http://127.0.0.1:%d", ports.UI)
+	}
+	return s.configure(listen)
+}
+
+// addresses chooses where the API listens.
+func addresses(p config.DevPorts) (config.Listen, error) {
+	var l config.Listen
+	for _, x := range []struct {
+		port int
+		into *string
+	}{{p.HTTP, &l.HTTP}, {p.GRPC, &l.GRPC}, {p.Metrics, &l.Metrics}} {
+		lis, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", x.port))
+		if err != nil {
+			return l, fmt.Errorf("port %d, which the API needs, is taken by another program; stop it or change the port in temporal-dev.yaml", x.port)
+		}
+		*x.into = lis.Addr().String()
+		defer lis.Close()
+	}
+	return l, nil
+}
+
+// processes starts API and worker in this process.
+func (s *Stack) processes(ctx context.Context) error {
+	s.Options.Progress("database schema")
+	if err := serve.Migrate(ctx, s.Config); err != nil {
+		return err
+	}
+	log, err := telemetry.NewLogger(s.Options.Log, s.Config.Telemetry.LogLevel, s.Config.Telemetry.LogFormat)
+	if err != nil {
+		return err
+	}
+	slog.SetDefault(log)
+	s.Options.Progress("API and worker")
+	if s.Process, err = worker.Open(ctx, s.Config, "copay-dev", log); err != nil {
+		return err
+	}
+	l, err := serve.Listen(s.Config.Listen)
+	if err != nil {
+		return err
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.cancel = cancel
+	s.procs, run = errgroup.WithContext(run)
+	s.procs.Go(func() error { return serve.API(run, s.Process, l) })
+	if !s.Options.NoWorker {
+		s.procs.Go(func() error { return serve.Worker(run, s.Process, nil) })
+	}
+	go func() {
+		s.err = s.procs.Wait()
+		close(s.done)
+	}()
+	return s.seed(ctx)
+}
+
+// Done is closed when API or worker have ended; Err says why.
+func (s *Stack) Done() <-chan struct{} { return s.done }
+
+// Err is why the processes ended.
+func (s *Stack) Err() error { return s.err }
+
+// Stop ends everything in the reverse order; data stays on a durable stack.
+func (s *Stack) Stop(ctx context.Context) error {
+	if s.cancel != nil {
+		s.cancel()
+		<-s.done
+	}
+	return errors.Join(s.err, s.teardown(ctx))
+}
+
+func (s *Stack) teardown(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	if s.cancel != nil {
+		s.cancel()
+	}
+	if s.Process != nil {
+		s.Process.Close(ctx)
+	}
+	if s.UI != nil {
+		s.UI.Stop()
+	}
+	var errs []error
+	if s.Sandbox != nil {
+		errs = append(errs, s.Sandbox.Stop(ctx))
+	}
+	if s.Temporal != nil {
+		errs = append(errs, s.Temporal.Stop())
+	}
+	if s.Postgres != nil {
+		errs = append(errs, s.Postgres.Stop(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// Advance moves the clock on and lets every open co-pay decide again.
+func (s *Stack) Advance(ctx context.Context, d time.Duration) error {
+	if err := s.Clock.Advance(d); err != nil {
+		return err
+	}
+	return s.recheck(ctx)
+}

@@ -1,0 +1,51 @@
+// Command copay-dev is Copayflow on a laptop: PostgreSQL, Temporal with its
+// UI, the sandbox, the API and a worker in one process tree.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/api/enums/v1"
+
+	"github.com/copayflow/copayflow/cmd/copay-dev/internal/stack"
+	"github.com/copayflow/copayflow/config"
+	"github.com/copayflow/copayflow/copay"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := root().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "copay-dev:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // nothing is left to defer
+	}
+}
+
+func root() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{Use: "copay-dev", Short: "Copayflow on a laptop", SilenceUsage: true, SilenceErrors: true}
+	cmd.PersistentFlags().StringVar(&file, "temporal-config", "temporal-dev.yaml", "ports, namespace and search attributes")
+	cmd.AddCommand(upCommand(&file), demoCommand(&file), clockCommand())
+	return cmd
+}
+
+func loadTemporal(file string) (config.TemporalDev, error) { return config.LoadTemporalDev(file) }
+
+// historyLength is how many events a co-pay's workflow has.
+func historyLength(ctx context.Context, s *stack.Stack, key copay.Key) (int64, error) {
+	iter := s.Process.Temporal.GetWorkflowHistory(ctx, key.WorkflowID(), "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	var n int64
+	for iter.HasNext() {
+		if _, err := iter.Next(); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/copayflow/copayflow/api/auth"
+	"github.com/copayflow/copayflow/cmd/copay-dev/internal/stack"
+	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/internal/clock"
+)
+
+func upCommand(file *string) *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Start everything and keep it running until Ctrl-C",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return up(cmd.Context(), cmd.OutOrStdout(), *file, dir)
+		},
+	}
+	cmd.Flags().StringVar(&dir, "data", ".dev", "folder that keeps data, keys and configuration")
+	return cmd
+}
+
+func up(ctx context.Context, out io.Writer, file, dir string) error {
+	t, err := loadTemporal(file)
+	if err != nil {
+		return err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("the folder %s cannot be made: %w", dir, err)
+	}
+	log, err := os.OpenFile(filepath.Join(dir, "copay.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("the log in %s cannot be written: %w", dir, err)
+	}
+	defer log.Close()
+	began := time.Now()
+	s, err := stack.Start(ctx, stack.Options{Dir: dir, Temporal: t, FixedPorts: true, Durable: true, UI: true, Log: log,
+		Progress: func(what string) { fmt.Fprintf(out, "starting %s…\n", what) }})
+	if err != nil {
+		return err
+	}
+	token, err := devToken(s, "dana", "front_desk", "biller", "auditor", "admin")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, welcome, time.Since(began).Seconds(), s.Sandbox.Page, s.UIURL, s.URL+"/codec/login?token="+token, s.URL, s.GRPC, dir, token, s.GRPC)
+	for _, p := range stack.Sample {
+		fmt.Fprintf(out, "    %-28s %s\n", p.Patient.FirstName+" "+p.Patient.LastName, p.About)
+	}
+	fmt.Fprintln(out, "\nCtrl-C stops everything; a second start finds the data again.")
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(out, "\nstopping…")
+	case <-s.Done():
+	}
+	return s.Stop(context.WithoutCancel(ctx))
+}
+
+const welcome = `
+Copayflow is up (%.1f s). Everything is simulated; no real patient, payer or bank is near.
+
+  Sandbox (messages, play clinic and patient)  %s
+  Temporal UI                                  %s
+  …decoded payloads, as an auditor             %s
+  REST, OpenAPI under /openapi.json            %s
+  gRPC                                         %s
+  Data, keys, configuration, logs              %s
+
+What to try next:
+  1. Open the sandbox, add a charge, follow the link in the text message and pay.
+  2. In another terminal:
+       export COPAY_TOKEN=%s
+       export COPAY_PRACTICE=maple COPAY_ADDRESS=%s
+       bin/copay list
+       bin/copay watch cp_…            (an id from the list)
+  3. Let three days pass, so that a reminder is due:
+       bin/copay-dev clock advance 72h
+
+The sample patients (date of birth is asked on the payment page; see the sandbox):
+`
+
+// devToken mints a token of the stack for its sample practice.
+func devToken(s *stack.Stack, who string, roles ...string) (string, error) {
+	secret, err := integrations.ResolveSecret(s.Config.Auth.Dev.Secret)
+	if err != nil {
+		return "", err
+	}
+	return auth.MintDev(secret, who, roles, []string{string(stack.Practice)}, time.Now(), 12*time.Hour)
+}
+
+func clockCommand() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{Use: "clock", Short: "Move the running stack's clock"}
+	cmd.PersistentFlags().StringVar(&dir, "data", ".dev", "the stack's folder")
+	cmd.AddCommand(&cobra.Command{
+		Use:   "advance DURATION",
+		Short: "Let time pass, such as 72h; open co-pays decide again within a few seconds",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, err := time.ParseDuration(args[0])
+			if err != nil || d <= 0 {
+				return fmt.Errorf("%q is not a duration such as 72h", args[0])
+			}
+			c := clock.NewFile(filepath.Join(dir, "clock"))
+			if err := c.Advance(d); err != nil {
+				return fmt.Errorf("the clock in %s cannot be moved: %w", dir, err)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "it is now %s\n", c.Now().Format(time.RFC1123))
+			return nil
+		},
+	})
+	return cmd
+}

@@ -1,0 +1,170 @@
+package twilio_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"github.com/stretchr/testify/require"
+)
+
+// specFile finds a file of the official specifications; "" when absent.
+func specFile(name string) string {
+	if d := os.Getenv("COPAYFLOW_SPECS"); d != "" {
+		return existing(filepath.Join(d, "twilio", name))
+	}
+	dir, err := os.Getwd()
+	for err == nil && dir != "/" {
+		if p := existing(filepath.Join(dir, "shared", "specs", "twilio", name)); p != "" {
+			return p
+		}
+		dir = filepath.Dir(dir)
+	}
+	return ""
+}
+
+func existing(p string) string {
+	if _, err := os.Stat(p); err != nil {
+		return ""
+	}
+	return p
+}
+
+type contract struct {
+	doc    *openapi3.T
+	router routers.Router
+}
+
+var loadContract = sync.OnceValues(func() (*contract, error) {
+	path := specFile("twilio-api-v2010-messages-trimmed.json")
+	if path == "" {
+		return nil, nil //nolint:nilnil // absent: traffic is not checked, TestSpecIsThere says so
+	}
+	doc, err := openapi3.NewLoader().LoadFromFile(path)
+	if err != nil {
+		return nil, err
+	}
+	router, err := gorillamux.NewRouter(doc)
+	return &contract{doc, router}, err
+})
+
+// checkTraffic holds every request and every answer to the specification.
+func checkTraffic(t *testing.T, next http.Handler) http.Handler {
+	t.Helper()
+	spec, err := loadContract()
+	require.NoError(t, err)
+	if spec == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		rec := httptest.NewRecorder()
+		next.ServeHTTP(rec, r) // a cut connection panics through
+		if strings.Contains(r.URL.Path, "/Messages") {
+			spec.check(t, r, body, rec)
+		}
+		for k, v := range rec.Header() {
+			w.Header()[k] = v
+		}
+		w.WriteHeader(rec.Code)
+		_, _ = w.Write(rec.Body.Bytes())
+	})
+}
+
+func (c *contract) check(t *testing.T, r *http.Request, body []byte, rec *httptest.ResponseRecorder) {
+	official, err := http.NewRequestWithContext(t.Context(), r.Method, "https://api.twilio.com"+r.URL.RequestURI(), bytes.NewReader(body))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	official.Header = r.Header
+	route, params, err := c.router.FindRoute(official)
+	if err != nil {
+		t.Errorf("%s %s is not in the specification: %v", r.Method, r.URL.Path, err)
+		return
+	}
+	in := &openapi3filter.RequestValidationInput{Request: official, PathParams: params, Route: route,
+		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc}}
+	if err := openapi3filter.ValidateRequest(t.Context(), in); err != nil && rec.Code < 300 {
+		t.Errorf("%s %s against the specification: %v", r.Method, r.URL.Path, err)
+	}
+	checkNames(t, route.Operation, official, body)
+	if rec.Code >= 300 || rec.Code == http.StatusNoContent {
+		return // error bodies are not specified
+	}
+	answer := route.Operation.Responses.Status(rec.Code)
+	if answer == nil {
+		t.Errorf("%s %s answered %d, which is not specified", r.Method, r.URL.Path, rec.Code)
+		return
+	}
+	var v any
+	if err := json.Unmarshal(rec.Body.Bytes(), &v); err != nil {
+		t.Errorf("%s %s: the answer is no JSON: %v", r.Method, r.URL.Path, err)
+		return
+	}
+	if err := answer.Value.Content["application/json"].Schema.Value.VisitJSON(v); err != nil {
+		t.Errorf("%s %s against its schema: %v", r.Method, r.URL.Path, err)
+	}
+}
+
+// checkNames refuses parameters that the specification does not name; the
+// platform would ignore them in silence.
+func checkNames(t *testing.T, op *openapi3.Operation, r *http.Request, body []byte) {
+	known := map[string]bool{}
+	for _, p := range op.Parameters {
+		known[p.Value.Name] = true
+	}
+	if op.RequestBody != nil {
+		for name := range op.RequestBody.Value.Content["application/x-www-form-urlencoded"].Schema.Value.Properties {
+			known[name] = true
+		}
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		t.Error(err)
+	}
+	for _, values := range []url.Values{form, r.URL.Query()} {
+		for name := range values {
+			if !known[name] {
+				t.Errorf("%s %s: parameter %s is not in the specification", r.Method, r.URL.Path, name)
+			}
+		}
+	}
+}
+
+// TestSpecIsThere makes it visible when the other tests ran unchecked.
+func TestSpecIsThere(t *testing.T) {
+	t.Parallel()
+	spec, err := loadContract()
+	require.NoError(t, err)
+	if spec == nil {
+		t.Skip("the Twilio specification is not beside the repository (COPAYFLOW_SPECS): traffic was not checked against it")
+	}
+	require.NotNil(t, spec.doc.Paths.Value("/2010-04-01/Accounts/{AccountSid}/Messages.json").Post)
+}
+
+// TestContractNotices proves that the check can fail.
+func TestContractNotices(t *testing.T) {
+	t.Parallel()
+	spec, err := loadContract()
+	require.NoError(t, err)
+	if spec == nil {
+		t.Skip("the Twilio specification is not beside the repository (COPAYFLOW_SPECS)")
+	}
+	schema := spec.doc.Components.Schemas["api.v2010.account.message"].Value
+	require.Error(t, schema.VisitJSON(map[string]any{"num_segments": 1.0}), "counts are strings")
+	require.Error(t, schema.VisitJSON(map[string]any{"status": "gone"}))
+}

@@ -1,0 +1,149 @@
+// Package serve runs the product's processes: what `copay api` and `copay
+// worker` are in production, and what the development stack runs in one.
+package serve
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/copayflow/copayflow/api"
+	"github.com/copayflow/copayflow/api/auth"
+	"github.com/copayflow/copayflow/api/webhook"
+	"github.com/copayflow/copayflow/config"
+	"github.com/copayflow/copayflow/dispatch"
+	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/worker"
+)
+
+// Listeners are where an API process is reached.
+type Listeners struct{ HTTP, GRPC, Metrics net.Listener }
+
+// Listen opens the configured addresses; a taken one is named.
+func Listen(l config.Listen) (Listeners, error) {
+	var out Listeners
+	for _, x := range []struct {
+		name, addr string
+		into       *net.Listener
+	}{{"listen.http", l.HTTP, &out.HTTP}, {"listen.grpc", l.GRPC, &out.GRPC}, {"listen.metrics", l.Metrics, &out.Metrics}} {
+		lis, err := net.Listen("tcp", x.addr)
+		if err != nil {
+			out.Close()
+			return Listeners{}, fmt.Errorf("%s: the address %s is taken or cannot be used; stop the other program or choose another one", x.name, x.addr)
+		}
+		*x.into = lis
+	}
+	return out, nil
+}
+
+// Close gives the addresses back.
+func (l Listeners) Close() {
+	for _, x := range []net.Listener{l.HTTP, l.GRPC, l.Metrics} {
+		if x != nil {
+			_ = x.Close()
+		}
+	}
+}
+
+// API serves gRPC, REST, webhooks, pay page and codec, and dispatches the
+// inbox, until ctx ends; then it lets what is under way finish.
+func API(ctx context.Context, p *worker.Process, l Listeners) error {
+	defer l.Close()
+	srv, err := newAPI(p)
+	if err != nil {
+		return err
+	}
+	d, err := dispatch.New(p.Store.Inbox(), p.Store, p.Starter, dispatch.Options{Now: p.Now, Log: p.Log})
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return srv.Serve(ctx, l.GRPC, l.HTTP) })
+	g.Go(func() error { return ignoreCancel(ctx, d.Run(ctx)) })
+	g.Go(func() error { return metrics(ctx, l.Metrics, p) })
+	return g.Wait()
+}
+
+func ignoreCancel(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func newAPI(p *worker.Process) (*api.Server, error) {
+	who, err := Authenticator(p.Config)
+	if err != nil {
+		return nil, err
+	}
+	hooks, err := webhook.New(webhook.Options{Inbox: p.Store.Inbox(), Directory: p.Directory, PublicURL: p.Config.PublicURL, Now: p.Now, Log: p.Log})
+	if err != nil {
+		return nil, err
+	}
+	return api.New(api.Options{Auth: who, Store: p.Store, Inbox: p.Store.Inbox(), Flows: p.Starter, Directory: p.Directory, Webhooks: hooks, Log: p.Log, Now: p.Now,
+		Checks: map[string]func(context.Context) error{"database": p.Store.Ping, "temporal": func(ctx context.Context) error {
+			_, err := p.Temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+			return err
+		}}})
+}
+
+// Authenticator recognises the configured callers. It goes by real time, not
+// by the clock that development can move.
+func Authenticator(c *config.Config) (*auth.Authenticator, error) {
+	o := auth.Options{Env: c.Env, Now: time.Now}
+	for _, i := range c.Auth.OIDC {
+		o.Issuers = append(o.Issuers, auth.Issuer{URL: i.Issuer, Audience: i.Audience, RolesClaim: i.RolesClaim, PracticesClaim: i.PracticesClaim})
+	}
+	for _, k := range c.Auth.APIKeys {
+		o.Keys = append(o.Keys, auth.Key{ID: k.ID, SHA256: k.SHA256, Roles: k.Roles, Practices: k.Practices})
+	}
+	if c.Auth.Dev.Enabled {
+		s, err := integrations.ResolveSecret(c.Auth.Dev.Secret)
+		if err != nil {
+			return nil, err
+		}
+		o.DevSecret = s
+	}
+	return auth.New(o)
+}
+
+// metrics serves the Prometheus page and liveness on the inner address.
+func metrics(ctx context.Context, l net.Listener, p *worker.Process) error {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", p.Telemetry.Metrics)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	go func() {
+		<-ctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		_ = srv.Shutdown(stop)
+	}()
+	if err := srv.Serve(l); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// Worker runs workflows and activities until ctx ends. l may be nil.
+func Worker(ctx context.Context, p *worker.Process, l net.Listener) error {
+	w := p.Worker()
+	if err := w.Start(); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	if l != nil {
+		g.Go(func() error { return metrics(ctx, l, p) })
+	}
+	g.Go(func() error {
+		<-ctx.Done()
+		w.Stop()
+		return nil
+	})
+	return g.Wait()
+}
