@@ -6,6 +6,9 @@ import "strings"
 // and lowers the confidence where the choice itself is in doubt. Rows for this
 // very service come before those of the plan as a whole.
 func (e *estimator) choose(rows []BenefitAmount, confidence int) ([]BenefitAmount, int) {
+	if e.networkKnown() {
+		rows = e.ofNetwork(rows)
+	}
 	served := ofService(rows, e.c.Service)
 	if len(served) == 0 {
 		served = ofPlan(rows)

@@ -200,7 +200,7 @@ func (e *estimator) fixed() bool {
 	for _, r := range rows {
 		e.because(r.text("co-pay"), &r.Amount, r.Source)
 	}
-	if len(ofService(e.b.CoPays, e.c.Service)) == 0 {
+	if rows[0].Service != e.c.Service || e.c.Service == "" {
 		// Payers answer a service they do not tell apart with the general
 		// plan, whose co-pay may be for another kind of visit.
 		confidence = min(confidence, rough)

@@ -163,13 +163,15 @@ func TestAddresses(t *testing.T) {
 		checked int
 		audited string
 	}{
-		"opt-out stops every open co-pay":  {integrations.Event{Kind: integrations.EventMessageOptOut, Type: "STOP"}, "done", []string{"revoke sms twilio:STOP"}, 2, ""},
-		"opt-in lets them decide again":    {integrations.Event{Kind: integrations.EventMessageOptIn, Type: "START"}, "done", []string{"restore sms"}, 2, ""},
-		"a bad number is not used again":   {integrations.Event{Kind: integrations.EventAddressBad, Code: "30006"}, "done", []string{"bad sms 30006"}, 2, ""},
-		"free text that wants silence":     {integrations.Event{Kind: integrations.EventMessageInbound, Text: "Please don't text me anymore"}, "done", []string{"revoke sms twilio:free_text"}, 2, "message.revoked_by_text"},
-		"free text in Spanish":             {integrations.Event{Kind: integrations.EventMessageInbound, Text: "no me escriban más"}, "done", []string{"revoke sms twilio:free_text"}, 2, "message.revoked_by_text"},
-		"free text that needs a person":    {integrations.Event{Kind: integrations.EventMessageInbound, Text: "I already paid at the desk?"}, "dead", nil, 0, "message.inbound"},
-		"a question is not a wish for out": {integrations.Event{Kind: integrations.EventMessageInbound, Text: "I don't know how to open this"}, "dead", nil, 0, "message.inbound"},
+		"opt-out stops every open co-pay": {integrations.Event{Kind: integrations.EventMessageOptOut, Type: "STOP"}, "done", []string{"revoke sms twilio:STOP"}, 2, ""},
+		"opt-in lets them decide again":   {integrations.Event{Kind: integrations.EventMessageOptIn, Type: "START"}, "done", []string{"restore sms"}, 2, ""},
+		"a bad number is not used again":  {integrations.Event{Kind: integrations.EventAddressBad, Code: "30006"}, "done", []string{"bad sms 30006"}, 2, ""},
+		"a word that is a wish for out":   {integrations.Event{Kind: integrations.EventMessageInbound, Text: "Opt-Out!"}, "done", []string{"revoke sms twilio:text_stop"}, 2, "stop"},
+		"a word that takes it back":       {integrations.Event{Kind: integrations.EventMessageInbound, Text: "start"}, "done", []string{"restore sms"}, 2, "start"},
+		"text that may want silence":      {integrations.Event{Kind: integrations.EventMessageInbound, Text: "Please don't text me anymore"}, "dead", []string{"revoke sms twilio:text_unclear"}, 2, "unclear"},
+		"text in Spanish that may, too":   {integrations.Event{Kind: integrations.EventMessageInbound, Text: "no me escriban más"}, "dead", []string{"revoke sms twilio:text_unclear"}, 2, "unclear"},
+		"text that needs a person":        {integrations.Event{Kind: integrations.EventMessageInbound, Text: "I already paid at the desk?"}, "dead", nil, 0, "other"},
+		"a call for help":                 {integrations.Event{Kind: integrations.EventMessageInbound, Text: "HELP"}, "ignored", nil, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -185,7 +187,7 @@ func TestAddresses(t *testing.T) {
 			require.Len(t, b.f.rechecks, tc.checked)
 			require.Empty(t, b.f.signals)
 			if tc.audited != "" {
-				require.Equal(t, tc.audited, b.m.audit[0].Action)
+				require.Equal(t, tc.audited, b.m.audit[0].Detail["read_as"])
 				require.NotContains(t, b.m.why[row], tel)
 				require.NotContains(t, b.m.audit[0].Detail, "text")
 			}

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"regexp"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
@@ -73,46 +72,62 @@ func (d *Dispatcher) applyToAddress(ctx context.Context, v delivery) ([]copay.ID
 	return d.inbound(ctx, v)
 }
 
-// wantsOut finds a wish for no more messages in free text. A patient may
-// revoke consent in any reasonable way (47 CFR 64.1200(a)(10)), so it errs on
-// the side of silence.
-var wantsOut = regexp.MustCompile(`(?i)\b(stop\w*|unsubscribe\w*|quit|opt(ing|ed)?[\s-]?out|revoke|no more|leave me alone|wrong (number|person)|` +
-	`remove (me|my|this)|(do not|don'?t|never|not) (want|text|contact|message|call|write|send)\w*|` +
-	`alto|pare|basta|no (me )?(escrib|env[ií]|mand|contact|llam)\w*|n[uú]mero equivocado|b[oó]rr(e|ame|enme)\w*)\b`)
-
-// inbound looks at free text. What reads like a wish for no more messages is
-// one; anything else is for staff to read at the platform. Either way the
-// audit log says so, without the text.
-func (d *Dispatcher) inbound(ctx context.Context, v delivery) ([]copay.ID, error) {
-	ids, err := d.store.CopaysByAddress(ctx, v.row.Practice, v.e.Channel, v.e.Address)
+// inbound reads free text. A patient may revoke consent in any reasonable way
+// (47 CFR 64.1200(a)(10)), so what may be a revocation stops the channel at
+// once, and a person reads it. The audit log keeps what was made of it, never
+// the text.
+func (d *Dispatcher) inbound(ctx context.Context, v delivery) (ids []copay.ID, err error) {
+	intent, practice := copay.ClassifyInbound(v.e.Text), v.row.Practice
+	source := string(v.row.Platform) + ":text_" + string(intent)
+	switch intent {
+	case copay.IntentHelp:
+		return nil, ignored{"the platform answers requests for help itself"}
+	case copay.IntentStop, copay.IntentUnclear:
+		ids, err = d.store.Revoke(ctx, practice, v.e.Channel, v.e.Address, ledger.OptOutChannel, source, v.e.At)
+	case copay.IntentStart:
+		if err = d.store.Restore(ctx, practice, v.e.Channel, v.e.Address, source, v.e.At); err == nil {
+			ids, err = d.store.CopaysByAddress(ctx, practice, v.e.Channel, v.e.Address)
+		}
+	default:
+		ids, err = d.store.CopaysByAddress(ctx, practice, v.e.Channel, v.e.Address)
+	}
 	if err != nil {
 		return nil, err
 	}
-	out := wantsOut.MatchString(v.e.Text)
-	action := "message.inbound"
-	if out {
-		action = "message.revoked_by_text"
-		if ids, err = d.store.Revoke(ctx, v.row.Practice, v.e.Channel, v.e.Address, ledger.OptOutChannel, string(v.row.Platform)+":free_text", v.e.At); err != nil {
+	if err := d.auditInbound(ctx, v, intent, ids); err != nil {
+		return nil, err
+	}
+	if intent == copay.IntentUnclear {
+		if err := d.recheckAll(ctx, practice, ids); err != nil {
 			return nil, err
 		}
 	}
-	entry := ledger.AuditEntry{Practice: v.row.Practice, Actor: copay.Patient(), Action: action,
-		Detail: map[string]string{"platform": string(v.row.Platform), "event": v.e.ID, "channel": string(v.e.Channel)}}
+	if intent == copay.IntentUnclear || intent == copay.IntentOther {
+		return nil, v.toRead(intent, ids)
+	}
+	return ids, nil
+}
+
+func (d *Dispatcher) auditInbound(ctx context.Context, v delivery, intent copay.InboundIntent, ids []copay.ID) error {
+	entry := ledger.AuditEntry{Practice: v.row.Practice, Actor: copay.Patient(), Action: "message.inbound", Detail: map[string]string{
+		"platform": string(v.row.Platform), "event": v.e.ID, "channel": string(v.e.Channel), "read_as": string(intent)}}
 	if len(ids) > 0 {
 		entry.CoPay = ids[0]
 	}
-	if err := d.store.AppendAudit(ctx, entry); err != nil {
-		return nil, err
-	}
-	if out {
-		return ids, nil
-	}
+	return d.store.AppendAudit(ctx, entry)
+}
+
+// toRead asks staff to read what a patient wrote.
+func (v delivery) toRead(intent copay.InboundIntent, ids []copay.ID) error {
 	about := "no open co-pay"
 	if len(ids) > 0 {
 		about = "co-pay " + string(ids[0])
 	}
-	return nil, forStaff{"a patient (" + about + ") answered a message in their own words; read it at " + string(v.row.Platform) +
-		", revoke the consent if that is what they want, then dismiss this"}
+	s := "a patient (" + about + ") answered a message in their own words; read it at " + string(v.row.Platform)
+	if intent == copay.IntentUnclear {
+		return forStaff{s + ". It may ask for no more messages, so none are sent; if it does not, the patient can reply START. Then dismiss this"}
+	}
+	return forStaff{s + ", revoke the consent if they want no more messages, then dismiss this"}
 }
 
 func (d *Dispatcher) recheckAll(ctx context.Context, practice copay.PracticeID, ids []copay.ID) error {

@@ -66,7 +66,7 @@ func token(t *testing.T, role string, practices ...string) string {
 
 func (b bench) sealed(t *testing.T) string {
 	t.Helper()
-	out, err := b.c.Encode([]*commonpb.Payload{{Metadata: map[string][]byte{"encoding": []byte("json/plain")}, Data: []byte(`"a secret"`)}})
+	out, err := b.c.Encode([]*commonpb.Payload{{Metadata: map[string][]byte{"encoding": []byte("json/plain")}, Data: []byte(`"hidden words"`)}})
 	require.NoError(t, err)
 	j, err := protojson.Marshal(&commonpb.Payloads{Payloads: out})
 	require.NoError(t, err)
@@ -97,7 +97,7 @@ func TestDecodeForAnAuditorIsAudited(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
 	var out commonpb.Payloads
 	require.NoError(t, protojson.Unmarshal(w.Body.Bytes(), &out))
-	require.Equal(t, `"a secret"`, string(out.Payloads[0].Data))
+	require.Equal(t, `"hidden words"`, string(out.Payloads[0].Data))
 	require.Equal(t, ui, w.Header().Get("Access-Control-Allow-Origin"))
 	require.Equal(t, "true", w.Header().Get("Access-Control-Allow-Credentials"))
 	require.Len(t, b.log.rows, 2, "in the chain of each practice")
@@ -128,7 +128,7 @@ func TestWhoMayNot(t *testing.T) {
 			b := setup(t)
 			w := b.ask(t, "/codec/decode", b.sealed(t), tc.change)
 			require.Equal(t, tc.want, w.Code)
-			require.NotContains(t, w.Body.String(), "secret")
+			require.NotContains(t, w.Body.String(), "hidden")
 			require.Empty(t, b.log.rows)
 		})
 	}
@@ -140,7 +140,7 @@ func TestNothingIsShownWithoutTheAudit(t *testing.T) {
 	b.log.fail = errors.New("down")
 	w := b.ask(t, "/codec/decode", b.sealed(t), as(token(t, "admin", "maple", "oak")))
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
-	require.NotContains(t, w.Body.String(), "a secret")
+	require.NotContains(t, w.Body.String(), "hidden words")
 }
 
 func TestEncodeAndBack(t *testing.T) {

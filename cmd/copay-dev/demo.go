@@ -75,6 +75,11 @@ func throwaway(ctx context.Context, out io.Writer, file, keepLog string, change 
 	if err != nil {
 		return nil, nil, err
 	}
+	// PostgreSQL may run as another user and must be able to enter; keys and
+	// configuration inside are closed.
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // see above
+		return nil, nil, err
+	}
 	o := stack.Options{Dir: dir, Temporal: t, Start: weekdayMorning(), Progress: func(what string) { fmt.Fprintf(out, "  starting %s…\n", what) }}
 	closeLog := func() {}
 	if keepLog != "" {
@@ -219,7 +224,7 @@ func (d *story) pays(ctx context.Context) error {
 		return err
 	}
 	d.say("GET  the practice's page: %s", page.Status)
-	page, err = visit(ctx, browser, http.MethodPost, link, url.Values{"birth_date": {"1980-02-03"}})
+	page, err = visit(ctx, browser, http.MethodPost, link, url.Values{"month": {"2"}, "day": {"3"}, "year": {"1980"}})
 	if err != nil {
 		return err
 	}

@@ -2,226 +2,202 @@ package sendgrid
 
 import (
 	"context"
-	"encoding/json"
+	"crypto/ecdsa"
 	"fmt"
-	"net/http"
-	"net/url"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
-	"github.com/copayflow/copayflow/integrations/transport"
 )
 
-// Connector serves one practice. It is safe for concurrent use.
-type Connector struct {
-	cfg  Config
-	http *transport.Client
-	now  func() time.Time
-}
-
+// The ports this platform serves.
 var (
 	_ integrations.Notifier      = (*Connector)(nil)
 	_ integrations.WebhookSource = (*Connector)(nil)
 	_ integrations.Tester        = (*Connector)(nil)
 )
 
-// New makes a connector from a practice's settings.
+// Connector mails for one practice. It is safe for concurrent use.
+type Connector struct {
+	cfg    Config
+	keys   []*ecdsa.PublicKey
+	client *client
+	now    func() time.Time
+	log    integrations.SendLog
+}
+
+// New makes the connector of a practice.
 func New(s integrations.Settings) (*Connector, error) {
 	var cfg Config
 	if err := s.Decode(&cfg); err != nil {
 		return nil, err
 	}
-	if err := cfg.defaults(); err != nil {
-		return nil, fmt.Errorf("sendgrid of practice %s: %w", s.Practice, err)
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
 	}
-	now := s.Clock()
-	client, err := transport.New(transport.Options{Platform: Platform, BaseURL: cfg.BaseURL, RoundTripper: s.RoundTripper, Timeout: cfg.Timeout,
-		Limits: []transport.Limit{{N: 100, Per: time.Second, Burst: 100}}, Classify: classify,
-		Authorize: func(_ context.Context, r *http.Request) error {
-			r.Header.Set("Authorization", "Bearer "+cfg.APIKey.Reveal())
-			return nil
-		}})
+	keys, err := cfg.publicKeys()
 	if err != nil {
 		return nil, err
 	}
-	return &Connector{cfg: cfg, http: client, now: now}, nil
-}
-
-// classify reads SendGrid's errors: only the fields' names are kept, texts may
-// repeat addresses.
-func classify(status int, h http.Header, body []byte) transport.Failure {
-	var e struct {
-		Errors []struct {
-			Field string `json:"field"`
-		} `json:"errors"`
-		ID string `json:"id"`
+	c, err := newClient(cfg, s.RoundTripper, s.Clock())
+	if err != nil {
+		return nil, err
 	}
-	_ = json.Unmarshal(body, &e)
-	var fields []string
-	for _, x := range e.Errors {
-		if x.Field != "" && x.Field != "null" && len(x.Field) < 60 {
-			fields = append(fields, x.Field)
-		}
-	}
-	f := transport.Failure{RequestID: e.ID}
-	if len(fields) > 0 {
-		slices.Sort(fields)
-		f.Message = "refused fields: " + strings.Join(slices.Compact(fields), ", ")
-	}
-	switch {
-	case status == http.StatusTooManyRequests:
-		f.Kind = integrations.KindRateLimited
-		if at, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64); err == nil {
-			f.RetryAfter = min(max(time.Until(time.Unix(at, 0)), time.Second), time.Hour)
-		}
-	case status == http.StatusForbidden:
-		f.Kind, f.Message = integrations.KindUnauthorized, "the key lacks a scope, or the sender is not verified"
-	case status == http.StatusRequestEntityTooLarge, status == http.StatusUnsupportedMediaType:
-		f.Kind = integrations.KindInvalid
-	}
-	return f
-}
-
-type address struct {
-	Email string `json:"email"`
-	Name  string `json:"name,omitempty"`
-}
-
-type toggle struct {
-	Enable bool `json:"enable"`
-}
-
-// mailSend is the body of POST /v3/mail/send.
-type mailSend struct {
-	Personalizations []personalization `json:"personalizations"`
-	From             address           `json:"from"`
-	ReplyTo          *address          `json:"reply_to,omitempty"`
-	Subject          string            `json:"subject"`
-	Content          []content         `json:"content"`
-	Categories       []string          `json:"categories"`
-	ASM              *asm              `json:"asm,omitempty"`
-	Tracking         map[string]toggle `json:"tracking_settings"`
-	Mail             map[string]toggle `json:"mail_settings,omitempty"`
-}
-
-type personalization struct {
-	To         []address         `json:"to"`
-	CustomArgs map[string]string `json:"custom_args"`
-}
-
-type content struct {
-	Type  string `json:"type"`
-	Value string `json:"value"`
-}
-
-type asm struct {
-	GroupID int `json:"group_id"`
+	return &Connector{cfg: cfg, keys: keys, client: c, now: s.Clock()}, nil
 }
 
 // Channel implements integrations.Notifier.
 func (c *Connector) Channel() copay.Channel { return copay.ChannelEmail }
 
-// Send implements integrations.Notifier. SendGrid has no idempotency key.
+// Send mails a patient. The platform has no idempotency key. A repeat is
+// found in what this process remembers or, with the add-on, in the email
+// activity. Without the add-on, a mail that may have been sent already is
+// sent again RetryUnknown times at most; beyond that it is KindNotFound, and
+// the next reminder is the next chance.
 func (c *Connector) Send(ctx context.Context, m integrations.Message) (integrations.Sent, error) {
-	if m.Attempt > 1 {
-		if s, err := c.FindSent(ctx, m); err == nil {
-			return s, nil
-		} else if k := integrations.KindOf(err); k != integrations.KindNotFound {
-			return integrations.Sent{}, err
+	if err := check(m); err != nil {
+		return integrations.Sent{}, err
+	}
+	past := c.log.Past(m.Ref)
+	if past.Sent != nil {
+		return *past.Sent, nil
+	}
+	switch blind := mayHaveSent(m.Attempt, past); {
+	case c.cfg.EmailActivity && (m.Attempt > 1 || blind > 0):
+		found, err := c.FindSent(ctx, m)
+		if integrations.KindOf(err) != integrations.KindNotFound {
+			if err == nil {
+				c.log.Note(m.Ref, found, nil)
+			}
+			return found, err
 		}
+	case !c.cfg.EmailActivity && blind > *c.cfg.RetryUnknown:
+		return integrations.Sent{}, &integrations.Error{Kind: integrations.KindNotFound, Platform: Platform, Op: opSend, Code: "unresolved",
+			Message: "whether an earlier attempt was sent is not known and cannot be looked up, so it is not sent again"}
 	}
-	b := mailSend{
-		Personalizations: []personalization{{To: []address{{Email: m.To}}, CustomArgs: map[string]string{"ref": string(m.Ref)}}},
-		From:             address{Email: c.cfg.From, Name: m.FromName}, Subject: m.Subject, Content: []content{{"text/plain", m.Body}}, Categories: []string{"copay"},
-		Tracking: map[string]toggle{"click_tracking": {}, "open_tracking": {}, "subscription_tracking": {}},
+	id, err := c.client.send(ctx, c.compose(m))
+	sent := integrations.Sent{ID: id, Ref: m.Ref, Status: integrations.DeliveryQueued, At: c.now().UTC()}
+	if err == nil && id == "" {
+		// Accepted, though without a name: in sandbox mode nothing is sent.
+		sent.ID = string(m.Ref)
 	}
-	if m.HTML != "" {
-		b.Content = append(b.Content, content{"text/html", m.HTML})
-	}
-	if c.cfg.ReplyTo != "" {
-		b.ReplyTo = &address{Email: c.cfg.ReplyTo}
-	}
-	if c.cfg.UnsubscribeGroup != 0 {
-		b.ASM = &asm{c.cfg.UnsubscribeGroup}
-	}
-	if c.cfg.SandboxMode {
-		b.Mail = map[string]toggle{"sandbox_mode": {true}}
-	}
-	res, err := c.http.Do(ctx, transport.Request{Op: "mail.send", Method: http.MethodPost, Path: "/v3/mail/send", JSON: b, Moves: true}, nil)
+	c.log.Note(m.Ref, sent, err)
 	if err != nil {
 		return integrations.Sent{}, err
 	}
-	return integrations.Sent{ID: res.Header.Get("X-Message-Id"), Ref: m.Ref, Status: integrations.DeliveryQueued, At: c.now().UTC()}, nil
+	return sent, nil
 }
 
-type activity struct {
-	Messages []struct {
-		ID     string `json:"msg_id"`
-		Status string `json:"status"`
-		To     string `json:"to_email"`
-		Time   string `json:"last_event_time"`
-	} `json:"messages"`
+// mayHaveSent counts the earlier attempts that may have sent the mail: those
+// of this process with an unknown outcome, or, where other processes tried,
+// all but those that certainly sent nothing.
+func mayHaveSent(attempt int, past integrations.SendPast) int {
+	return max(attempt-1-past.Refused, past.Unknown, 0)
 }
 
-// Status implements integrations.Notifier, with the email activity add-on.
+func check(m integrations.Message) error {
+	refuse := func(final bool, code, text string) error {
+		return &integrations.Error{Kind: integrations.KindInvalid, Platform: Platform, Op: opSend, Code: code, Final: final, Message: text}
+	}
+	switch {
+	case m.Ref == "":
+		return refuse(false, "", "the message has no reference")
+	case !isAddress(m.To):
+		return refuse(true, "personalizations.0.to.0.email", "the address is not valid")
+	case strings.TrimSpace(m.Subject) == "":
+		return refuse(false, "subject", "the mail has no subject")
+	case strings.TrimSpace(m.Body) == "":
+		return refuse(false, "content", "the mail has no text")
+	}
+	return nil
+}
+
+func (c *Connector) compose(m integrations.Message) mailSend {
+	name := c.cfg.FromName
+	if name == "" {
+		name = m.FromName
+	}
+	out := mailSend{
+		Personalizations: []personalization{{To: []address{{Email: m.To}}, CustomArgs: map[string]string{"ref": string(m.Ref)}}},
+		From:             address{Email: c.cfg.From, Name: name}, Subject: m.Subject,
+		Content: []content{{"text/plain", m.Body}}, Categories: c.cfg.Categories,
+	}
+	if m.HTML != "" {
+		out.Content = append(out.Content, content{"text/html", m.HTML})
+	}
+	if c.cfg.ReplyTo != "" {
+		out.ReplyTo = &address{Email: c.cfg.ReplyTo}
+	}
+	if g := c.cfg.UnsubscribeGroup; g != 0 {
+		out.ASM = &asm{GroupID: g, GroupsToDisplay: []int{g}}
+	}
+	if c.cfg.SandboxMode {
+		out.Mail = &mailSettings{SandboxMode: toggle{true}}
+	}
+	return out
+}
+
+// Status reads how far a mail is from the email activity. Without that add-on
+// only the webhook tells, and the answer is KindNotFound.
 func (c *Connector) Status(ctx context.Context, id string) (integrations.Sent, error) {
-	if !c.cfg.EmailActivity {
-		return integrations.Sent{}, integrations.NotFound(Platform, "messages.get")
+	id = messageID(id)
+	if !c.cfg.EmailActivity || id == "" {
+		return integrations.Sent{}, integrations.NotFound(Platform, "messages.list")
 	}
-	var m struct {
-		ID     string `json:"msg_id"`
-		Status string `json:"status"`
-	}
-	if _, err := c.http.Do(ctx, transport.Request{Op: "messages.get", Method: http.MethodGet, Path: "/v3/messages/" + url.PathEscape(id)}, &m); err != nil {
+	list, err := c.client.activity(ctx, fmt.Sprintf("msg_id LIKE '%s%%'", id))
+	if err != nil {
 		return integrations.Sent{}, err
 	}
-	return integrations.Sent{ID: m.ID, Status: activityStatus(m.Status)}, nil
-}
-
-func activityStatus(s string) integrations.DeliveryStatus {
-	switch s {
-	case "delivered":
-		return integrations.DeliveryDelivered
-	case "not_delivered":
-		return integrations.DeliveryFailed
-	}
-	return integrations.DeliveryQueued
-}
-
-// FindSent implements integrations.Notifier. Without the add-on nobody can
-// tell whether the first try went out; it is then taken as sent, because the
-// next round comes anyway and a patient must not get the same mail twice.
-func (c *Connector) FindSent(ctx context.Context, m integrations.Message) (integrations.Sent, error) {
-	if !c.cfg.EmailActivity {
-		return integrations.Sent{Ref: m.Ref, Status: integrations.DeliveryQueued, At: c.now().UTC()}, nil
-	}
-	q := fmt.Sprintf(`(unique_args['ref']="%s")`, m.Ref)
-	var a activity
-	if _, err := c.http.Do(ctx, transport.Request{Op: "messages.list", Method: http.MethodGet, Path: "/v3/messages", Query: url.Values{"query": {q}, "limit": {"10"}}}, &a); err != nil {
-		return integrations.Sent{}, err
-	}
-	for _, x := range a.Messages {
-		if strings.EqualFold(x.To, m.To) {
-			return integrations.Sent{ID: x.ID, Ref: m.Ref, Status: activityStatus(x.Status)}, nil
+	for _, a := range list {
+		if messageID(a.MessageID) == id { // an underscore in LIKE is any character
+			return a.sent(), nil
 		}
 	}
 	return integrations.Sent{}, integrations.NotFound(Platform, "messages.list")
 }
 
-// TestConnection implements integrations.Tester.
-func (c *Connector) TestConnection(ctx context.Context) (string, error) {
-	var s struct {
-		Scopes []string `json:"scopes"`
+// refPattern keeps what is put into a query from being more than a value.
+var refPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
+
+// FindSent looks a mail up in the email activity by our reference, which
+// travels as a custom argument. Without that add-on it finds nothing.
+func (c *Connector) FindSent(ctx context.Context, m integrations.Message) (integrations.Sent, error) {
+	if !c.cfg.EmailActivity || !refPattern.MatchString(string(m.Ref)) {
+		return integrations.Sent{}, integrations.NotFound(Platform, "messages.list")
 	}
-	if _, err := c.http.Do(ctx, transport.Request{Op: "scopes.list", Method: http.MethodGet, Path: "/v3/scopes"}, &s); err != nil {
+	list, err := c.client.activity(ctx, fmt.Sprintf(`(unique_args['ref']="%s")`, m.Ref))
+	if err != nil {
+		return integrations.Sent{}, err
+	}
+	for _, a := range list {
+		if s := a.sent(); s.ID != "" && strings.EqualFold(a.To, m.To) {
+			s.Ref = m.Ref
+			return s, nil
+		}
+	}
+	return integrations.Sent{}, integrations.NotFound(Platform, "messages.list")
+}
+
+// TestConnection reads what the API key may do.
+func (c *Connector) TestConnection(ctx context.Context) (string, error) {
+	scopes, err := c.client.scopes(ctx)
+	if err != nil {
 		return "", err
 	}
-	if !slices.Contains(s.Scopes, "mail.send") {
-		return "", &integrations.Error{Kind: integrations.KindUnauthorized, Platform: Platform, Op: "scopes.list", Message: "the key lacks the scope mail.send"}
+	lacks := func(scope string) error {
+		return &integrations.Error{Kind: integrations.KindUnauthorized, Platform: Platform, Op: "scopes.list", Message: "the API key lacks the scope " + scope}
 	}
-	return "key may send mail", nil
+	switch {
+	case !slices.Contains(scopes, "mail.send"):
+		return "", lacks("mail.send")
+	case c.cfg.EmailActivity && !slices.Contains(scopes, "email_activity.read"):
+		return "", lacks("email_activity.read")
+	case c.cfg.SandboxMode:
+		return "the API key may send mail; sandbox mode is on, so nothing is sent", nil
+	}
+	return "the API key may send mail", nil
 }

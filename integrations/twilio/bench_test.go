@@ -84,7 +84,7 @@ func connectTo(t testing.TB, base, front string, now func() time.Time, more map[
 	t.Helper()
 	opts := map[string]any{"account_sid": twiliosim.DefaultAccountSID, "api_key_sid": keySID, "api_key_secret": "literal:" + secret,
 		"auth_tokens": []any{"literal:an-older-token", "literal:" + token}, "messaging_service_sid": twiliosim.DefaultService,
-		"webhook_base": front, "base_url": base, "requests_per_second": 1000}
+		"status_callback": front, "base_url": base, "limit_per_second": 1000}
 	for k, v := range more {
 		opts[k] = v
 	}

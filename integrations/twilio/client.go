@@ -26,7 +26,7 @@ type client struct {
 func newClient(cfg Config, rt http.RoundTripper) (*client, error) {
 	hc, err := transport.New(transport.Options{
 		Platform: Platform, BaseURL: cfg.BaseURL, RoundTripper: rt, Timeout: cfg.Timeout, MaxBody: maxBody,
-		Limits: []transport.Limit{{N: cfg.RequestsPerSecond, Per: time.Second, Burst: cfg.RequestsPerSecond}},
+		Limits: []transport.Limit{{N: cfg.LimitPerSecond, Per: time.Second, Burst: cfg.LimitPerSecond}},
 		Authorize: func(_ context.Context, r *http.Request) error {
 			r.SetBasicAuth(cfg.credentials())
 			return nil

@@ -30,9 +30,9 @@ type Config struct {
 	// the service's pool.
 	MessagingServiceSID string `mapstructure:"messaging_service_sid"`
 	From                string `mapstructure:"from"`
-	// WebhookBase is the public URL of this practice's webhook. Each message
+	// StatusCallback is the public URL of this practice's webhook. Each message
 	// names it, with the message's reference, as its status callback.
-	WebhookBase string `mapstructure:"webhook_base"`
+	StatusCallback string `mapstructure:"status_callback"`
 	// ContentRetention "discard" and AddressRetention "obfuscate" make the
 	// platform forget the text and the number; the account must allow it.
 	ContentRetention string `mapstructure:"content_retention"`
@@ -43,8 +43,8 @@ type Config struct {
 	// UnknownWait is how long a send whose outcome is not known rests before
 	// it is looked for: the message may still be on its way into the list.
 	UnknownWait time.Duration `mapstructure:"unknown_wait"`
-	// RequestsPerSecond is what this practice may send to the API.
-	RequestsPerSecond int `mapstructure:"requests_per_second"`
+	// LimitPerSecond is what this practice may send to the API.
+	LimitPerSecond int `mapstructure:"limit_per_second"`
 }
 
 var (
@@ -66,8 +66,8 @@ func (c Config) withDefaults() Config {
 	if c.UnknownWait == 0 {
 		c.UnknownWait = 30 * time.Second
 	}
-	if c.RequestsPerSecond == 0 {
-		c.RequestsPerSecond = 25
+	if c.LimitPerSecond == 0 {
+		c.LimitPerSecond = 25
 	}
 	return c
 }
@@ -90,11 +90,11 @@ func (c Config) validate() error {
 	bad(c.MessagingServiceSID == "" && c.From == "", "give messaging_service_sid or from")
 	bad(c.MessagingServiceSID != "" && !servicePattern.MatchString(c.MessagingServiceSID), "messaging_service_sid is MG and 32 hexadecimal digits")
 	bad(c.From != "" && !senderPattern.MatchString(c.From), "from is a number like +15551230000 or a short code")
-	bad(c.WebhookBase != "" && !isWebURL(c.WebhookBase), "webhook_base must be an http(s) address without a fragment")
+	bad(c.StatusCallback != "" && !isWebURL(c.StatusCallback), "status_callback must be an http(s) address without a fragment")
 	bad(c.ContentRetention != "" && c.ContentRetention != "retain" && c.ContentRetention != "discard", "content_retention is retain or discard")
 	bad(c.AddressRetention != "" && c.AddressRetention != "retain" && c.AddressRetention != "obfuscate", "address_retention is retain or obfuscate")
 	bad(!isWebURL(c.BaseURL), "base_url must be an http(s) address")
-	bad(c.Timeout < 0 || c.UnknownWait < 0 || c.RequestsPerSecond < 0, "durations and rates are not negative")
+	bad(c.Timeout < 0 || c.UnknownWait < 0 || c.LimitPerSecond < 0, "durations and rates are not negative")
 	if len(faults) > 0 {
 		return fmt.Errorf("twilio: %s", strings.Join(faults, "; "))
 	}

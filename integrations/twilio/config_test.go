@@ -13,11 +13,11 @@ import (
 func TestConfigNamesEveryFault(t *testing.T) {
 	t.Parallel()
 	_, err := twilio.New(integrations.Settings{Options: map[string]any{
-		"account_sid": "AC1", "api_key_sid": "SK1", "messaging_service_sid": "MG1", "from": "555", "webhook_base": "copay.example/x#rc=1",
+		"account_sid": "AC1", "api_key_sid": "SK1", "messaging_service_sid": "MG1", "from": "555", "status_callback": "copay.example/x#rc=1",
 		"content_retention": "keep", "address_retention": "keep", "base_url": "ftp://x", "timeout": "-1s", "auth_tokens": []any{"literal:"},
 	}})
 	require.Error(t, err)
-	for _, part := range []string{"account_sid", "api_key_sid is", "go together", "auth_tokens", "messaging_service_sid is", "from is", "webhook_base",
+	for _, part := range []string{"account_sid", "api_key_sid is", "go together", "auth_tokens", "messaging_service_sid is", "from is", "status_callback",
 		"content_retention", "address_retention", "base_url", "negative"} {
 		require.Contains(t, err.Error(), part)
 	}

@@ -118,14 +118,14 @@ func (c *Connector) form(m integrations.Message) url.Values {
 // (connection overrides; the default is one, after no connection only); it is
 // neither sent to us nor signed.
 func (c *Connector) callback(ref copay.Ref) string {
-	if c.cfg.WebhookBase == "" {
+	if c.cfg.StatusCallback == "" {
 		return ""
 	}
 	sep := "?"
-	if strings.Contains(c.cfg.WebhookBase, "?") {
+	if strings.Contains(c.cfg.StatusCallback, "?") {
 		sep = "&"
 	}
-	return c.cfg.WebhookBase + sep + "n=" + url.QueryEscape(string(ref)) + "#rc=5&rp=all"
+	return c.cfg.StatusCallback + sep + "n=" + url.QueryEscape(string(ref)) + "#rc=5&rp=all"
 }
 
 // Status reads how far a message is.

@@ -76,7 +76,7 @@ func TestFormOfAMessage(t *testing.T) {
 		require.Equal(t, want, send(nil, now.Add(in)).Get("ValidityPeriod"))
 	}
 	require.Equal(t, "6", send(nil, now.Add(-time.Hour)).Get("ValidityPeriod"))
-	require.False(t, send(map[string]any{"webhook_base": ""}, time.Time{}).Has("StatusCallback"))
+	require.False(t, send(map[string]any{"status_callback": ""}, time.Time{}).Has("StatusCallback"))
 }
 
 func TestExpiredInTheQueue(t *testing.T) {

@@ -45,7 +45,7 @@ var reasons = map[int]reason{
 	21603: {kind: unauthorized, text: "no sender is set; mend from or messaging_service_sid"},
 	21606: {kind: unauthorized, text: "the sender's number is not ours or cannot text"},
 	21608: {kind: unauthorized, text: "a trial account texts only verified numbers"},
-	21609: {kind: unauthorized, text: "the status callback's address is not valid; mend webhook_base"},
+	21609: {kind: unauthorized, text: "the status callback's address is not valid; mend status_callback"},
 	21659: {kind: unauthorized, text: "the sender's number is not one of the account's"},
 	21660: {kind: unauthorized, text: "the sender's number belongs to another account"},
 	21661: {kind: unauthorized, text: "the sender's number cannot text"},

@@ -14,8 +14,11 @@ import (
 
 	"github.com/copayflow/copayflow/api"
 	"github.com/copayflow/copayflow/api/auth"
+	"github.com/copayflow/copayflow/api/codecserver"
+	"github.com/copayflow/copayflow/api/paypage"
 	"github.com/copayflow/copayflow/api/webhook"
 	"github.com/copayflow/copayflow/config"
+	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/dispatch"
 	"github.com/copayflow/copayflow/integrations"
 	"github.com/copayflow/copayflow/worker"
@@ -85,11 +88,32 @@ func newAPI(p *worker.Process) (*api.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return api.New(api.Options{Auth: who, Store: p.Store, Inbox: p.Store.Inbox(), Flows: p.Starter, Directory: p.Directory, Webhooks: hooks, Log: p.Log, Now: p.Now,
+	local := p.Config.Env == "dev"
+	page, err := paypage.New(paypage.Options{Store: p.Store, Flows: p.Starter, Practices: payPractices(p.Config), Insecure: local, Now: p.Now, Log: p.Log})
+	if err != nil {
+		return nil, err
+	}
+	decoder, err := codecserver.New(codecserver.Options{Codec: p.Codec, Auth: who, Audit: p.Store, Practices: p.Directory.Practices(),
+		Origins: p.Config.Codec.UIOrigins, Insecure: local, Log: p.Log})
+	if err != nil {
+		return nil, err
+	}
+	return api.New(api.Options{Auth: who, Store: p.Store, Inbox: p.Store.Inbox(), Flows: p.Starter, Directory: p.Directory, Webhooks: hooks, Pay: page, Codec: decoder, Log: p.Log, Now: p.Now,
 		Checks: map[string]func(context.Context) error{"database": p.Store.Ping, "temporal": func(ctx context.Context) error {
 			_, err := p.Temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
 			return err
 		}}})
+}
+
+// payPractices is what the pay page shows of a practice.
+func payPractices(c *config.Config) func(copay.PracticeID) (paypage.Practice, error) {
+	return func(id copay.PracticeID) (paypage.Practice, error) {
+		p, err := c.Practice(string(id))
+		if err != nil {
+			return paypage.Practice{}, copay.Errorf(copay.CodeNotFound, "practice_id", "practice %q is not configured", id)
+		}
+		return paypage.Practice{Name: p.Name, Phone: p.Phone, Language: p.Language, NoFactor: p.PayPage.SecondFactor == config.FactorNone}, nil
+	}
 }
 
 // Authenticator recognises the configured callers. It goes by real time, not

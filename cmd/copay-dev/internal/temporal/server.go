@@ -40,7 +40,7 @@ type Options struct {
 	Retention        time.Duration
 	SearchAttributes map[string]enumspb.IndexedValueType
 	DynamicConfig    map[string]any
-	LogLevel         string // error when empty
+	LogLevel         string // none when empty
 }
 
 // Server is a running Temporal server.
@@ -66,10 +66,12 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	cfg := serverConfig(o, store, ports)
-	if o.LogLevel == "" {
-		o.LogLevel = "error"
+	// The server is noisy while its services find one another; what matters
+	// shows in its answers.
+	var logger log.Logger = log.NewNoopLogger()
+	if o.LogLevel != "" {
+		logger = log.NewZapLogger(log.BuildZapLogger(log.Config{Level: o.LogLevel}))
 	}
-	logger := log.NewZapLogger(log.BuildZapLogger(log.Config{Stdout: false, Level: o.LogLevel}))
 	dyn := dynamicconfig.StaticClient{}
 	for k, v := range o.DynamicConfig {
 		dyn[dynamicconfig.MakeKey(k)] = v

@@ -1,0 +1,311 @@
+package api
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/dispatch"
+	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
+	"github.com/copayflow/copayflow/workflows"
+)
+
+func start(change func(*copayv1.StartCoPayRequest)) *copayv1.StartCoPayRequest {
+	r := &copayv1.StartCoPayRequest{PracticeId: "maple", Ehr: "drchrono", ChargeId: "777", RequestId: "req-1"}
+	if change != nil {
+		change(r)
+	}
+	return r
+}
+
+func TestStartAnswersWithTheAmount(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.update = func(_ context.Context, name string, out, _ any) error {
+		require.Equal(t, workflows.UpdateAwaitEstimate, name)
+		*out.(*copay.CoPay) = copay.CoPay{ID: key.ID(), Key: key, State: copay.StateAwaitingPayment, Amounts: copay.Amounts{Requested: copay.Cents(25_00)}}
+		return nil
+	}
+	got, err := copayv1.NewCoPayServiceClient(b.s.conn).StartCoPay(as(t, "front_desk"), start(nil))
+	require.NoError(t, err)
+	require.True(t, got.GetReady())
+	require.Empty(t, got.GetProgress())
+	require.EqualValues(t, 2500, got.GetCopay().GetAmounts().GetRequested().GetMinor())
+	require.Equal(t, key.WorkflowID(), got.GetCopay().GetWorkflowId())
+	require.Equal(t, dispatch.Origin{Trigger: "staff", Priority: dispatch.PriorityDesk, Actor: copay.Actor{ID: "ana", Kind: "staff", Roles: []copay.Role{copay.RoleFrontDesk}}}, b.calls[0].o)
+	require.Equal(t, "req-1", b.calls[0].req)
+}
+
+func TestASlowPayerDoesNotHoldTheDesk(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.update = func(ctx context.Context, _ string, _, _ any) error {
+		<-ctx.Done()
+		return client.NewWorkflowUpdateServiceTimeoutOrCanceledError(ctx.Err())
+	}
+	c := copayv1.NewCoPayServiceClient(b.s.conn)
+	begin := time.Now()
+	got, err := c.StartCoPay(as(t, "front_desk"), start(func(r *copayv1.StartCoPayRequest) { r.WaitMs = 20 }))
+	require.NoError(t, err)
+	require.Less(t, time.Since(begin), 5*time.Second)
+	require.False(t, got.GetReady())
+	require.NotEmpty(t, got.GetProgress())
+	require.Equal(t, string(key.ID()), got.GetCopay().GetId(), "the id is known before anything is recorded")
+
+	b.add(key, copay.StateVerifying)
+	got, err = c.StartCoPay(as(t, "front_desk"), start(nil))
+	require.NoError(t, err)
+	require.Equal(t, copayv1.State_STATE_VERIFYING, got.GetCopay().GetState())
+	require.Contains(t, got.GetProgress(), "payer")
+}
+
+func TestStartOfWhatIsThereAsksNobody(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.add(key, copay.StateSettled)
+	got, err := copayv1.NewCoPayServiceClient(b.s.conn).StartCoPay(as(t, "service"), start(nil))
+	require.NoError(t, err)
+	require.True(t, got.GetReady())
+	require.Equal(t, copayv1.State_STATE_SETTLED, got.GetCopay().GetState())
+	require.Empty(t, b.calls, "a finished co-pay is not started again")
+}
+
+func TestStartRefuses(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := copayv1.NewCoPayServiceClient(b.s.conn)
+	for name, tc := range map[string]struct {
+		change func(*copayv1.StartCoPayRequest)
+		field  string
+	}{
+		"another EHR":      {func(r *copayv1.StartCoPayRequest) { r.Ehr = "elation" }, "ehr"},
+		"no charge":        {func(r *copayv1.StartCoPayRequest) { r.ChargeId = "" }, "charge_id"},
+		"a charge with \n": {func(r *copayv1.StartCoPayRequest) { r.ChargeId = "7\n7" }, "charge_id"},
+		"a long charge":    {func(r *copayv1.StartCoPayRequest) { r.ChargeId = strings.Repeat("7", 257) }, "charge_id"},
+		"a long wait":      {func(r *copayv1.StartCoPayRequest) { r.WaitMs = 10_001 }, "wait_ms"},
+	} {
+		_, err := c.StartCoPay(as(t, "front_desk"), start(tc.change))
+		require.Equal(t, codes.InvalidArgument, status.Code(err), name)
+		require.Equal(t, tc.field, detail[*errdetails.BadRequest](t, err).GetFieldViolations()[0].GetField(), name)
+	}
+	unknown := metadata.AppendToOutgoingContext(t.Context(), "authorization", token(t, "ana", []string{"admin"}, []string{"*"}))
+	_, err := c.StartCoPay(unknown, start(func(r *copayv1.StartCoPayRequest) { r.PracticeId = "elm" }))
+	require.Equal(t, codes.NotFound, status.Code(err))
+	require.Empty(t, b.calls)
+}
+
+// TestActs makes each act once and looks at what reaches the workflow.
+func TestActs(t *testing.T) {
+	t.Parallel()
+	id := string(key.ID())
+	usd := &copayv1.Money{Minor: 2000, Currency: "USD"}
+	amount := copay.Cents(20_00)
+	who := copay.Actor{ID: "ana", Kind: "staff", Roles: []copay.Role{copay.RoleBiller}}
+	act := workflows.Act{Actor: who, Reason: "because", Key: "req-1"}
+	type c = copayv1.CoPayServiceClient
+	for name, tc := range map[string]struct {
+		call func(context.Context, c) (*copayv1.CoPay, error)
+		want any
+	}{
+		workflows.UpdateOverrideAmount: {func(ctx context.Context, c c) (*copayv1.CoPay, error) {
+			r, err := c.OverrideAmount(ctx, &copayv1.OverrideAmountRequest{PracticeId: "maple", CopayId: id, RequestId: "req-1", Reason: "because", Amount: usd})
+			return r.GetCopay(), err
+		}, workflows.OverrideAmount{Act: act, Amount: amount}},
+		workflows.UpdateWaive: {func(ctx context.Context, c c) (*copayv1.CoPay, error) {
+			r, err := c.WaiveCoPay(ctx, &copayv1.WaiveCoPayRequest{PracticeId: "maple", CopayId: id, RequestId: "req-1", Reason: "because"})
+			return r.GetCopay(), err
+		}, workflows.Waive{Act: act}},
+		workflows.UpdateRecordPayment: {func(ctx context.Context, c c) (*copayv1.CoPay, error) {
+			r, err := c.RecordManualPayment(ctx, &copayv1.RecordManualPaymentRequest{PracticeId: "maple", CopayId: id, RequestId: "req-1", Reason: "because",
+				Rail: copayv1.Rail_RAIL_CHECK, Amount: usd, Received: "2026-11-23", Number: "1042"})
+			return r.GetCopay(), err
+		}, workflows.RecordPayment{Act: act, Rail: copay.RailCheck, Amount: amount, Received: "2026-11-23", Number: "1042"}},
+		workflows.UpdateResend: {func(ctx context.Context, c c) (*copayv1.CoPay, error) {
+			r, err := c.ResendRequest(ctx, &copayv1.ResendRequestRequest{PracticeId: "maple", CopayId: id, RequestId: "req-1", Reason: "because"})
+			return r.GetCopay(), err
+		}, workflows.Resend{Act: act}},
+		workflows.UpdatePauseReminders: {func(ctx context.Context, c c) (*copayv1.CoPay, error) {
+			r, err := c.PauseReminders(ctx, &copayv1.PauseRemindersRequest{PracticeId: "maple", CopayId: id, RequestId: "req-1", Reason: "because"})
+			return r.GetCopay(), err
+		}, workflows.PauseReminders{Act: act}},
+		workflows.UpdateResumeReminders: {func(ctx context.Context, c c) (*copayv1.CoPay, error) {
+			r, err := c.ResumeReminders(ctx, &copayv1.ResumeRemindersRequest{PracticeId: "maple", CopayId: id, RequestId: "req-1", Reason: "because"})
+			return r.GetCopay(), err
+		}, workflows.ResumeReminders{Act: act}},
+		workflows.UpdateChangeRail: {func(ctx context.Context, c c) (*copayv1.CoPay, error) {
+			r, err := c.ChangeRail(ctx, &copayv1.ChangeRailRequest{PracticeId: "maple", CopayId: id, RequestId: "req-1", Reason: "because", Rail: copayv1.Rail_RAIL_CARD_ON_FILE})
+			return r.GetCopay(), err
+		}, workflows.ChangeRail{Act: act, Rail: copay.RailCard}},
+		workflows.UpdateCancel: {func(ctx context.Context, c c) (*copayv1.CoPay, error) {
+			r, err := c.CancelCoPay(ctx, &copayv1.CancelCoPayRequest{PracticeId: "maple", CopayId: id, RequestId: "req-1", Reason: "because"})
+			return r.GetCopay(), err
+		}, workflows.Cancel{Act: act}},
+		workflows.UpdateRefund: {func(ctx context.Context, c c) (*copayv1.CoPay, error) {
+			r, err := c.RefundPayment(ctx, &copayv1.RefundPaymentRequest{PracticeId: "maple", CopayId: id, RequestId: "req-1", Reason: "because", Amount: usd, PaymentId: "pay-1"})
+			return r.GetCopay(), err
+		}, workflows.Refund{Act: act, Payment: "pay-1", Amount: amount}},
+		workflows.UpdateApproveRefund: {func(ctx context.Context, c c) (*copayv1.CoPay, error) {
+			r, err := c.ApproveRefund(ctx, &copayv1.ApproveRefundRequest{PracticeId: "maple", CopayId: id, RequestId: "req-1", Reason: "because", RefundId: "ref-1", Approve: true})
+			return r.GetCopay(), err
+		}, workflows.ApproveRefund{Act: act, Refund: "ref-1", Approve: true}},
+		workflows.UpdateResolveReview: {func(ctx context.Context, c c) (*copayv1.CoPay, error) {
+			r, err := c.ResolveReview(ctx, &copayv1.ResolveReviewRequest{PracticeId: "maple", CopayId: id, RequestId: "req-1", Reason: "because", Choice: copayv1.Choice_CHOICE_SET_AMOUNT, Amount: usd})
+			return r.GetCopay(), err
+		}, workflows.ResolveReview{Act: act, Choice: copay.ChoiceSetAmount, Amount: &amount}},
+		workflows.UpdateAddNote: {func(ctx context.Context, c c) (*copayv1.CoPay, error) {
+			r, err := c.AddNote(ctx, &copayv1.AddNoteRequest{PracticeId: "maple", CopayId: id, RequestId: "req-1", Reason: "because", Text: "called"})
+			return r.GetCopay(), err
+		}, workflows.AddNote{Act: act, Text: "called"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			cl := copayv1.NewCoPayServiceClient(b.s.conn)
+			_, err := tc.call(as(t, "biller"), cl)
+			require.Equal(t, codes.NotFound, status.Code(err))
+			require.Contains(t, status.Convert(err).Message(), id, "the id that was meant is named")
+			require.Empty(t, b.calls, "an act never starts a co-pay that is not there")
+
+			b.add(key, copay.StateAwaitingPayment)
+			b.update = func(_ context.Context, _ string, out, _ any) error {
+				*out.(*copay.CoPay) = copay.CoPay{ID: key.ID(), Key: key, State: copay.StateSettled}
+				return nil
+			}
+			got, err := tc.call(as(t, "biller"), cl)
+			require.NoError(t, err)
+			require.Equal(t, copayv1.State_STATE_SETTLED, got.GetState())
+			require.Equal(t, name, b.calls[0].name)
+			require.Equal(t, key, b.calls[0].key)
+			require.Equal(t, tc.want, b.calls[0].in)
+			require.Equal(t, "req-1", b.calls[0].req)
+		})
+	}
+}
+
+func TestAnActIsNotWaitedForForEver(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *Options) { o.ActWait = 20 * time.Millisecond })
+	id := string(b.add(key, copay.StateAwaitingPayment).ID)
+	b.update = func(ctx context.Context, _ string, _, _ any) error {
+		<-ctx.Done()
+		return client.NewWorkflowUpdateServiceTimeoutOrCanceledError(ctx.Err())
+	}
+	_, err := copayv1.NewCoPayServiceClient(b.s.conn).WaiveCoPay(as(t, "biller"), &copayv1.WaiveCoPayRequest{PracticeId: "maple", CopayId: id, RequestId: "r", Reason: "x"})
+	require.Equal(t, codes.DeadlineExceeded, status.Code(err))
+	require.Contains(t, status.Convert(err).Message(), "same request_id")
+}
+
+func TestTheDeskDoesNotGetAroundItsLimitsByAReview(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := string(b.add(key, copay.StateNeedsReview).ID)
+	b.update = func(_ context.Context, _ string, _, _ any) error { return nil }
+	c := copayv1.NewCoPayServiceClient(b.s.conn)
+	for choice, want := range map[copayv1.Choice]codes.Code{copayv1.Choice_CHOICE_RETRY: codes.OK, copayv1.Choice_CHOICE_SELF_PAY: codes.OK,
+		copayv1.Choice_CHOICE_WAIVE: codes.PermissionDenied, copayv1.Choice_CHOICE_SET_AMOUNT: codes.PermissionDenied, copayv1.Choice_CHOICE_REFUND: codes.PermissionDenied,
+		copayv1.Choice_CHOICE_UNSPECIFIED: codes.InvalidArgument} {
+		_, err := c.ResolveReview(as(t, "front_desk"), &copayv1.ResolveReviewRequest{PracticeId: "maple", CopayId: id, RequestId: "r", Reason: "x", Choice: choice})
+		require.Equal(t, want, status.Code(err), choice)
+	}
+}
+
+func TestListRefusesDaysThatDoNotExist(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := copayv1.NewCoPayServiceClient(b.s.conn)
+	_, err := c.ListCoPays(as(t, "biller"), &copayv1.ListCoPaysRequest{PracticeId: "maple", ServiceFrom: "2026-02-30"})
+	require.Equal(t, codes.InvalidArgument, status.Code(err))
+	b.listErr = copay.Errorf(copay.CodeInvalid, "page_token", "not one of ours")
+	_, err = c.ListCoPays(as(t, "biller"), &copayv1.ListCoPaysRequest{PracticeId: "maple", PageToken: "x"})
+	require.Equal(t, "page_token", detail[*errdetails.BadRequest](t, err).GetFieldViolations()[0].GetField())
+}
+
+// TestEnumsAgree holds the domain's names and the contract's together.
+func TestEnumsAgree(t *testing.T) {
+	t.Parallel()
+	check := func(names map[int32]string, prefix string, values ...string) {
+		t.Helper()
+		require.Len(t, values, len(names)-1, prefix)
+		for _, v := range values {
+			n := toEnum[copayv1.State](reverse(names), prefix, v)
+			require.NotZero(t, n, "%s%s", prefix, v)
+			require.Equal(t, v, fromEnum(names, prefix, int32(n)))
+		}
+	}
+	var states []string
+	for _, s := range copay.States() {
+		states = append(states, string(s))
+	}
+	check(copayv1.State_name, "STATE_", states...)
+	check(copayv1.Rail_name, "RAIL_", texts(copay.RailLink, copay.RailCard, copay.RailCash, copay.RailCheck, copay.RailTerminal)...)
+	check(copayv1.PaymentStatus_name, "PAYMENT_STATUS_", texts(copay.PaymentRequested, copay.PaymentProcessing, copay.PaymentCaptured, copay.PaymentFailed,
+		copay.PaymentExpired, copay.PaymentCancelled, copay.PaymentDisputed, copay.PaymentReturned)...)
+	check(copayv1.RefundStatus_name, "REFUND_STATUS_", texts(copay.RefundAwaiting, copay.RefundPending, copay.RefundDone, copay.RefundRejected)...)
+	check(copayv1.ReviewKind_name, "REVIEW_KIND_", texts(copay.ReviewUnknownCharge, copay.ReviewNoContact, copay.ReviewNoCoverage, copay.ReviewInactive,
+		copay.ReviewLowConfidence, copay.ReviewAmount, copay.ReviewEligibility, copay.ReviewCollect, copay.ReviewUnpaid, copay.ReviewPosting, copay.ReviewAccounting,
+		copay.ReviewCompensation, copay.ReviewMismatch, copay.ReviewDispute, copay.ReviewPostingDeleted, copay.ReviewTrueUp, copay.ReviewOverpaid, copay.ReviewConfig,
+		copay.ReviewRefundApproval)...)
+	check(copayv1.Choice_name, "CHOICE_", texts(copay.ChoiceRetry, copay.ChoiceProceed, copay.ChoiceSetAmount, copay.ChoiceSelfPay, copay.ChoiceWaive,
+		copay.ChoiceCancel, copay.ChoiceWriteOff, copay.ChoiceRefund, copay.ChoiceRequest, copay.ChoiceDone)...)
+	check(copayv1.EstimateKind_name, "ESTIMATE_KIND_", texts(copay.EstimateOwed, copay.EstimateSelfPay, copay.EstimateNothing, copay.EstimateZeroByRule, copay.EstimateUnknown)...)
+	check(copayv1.Channel_name, "CHANNEL_", texts(copay.ChannelSMS, copay.ChannelEmail)...)
+	check(copayv1.MessageTemplate_name, "MESSAGE_TEMPLATE_", texts(copay.TemplateRequest, copay.TemplateReminder, copay.TemplateCardNotice, copay.TemplateCardFailed,
+		copay.TemplateReceipt, copay.TemplateRefund)...)
+	check(copayv1.ConsentScope_name, "CONSENT_SCOPE_", texts(copay.ScopeVisit, copay.ScopeUntil)...)
+	require.Equal(t, copayv1.State_STATE_UNSPECIFIED, stateOut("a state of the future"))
+}
+
+func texts[T ~string](values ...T) []string {
+	var out []string
+	for _, v := range values {
+		out = append(out, string(v))
+	}
+	return out
+}
+
+func reverse(names map[int32]string) map[string]int32 {
+	out := map[string]int32{}
+	for n, s := range names {
+		out[s] = n
+	}
+	return out
+}
+
+// TestThePictureIsComplete fills a co-pay and finds every field again.
+func TestThePictureIsComplete(t *testing.T) {
+	t.Parallel()
+	five := copay.Cents(5_00)
+	c := copay.CoPay{ID: key.ID(), Key: key, State: copay.StateNeedsReview, Rail: copay.RailLink, Appointment: "a", ServiceDate: "2026-11-20", Service: "98", Patient: "p", Provider: "d",
+		Amounts:  copay.Amounts{Billed: five, Estimated: five, Requested: five, Collected: five, Refunded: five, Adjudicated: five},
+		Estimate: &copay.Estimate{Kind: copay.EstimateOwed, Amount: five, Confidence: 90, Rule: "r", At: now, Reasons: []copay.Reason{{Text: "t", Amount: &five, Source: "s"}}},
+		Payments: []copay.Payment{{ID: "pay-1", Ref: "r", Rail: copay.RailLink, Platform: "stripe", PlatformID: "pi", Amount: five, Refunded: five, Status: copay.PaymentCaptured,
+			Decline: "d", ExpiresAt: now, CapturedAt: now, PostedID: "1", InvoiceID: "2", BookedID: "3", Received: "2026-11-20", Number: "4"}},
+		Refunds:   []copay.Refund{{ID: "ref-1", Ref: "r", Payment: "pay-1", Amount: five, Reason: "x", RequestedBy: "a", ApprovedBy: "b", Status: copay.RefundDone}},
+		Review:    &copay.Review{Kind: copay.ReviewDispute, Message: "m", Choices: []copay.Choice{copay.ChoiceDone}, Since: now, Payment: "pay-1", Amount: &five},
+		Reminders: []copay.SentMessage{{At: now, Channel: copay.ChannelSMS, Template: copay.TemplateReminder, Round: 1}},
+		Paused:    true, Override: true, ChargeAt: now, RequestedAt: now, NextAction: "n", NextActionAt: now, StartedAt: now, UpdatedAt: now, Counters: copay.Counters{Version: 4}}
+	out := copayOut(c)
+	for _, m := range []proto.Message{out, out.GetAmounts(), out.GetEstimate(), out.GetEstimate().GetReasons()[0], out.GetPayments()[0], out.GetRefunds()[0], out.GetReview(), out.GetMessages()[0]} {
+		fields := m.ProtoReflect().Descriptor().Fields()
+		for i := range fields.Len() {
+			require.True(t, m.ProtoReflect().Has(fields.Get(i)), "%s is empty", fields.Get(i).FullName())
+		}
+	}
+}
+
+func TestOnlyNotFoundIsNamed(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, named(&copayv1.GetCoPayRequest{}, nil))
+	down := copay.Errorf(copay.CodeUnavailable, "", "down")
+	require.ErrorIs(t, named(&copayv1.GetCoPayRequest{}, down), down)
+}

@@ -1,0 +1,186 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/ledger"
+)
+
+// rest calls the REST interface as somebody of maple.
+func (b bench) rest(t *testing.T, method, path, role, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	if role != "" {
+		r.Header.Set("Authorization", token(t, "ana", []string{role}, []string{"maple"}))
+	}
+	w := httptest.NewRecorder()
+	b.s.Handler().ServeHTTP(w, r)
+	return w
+}
+
+// problem is google.rpc.Status in JSON.
+type problemJSON struct {
+	Code    int
+	Message string
+	Details []map[string]any
+}
+
+func (p problemJSON) detail(suffix string) map[string]any {
+	for _, d := range p.Details {
+		if strings.HasSuffix(d["@type"].(string), suffix) {
+			return d
+		}
+	}
+	return nil
+}
+
+func parse(t *testing.T, w *httptest.ResponseRecorder) problemJSON {
+	t.Helper()
+	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
+	var p problemJSON
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p), w.Body.String())
+	return p
+}
+
+func TestRESTErrorsAreStatusWithDetails(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := string(b.add(key, copay.StateAwaitingPayment).ID)
+	at := "/v1/practices/maple/copays/" + id
+	for name, tc := range map[string]struct {
+		method, path, role, body string
+		status, code             int
+		detail, contains         string
+	}{
+		"no token":       {"GET", at, "", "", 401, 16, "ErrorInfo", "UNAUTHENTICATED"},
+		"wrong role":     {"POST", at + ":waive", "front_desk", `{}`, 403, 7, "ErrorInfo", "PERMISSION"},
+		"other practice": {"GET", strings.Replace(at, "maple", "oak", 1), "biller", "", 403, 7, "BadRequest", "practice_id"},
+		"not found":      {"GET", "/v1/practices/maple/copays/cp_0000000000000000", "biller", "", 404, 5, "ErrorInfo", "NOT_FOUND"},
+		"invalid":        {"POST", at + ":override", "biller", `{"requestId":"r","reason":"x","amount":{"minor":"5","currency":"EUR"}}`, 400, 3, "BadRequest", "amount.currency"},
+		"internal":       {"POST", at + ":waive", "biller", `{"requestId":"r","reason":"x"}`, 500, 13, "RequestInfo", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := b.rest(t, tc.method, tc.path, tc.role, tc.body)
+			require.Equal(t, tc.status, w.Code, w.Body.String())
+			p := parse(t, w)
+			require.Equal(t, tc.code, p.Code)
+			require.NotEmpty(t, p.Message)
+			text, _ := json.Marshal(p.detail(tc.detail))
+			require.Contains(t, string(text), tc.contains)
+			require.Equal(t, w.Header().Get("X-Request-Id"), p.detail("RequestInfo")["requestId"], "the header and the detail agree")
+		})
+	}
+	require.Equal(t, http.StatusNotFound, b.rest(t, "GET", "/v1/nothing", "biller", "").Code)
+	require.Equal(t, http.StatusBadRequest, b.rest(t, "POST", at+":waive", "biller", `{`).Code)
+	require.Equal(t, http.StatusBadRequest, b.rest(t, "POST", at+":waive", "biller", `{"actor":"boss"}`).Code, "unknown fields are refused")
+	require.Equal(t, http.StatusNotFound, b.rest(t, "GET", "/nothing", "", "").Code)
+}
+
+func TestRESTSpeaksTheContract(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := string(b.add(key, copay.StateAwaitingPayment).ID)
+	b.update = func(_ context.Context, _ string, out, _ any) error {
+		*out.(*copay.CoPay) = copay.CoPay{ID: key.ID(), Key: key, State: copay.StateWaived}
+		return nil
+	}
+	w := b.rest(t, "POST", "/v1/practices/maple/copays/"+id+":waive", "biller", `{"requestId":"r-1","reason":"hardship"}`)
+	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
+	require.Contains(t, w.Body.String(), `"state":"STATE_WAIVED"`)
+	w = b.rest(t, "GET", "/v1/practices/maple/copays?states=STATE_PAID&needsReview=false&pageSize=10", "auditor", "")
+	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
+	require.Equal(t, []copay.State{copay.StatePaid}, b.filter.States)
+	require.False(t, *b.filter.NeedsReview)
+	require.Contains(t, w.Body.String(), `"minor":"2500"`)
+	w = b.rest(t, "POST", "/v1/practices/maple/copays:search", "auditor", `{"patientRef":"pat-1"}`)
+	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
+	require.Equal(t, copay.PatientRef("pat-1"), b.filter.Patient, "kept out of the URL")
+	w = b.rest(t, "GET", "/v1/practices/maple/copays/"+id+"/timeline", "auditor", "")
+	require.Contains(t, w.Body.String(), `"note":"a note"`)
+}
+
+func TestRESTWatchStreams(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.add(key, copay.StatePosting)
+	web := httptest.NewServer(b.s.Handler())
+	t.Cleanup(web.Close)
+	r, err := http.NewRequestWithContext(t.Context(), "GET", web.URL+"/v1/practices/maple/copays/"+string(c.ID)+":watch", nil)
+	require.NoError(t, err)
+	r.Header.Set("Authorization", token(t, "ana", []string{"biller"}, []string{"maple"}))
+	for _, s := range []copay.State{copay.StatePosting, copay.StateSettled} {
+		c.State = s
+		b.changes <- ledger.CoPayRow{CoPay: c}
+	}
+	close(b.changes)
+	resp, err := web.Client().Do(r)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, resp.Body.Close()) }()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	lines := strings.Split(strings.TrimSpace(string(body)), "\n")
+	require.Len(t, lines, 3, string(body))
+	require.Contains(t, lines[0], `"STATE_POSTING"`)
+	require.Contains(t, lines[1], `"STATE_SETTLED"`)
+	require.Contains(t, lines[2], `"error"`, "a stream that ends tells why")
+}
+
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	var fail error
+	b := setup(t, func(o *Options) {
+		o.Checks = map[string]func(context.Context) error{"database": func(context.Context) error { return fail }, "temporal": func(context.Context) error { return nil }}
+	})
+	w := b.rest(t, "GET", "/readyz", "", "")
+	require.Equal(t, http.StatusOK, w.Code)
+	require.JSONEq(t, `{"database":"ok","temporal":"ok"}`, w.Body.String())
+	fail = errors.New("password=hunter2")
+	w = b.rest(t, "GET", "/readyz", "", "")
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.JSONEq(t, `{"database":"not reachable","temporal":"ok"}`, w.Body.String())
+	require.Equal(t, http.StatusOK, b.rest(t, "GET", "/healthz", "", "").Code, "alive all the same")
+	b.s.Close()
+	require.Equal(t, http.StatusServiceUnavailable, b.rest(t, "GET", "/readyz", "", "").Code)
+}
+
+func TestOpenAPIAndHeaders(t *testing.T) {
+	t.Parallel()
+	mark := func(name string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })
+	}
+	b := setup(t, func(o *Options) { o.Webhooks, o.Pay, o.Codec = mark("hooks"), mark("pay"), mark("codec") })
+	w := b.rest(t, "GET", "/openapi.json", "", "")
+	var doc struct {
+		Paths map[string]any
+		Info  struct{ Title string }
+	}
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &doc))
+	require.Equal(t, "Copayflow", doc.Info.Title)
+	require.Contains(t, doc.Paths, "/v1/practices/{practiceId}/copays/{copayId}:override")
+	require.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
+	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+	require.NotEmpty(t, w.Header().Get("X-Request-Id"))
+	for path, want := range map[string]string{"/webhooks/stripe/maple": "hooks", "/pay/x": "pay", "/codec/decode": "codec"} {
+		require.Equal(t, want, b.rest(t, "POST", path, "", "").Body.String())
+	}
+}
+
+func TestHugeRequestsAreRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	w := b.rest(t, "POST", "/v1/practices/maple/copays", "biller", `{"chargeId":"`+strings.Repeat("x", maxMessage)+`"}`)
+	require.GreaterOrEqual(t, w.Code, 400)
+	require.Less(t, w.Code, 500)
+	require.Empty(t, b.calls)
+}
