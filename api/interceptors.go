@@ -36,8 +36,6 @@ type chain struct {
 	now      func() time.Time
 }
 
-type callKey struct{}
-
 // call is what is known of one call.
 type call struct {
 	id, method string
@@ -45,16 +43,8 @@ type call struct {
 	practice   string
 }
 
-func callOf(ctx context.Context) *call {
-	c, _ := ctx.Value(callKey{}).(*call)
-	if c == nil {
-		c = &call{}
-	}
-	return c
-}
-
 // begin gives the call its id, taken over from a caller that sent a good one.
-func begin(ctx context.Context, method string) (context.Context, *call) {
+func begin(ctx context.Context, method string) *call {
 	c := &call{method: method}
 	if md, ok := metadata.FromIncomingContext(ctx); ok {
 		if ids := md.Get(requestIDHeader); len(ids) > 0 && goodRequestID.MatchString(ids[0]) {
@@ -64,7 +54,7 @@ func begin(ctx context.Context, method string) (context.Context, *call) {
 	if c.id == "" {
 		c.id = uuid.NewString()
 	}
-	return context.WithValue(ctx, callKey{}, c), c
+	return c
 }
 
 // end logs the call and translates its error. Bodies are never logged.
@@ -135,7 +125,7 @@ func (h chain) check(ctx context.Context, c *call, req any) error {
 
 func (h chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
 	start := h.now()
-	ctx, c := begin(ctx, info.FullMethod)
+	c := begin(ctx, info.FullMethod)
 	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDHeader, c.id)) // fails only when headers were sent
 	defer func() { err = h.end(ctx, c, start, err) }()
 	defer rescue(&err)
@@ -153,7 +143,8 @@ func (h chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 
 func (h chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 	start := h.now()
-	ctx, c := begin(ss.Context(), info.FullMethod)
+	ctx := ss.Context()
+	c := begin(ctx, info.FullMethod)
 	_ = ss.SetHeader(metadata.Pairs(requestIDHeader, c.id)) // fails only when headers were sent
 	defer func() { err = h.end(ctx, c, start, err) }()
 	defer rescue(&err)

@@ -83,6 +83,7 @@ type Policy struct {
 	LinkLifetime        time.Duration `koanf:"link_lifetime"`
 	GiveUpAfter         time.Duration `koanf:"give_up_after"`
 	PollEvery           time.Duration `koanf:"poll_every"`
+	CallTimeout         time.Duration `koanf:"call_timeout"`
 	RefundApprovalAbove string        `koanf:"refund_approval_above"`
 	TrueUp              string        `koanf:"true_up"`
 	TrueUpTolerance     string        `koanf:"true_up_tolerance"`
@@ -105,7 +106,7 @@ type Reminders struct {
 func (p Policy) Build() (copay.Policy, error) {
 	out := copay.Policy{
 		Version: p.Version, MinConfidence: p.MinConfidence, EligibilityFresh: p.EligibilityFresh, EligibilityDeadline: p.EligibilityDeadline,
-		CardOnFile: p.CardOnFile, CardNotice: p.CardNotice, LinkLifetime: p.LinkLifetime, GiveUpAfter: p.GiveUpAfter, PollEvery: p.PollEvery,
+		CardOnFile: p.CardOnFile, CardNotice: p.CardNotice, LinkLifetime: p.LinkLifetime, GiveUpAfter: p.GiveUpAfter, PollEvery: p.PollEvery, CallTimeout: p.CallTimeout,
 		TrueUp: copay.TrueUpMode(p.TrueUp),
 		Reminders: copay.ReminderPolicy{Ladder: p.Reminders.Ladder, QuietFrom: p.Reminders.QuietFrom, QuietUntil: p.Reminders.QuietUntil,
 			NoSunday: p.Reminders.NoSunday, MaxPerDay: p.Reminders.MaxPerDay, MaxPerWeek: p.Reminders.MaxPerWeek, MaxTotal: p.Reminders.MaxTotal},

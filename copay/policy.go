@@ -31,6 +31,9 @@ type Policy struct {
 	// payment whose webhook may have been lost; it doubles up to a day.
 	PollEvery time.Duration  `json:"poll_every"`
 	Reminders ReminderPolicy `json:"reminders"`
+	// CallTimeout is how long one call of a platform may take, our look-ups
+	// around it included, before it is tried again elsewhere.
+	CallTimeout time.Duration `json:"call_timeout"`
 	// RefundApprovalAbove is the refund that needs a second person.
 	RefundApprovalAbove Money `json:"refund_approval_above"`
 	// TrueUp says what happens when the remittance differs from what was
@@ -76,6 +79,7 @@ func (p Policy) WithDefaults() Policy {
 	def(&p.LinkLifetime, 23*time.Hour)
 	def(&p.GiveUpAfter, 30*24*time.Hour)
 	def(&p.PollEvery, 4*time.Hour)
+	def(&p.CallTimeout, 60*time.Second)
 	if p.TrueUp == "" {
 		p.TrueUp = TrueUpReview
 	}

@@ -44,7 +44,7 @@ const patience = 10 * time.Minute
 func (c *coPay) platform(ctx workflow.Context, port, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              c.queue(port),
-		StartToCloseTimeout:    90 * time.Second,
+		StartToCloseTimeout:    c.in.Policy.CallTimeout,
 		ScheduleToCloseTimeout: patience,
 		Summary:                summary,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
@@ -56,9 +56,8 @@ func (c *coPay) platform(ctx workflow.Context, port, summary string) workflow.Co
 func (c *coPay) payer(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              c.queue(PortEligibility),
-		StartToCloseTimeout:    60 * time.Second,
+		StartToCloseTimeout:    c.in.Policy.CallTimeout,
 		ScheduleToCloseTimeout: c.in.Policy.EligibilityDeadline,
-		HeartbeatTimeout:       45 * time.Second,
 		Summary:                summary,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 8 * time.Second},
 	})

@@ -1,96 +1,125 @@
-// Package sendgridsim simulates SendGrid: mail/send with its validation,
-// suppressions, the email activity feed, and the signed event webhook.
+// Package sendgridsim simulates the part of SendGrid's v3 API that a sender
+// of transactional mail meets: mail/send with its validation, suppressions,
+// the email activity, and the signed event webhook. Its state lives in
+// memory; its clock is the sandbox's.
 package sendgridsim
 
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
-	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/copayflow/copayflow/sandbox/sim"
 )
 
-// Config is one simulated account.
+// The account of a simulator that is given no other.
+const (
+	DefaultAPIKey = "SG.sandbox.key"
+	DefaultSender = "billing@maple.example"
+	DefaultGroup  = 1
+)
+
+// Config sets a simulator up; empty fields take the defaults above.
 type Config struct {
-	APIKey        string // default SG.sandbox.key
-	VerifiedFrom  string // the only sender; default billing@maple.example
-	WebhookURL    string
-	NoEvents      bool // events are sent by Deliver only
-	EmailActivity bool // the paid add-on
+	APIKey string
+	// Scopes are what the key may do; everything when empty.
+	Scopes []string
+	// VerifiedFrom is the verified sender; MoreSenders are further ones, or
+	// authenticated domains such as "@lakeside.example".
+	VerifiedFrom string
+	MoreSenders  []string
+	// Groups are the suppression groups of the account.
+	Groups     []int
+	WebhookURL string
+	// NoEvents leaves mails where they are; Deliver moves them.
+	NoEvents bool
+	// EmailActivity says that the add-on of that name is bought.
+	EmailActivity bool
+	// RateLimit is how many calls a minute each path but mail/send takes: 600
+	// when zero. SendLimit is the same of mail/send: 600,000.
+	RateLimit, SendLimit int
 }
 
-// Message is a mail as the account sees it.
-type Message struct {
-	ID, To, Subject, Text, HTML, Ref, Status string
-	At                                       time.Time
-}
+var allScopes = []string{"mail.send", "mail.batch.create", "email_activity.read", "suppression.read", "suppression.create", "suppression.delete",
+	"asm.groups.read", "user.webhooks.event.settings.read", "sender_verification_eligible", "2fa_required"}
 
-// Server is the simulator. It is safe for concurrent use.
+// Server is one simulated account. It is safe for concurrent use.
 type Server struct {
 	o       sim.Options
 	cfg     Config
 	key     *ecdsa.PrivateKey
-	faults  sim.Faults
+	faults  *sim.Faults
 	handler http.Handler
 
 	mu         sync.Mutex
-	n          int64
-	messages   []*Message
-	suppressed map[string]string // address: Bounced Address, Unsubscribed Address…
+	messages   []*message // oldest first
+	suppressed map[string]map[string]suppression
+	windows    map[string]*window
+	disorder   int
 }
 
 // New makes an account with a signing key of its own.
 func New(o sim.Options, c Config) *Server {
-	if c.APIKey == "" {
-		c.APIKey = "SG.sandbox.key"
+	for into, text := range map[*string]string{&c.APIKey: DefaultAPIKey, &c.VerifiedFrom: DefaultSender} {
+		if *into == "" {
+			*into = text
+		}
 	}
-	if c.VerifiedFrom == "" {
-		c.VerifiedFrom = "billing@maple.example"
+	for into, n := range map[*int]int{&c.RateLimit: 600, &c.SendLimit: 600_000} {
+		if *into == 0 {
+			*into = n
+		}
+	}
+	if len(c.Scopes) == 0 {
+		c.Scopes = allScopes
+	}
+	if len(c.Groups) == 0 {
+		c.Groups = []int{DefaultGroup}
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err) // the system has no randomness
 	}
-	s := &Server{o: o, cfg: c, key: key, suppressed: map[string]string{}}
-	s.faults.Render = func(w http.ResponseWriter, _ *http.Request, k sim.FaultKind) {
-		switch k {
-		case sim.FaultRateLimit:
-			w.Header().Set("X-RateLimit-Limit", "600")
-			w.Header().Set("X-RateLimit-Remaining", "0")
-			w.Header().Set("X-RateLimit-Reset", strconv.FormatInt(time.Now().Add(2*time.Second).Unix(), 10))
-			fail(w, http.StatusTooManyRequests, "too many requests", "")
-		case sim.FaultToken:
-			fail(w, http.StatusUnauthorized, "The provided authorization grant is invalid, expired, or revoked", "")
-		default:
-			fail(w, http.StatusInternalServerError, "internal error", "")
-		}
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v3/mail/send", s.send)
-	mux.HandleFunc("GET /v3/scopes", func(w http.ResponseWriter, _ *http.Request) {
-		sim.WriteJSON(w, http.StatusOK, map[string]any{"scopes": []string{"mail.send", "sender_verification_eligible", "2fa_required"}})
-	})
-	mux.HandleFunc("GET /v3/messages", s.activity)
-	mux.HandleFunc("GET /v3/messages/{id}", s.oneActivity)
-	s.handler = s.faults.Wrap(s.authorized(mux))
+	s := &Server{o: o, cfg: c, key: key, suppressed: map[string]map[string]suppression{}, windows: map[string]*window{}}
+	s.faults = &sim.Faults{Render: s.renderFault}
+	s.handler = s.faults.Wrap(s.guard(s.routes()))
 	return s
+}
+
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	handle := func(pattern, scope string, h http.HandlerFunc) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if scope != "" && !slices.Contains(s.cfg.Scopes, scope) {
+				fail(w, http.StatusForbidden, "", "access forbidden")
+				return
+			}
+			h(w, r)
+		})
+	}
+	handle("POST /v3/mail/send", "mail.send", s.send)
+	handle("GET /v3/scopes", "", func(w http.ResponseWriter, _ *http.Request) {
+		sim.WriteJSON(w, http.StatusOK, map[string]any{"scopes": s.cfg.Scopes})
+	})
+	handle("GET /v3/messages", "email_activity.read", s.listActivity)
+	handle("GET /v3/messages/{id}", "email_activity.read", s.oneActivity)
+	s.suppressionRoutes(handle)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "", "not found") })
+	return mux
 }
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// Faults are the misbehaviours that can be asked for.
-func (s *Server) Faults() *sim.Faults { return &s.faults }
+// Faults is where misbehaviour is asked for.
+func (s *Server) Faults() *sim.Faults { return s.faults }
 
 // SetWebhook changes where events go.
 func (s *Server) SetWebhook(url string) {
@@ -99,140 +128,88 @@ func (s *Server) SetWebhook(url string) {
 	s.cfg.WebhookURL = url
 }
 
-// PublicKey is the webhook's public key as the console shows it.
+// PublicKey is the webhook's public key as the console shows it: base64 of
+// the DER form.
 func (s *Server) PublicKey() string {
 	der, err := x509.MarshalPKIXPublicKey(&s.key.PublicKey)
 	if err != nil {
-		return ""
+		panic(err) // a key on P-256 always has a DER form
 	}
 	return base64.StdEncoding.EncodeToString(der)
 }
 
-func (s *Server) authorized(next http.Handler) http.Handler {
+// guard checks the key and counts calls; the rate headers stand on every answer.
+func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Bearer "+s.cfg.APIKey {
-			fail(w, http.StatusUnauthorized, "The provided authorization grant is invalid, expired, or revoked", "")
-			return
+		s.mu.Lock()
+		within := s.count(w.Header(), r.URL.Path)
+		s.mu.Unlock()
+		switch {
+		case r.Header.Get("Authorization") != "Bearer "+s.cfg.APIKey:
+			fail(w, http.StatusUnauthorized, "", "The provided authorization grant is invalid, expired, or revoked")
+		case !within:
+			fail(w, http.StatusTooManyRequests, "", "too many requests")
+		default:
+			next.ServeHTTP(w, r)
 		}
-		next.ServeHTTP(w, r)
 	})
 }
 
-func fail(w http.ResponseWriter, status int, msg, field string) {
-	e := map[string]any{"message": msg, "field": nil, "help": nil}
+// window counts the calls of one path in one minute.
+type window struct {
+	minute time.Time
+	n      int
+}
+
+// count writes the rate headers and reports whether the call is within the limit.
+func (s *Server) count(h http.Header, path string) bool {
+	limit := s.cfg.RateLimit
+	if path == "/v3/mail/send" {
+		limit = s.cfg.SendLimit
+	}
+	minute := s.o.Time().Truncate(time.Minute)
+	win := s.windows[path]
+	if win == nil || !win.minute.Equal(minute) {
+		win = &window{minute: minute}
+		s.windows[path] = win
+	}
+	win.n++
+	setRate(h, limit, max(limit-win.n, 0), minute.Add(time.Minute))
+	return win.n <= limit
+}
+
+func setRate(h http.Header, limit, remaining int, reset time.Time) {
+	h.Set("X-RateLimit-Limit", strconv.Itoa(limit))
+	h.Set("X-RateLimit-Remaining", strconv.Itoa(remaining))
+	h.Set("X-RateLimit-Reset", strconv.FormatInt(reset.Unix(), 10))
+}
+
+// renderFault writes the platform's own bodies of throttling, failure and a
+// key that was deleted.
+func (s *Server) renderFault(w http.ResponseWriter, _ *http.Request, k sim.FaultKind) {
+	switch k {
+	case sim.FaultRateLimit:
+		setRate(w.Header(), s.cfg.RateLimit, 0, s.o.Time().Add(2*time.Second))
+		fail(w, http.StatusTooManyRequests, "", "too many requests")
+	case sim.FaultToken:
+		fail(w, http.StatusUnauthorized, "", "The provided authorization grant is invalid, expired, or revoked")
+	default:
+		fail(w, http.StatusInternalServerError, "", "internal server error")
+	}
+}
+
+// fail writes an error body; an error about no field in particular has null.
+func fail(w http.ResponseWriter, status int, field, message string) {
+	var about any
 	if field != "" {
-		e["field"] = field
+		about = field
 	}
-	sim.WriteJSON(w, status, map[string]any{"errors": []any{e}})
+	sim.WriteJSON(w, status, map[string]any{"errors": []any{map[string]any{"message": message, "field": about, "help": nil}}})
 }
 
-// Messages are all mails, oldest first.
-func (s *Server) Messages() []Message {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := make([]Message, len(s.messages))
-	for i, m := range s.messages {
-		out[i] = *m
-	}
-	return out
-}
-
-// Event sends one event of a message, as a mailbox or a person causes it:
-// delivered, bounce, spamreport, unsubscribe, open…
-func (s *Server) Event(id, event string, extra map[string]any) {
-	s.mu.Lock()
-	for _, m := range s.messages {
-		if m.ID == id {
-			e := s.event(m, event)
-			for k, v := range extra {
-				e[k] = v
-			}
-			switch event {
-			case "bounce":
-				s.suppressed[m.To] = "Bounced Address"
-			case "unsubscribe", "group_unsubscribe":
-				s.suppressed[m.To] = "Unsubscribed Address"
-			case "spamreport":
-				s.suppressed[m.To] = "Spam Reporting Address"
-			}
-			s.mu.Unlock()
-			s.post([]map[string]any{e})
-			return
-		}
-	}
-	s.mu.Unlock()
-}
-
-func (s *Server) event(m *Message, event string) map[string]any {
-	s.n++
-	return map[string]any{"email": m.To, "timestamp": s.o.Time().Unix(), "event": event, "sg_event_id": fmt.Sprintf("ev%d-%s", s.n, m.ID),
-		"sg_message_id": m.ID + ".filter0001.1.0", "smtp-id": "<" + m.ID + "@sandbox>", "category": []string{"copay"}, "ref": m.Ref}
-}
-
-// post signs a batch: SHA-256 over the time and the raw body, ECDSA P-256.
-func (s *Server) post(batch []map[string]any) {
-	s.mu.Lock()
-	u := s.cfg.WebhookURL
-	s.mu.Unlock()
-	body, err := json.Marshal(batch)
-	if err != nil || u == "" || s.o.Hooks == nil {
-		return
-	}
-	body = append(body, "\r\n"...) // as the real one ends
-	stamp := strconv.FormatInt(s.o.Time().Unix(), 10)
-	sum := sha256.Sum256(append([]byte(stamp), body...))
-	sig, err := ecdsa.SignASN1(rand.Reader, s.key, sum[:])
-	if err != nil {
-		return
-	}
-	h := http.Header{}
-	h.Set("Content-Type", "application/json")
-	h.Set("X-Twilio-Email-Event-Webhook-Signature", base64.StdEncoding.EncodeToString(sig))
-	h.Set("X-Twilio-Email-Event-Webhook-Timestamp", stamp)
-	s.o.Hooks.Send(sim.Delivery{URL: u, Header: h, Body: body})
-}
-
-func (s *Server) activity(w http.ResponseWriter, r *http.Request) {
-	if !s.cfg.EmailActivity {
-		fail(w, http.StatusForbidden, "access forbidden", "")
-		return
-	}
-	limit, err := strconv.Atoi(r.URL.Query().Get("limit"))
-	if err != nil || limit < 1 || limit > 1000 {
-		limit = 10
-	}
-	q := r.URL.Query().Get("query")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	rows := []map[string]any{}
-	for _, m := range s.messages {
-		if m.Ref != "" && strings.Contains(q, `"`+m.Ref+`"`) && len(rows) < limit {
-			rows = append(rows, row(m))
-		}
-	}
-	sim.WriteJSON(w, http.StatusOK, map[string]any{"messages": rows})
-}
-
-func row(m *Message) map[string]any {
-	status := "processing"
-	switch m.Status {
-	case "delivered":
-		status = "delivered"
-	case "bounce", "dropped":
-		status = "not_delivered"
-	}
-	return map[string]any{"from_email": "billing@maple.example", "msg_id": m.ID, "subject": m.Subject, "to_email": m.To, "status": status,
-		"opens_count": 0, "clicks_count": 0, "last_event_time": m.At.Format(time.RFC3339)}
-}
-
-func (s *Server) oneActivity(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, m := range s.messages {
-		if s.cfg.EmailActivity && m.ID == r.PathValue("id") {
-			sim.WriteJSON(w, http.StatusOK, row(m))
-			return
-		}
-	}
-	fail(w, http.StatusNotFound, "not found", "")
+// newID makes an id of n random bytes in the alphabet of URLs.
+func newID(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return base64.RawURLEncoding.EncodeToString(b)
 }

@@ -1,0 +1,202 @@
+package api
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/ledger"
+	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
+)
+
+func TestLedger(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := copayv1.NewLedgerServiceClient(b.s.conn)
+	e, err := c.ListEntries(as(t, "auditor"), &copayv1.ListEntriesRequest{PracticeId: "maple"})
+	require.NoError(t, err)
+	require.EqualValues(t, 2500, e.GetEntries()[0].GetLines()[0].GetDebitMinor())
+	require.Equal(t, "capture-pay-1", e.GetEntries()[0].GetStep())
+
+	b.balances = []ledger.Balance{{Account: ledger.AccountClearing, Currency: copay.USD, Debit: 2500}, {Account: ledger.AccountReceivable, Currency: copay.USD, Credit: 2500}}
+	tb, err := c.GetTrialBalance(as(t, "auditor"), &copayv1.GetTrialBalanceRequest{PracticeId: "maple"})
+	require.NoError(t, err)
+	require.True(t, tb.GetBalanced())
+	require.EqualValues(t, -2500, tb.GetBalances()[1].GetNetMinor())
+	b.balances[0].Debit = 2600
+	tb, err = c.GetTrialBalance(as(t, "auditor"), &copayv1.GetTrialBalanceRequest{PracticeId: "maple"})
+	require.NoError(t, err)
+	require.False(t, tb.GetBalanced())
+}
+
+func TestAudit(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := copayv1.NewAuditServiceClient(b.s.conn)
+	l, err := c.ListAuditRecords(as(t, "auditor"), &copayv1.ListAuditRecordsRequest{PracticeId: "maple"})
+	require.NoError(t, err)
+	require.Equal(t, "0102", l.GetRecords()[0].GetHash())
+	v, err := c.VerifyAuditChain(as(t, "auditor"), &copayv1.VerifyAuditChainRequest{PracticeId: "maple"})
+	require.NoError(t, err)
+	require.True(t, v.GetOk())
+	require.EqualValues(t, 7, v.GetRows())
+}
+
+func TestPlatforms(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := copayv1.NewPlatformServiceClient(b.s.conn)
+	l, err := c.ListPlatforms(as(t, "admin"), &copayv1.ListPlatformsRequest{PracticeId: "maple"})
+	require.NoError(t, err)
+	stripe, twilio := l.GetPlatforms()[0], l.GetPlatforms()[1]
+	require.True(t, stripe.GetOk())
+	require.Equal(t, []string{"stored cards"}, stripe.GetCapabilities())
+	require.Equal(t, []string{"collect"}, stripe.GetPorts())
+	require.False(t, twilio.GetOk())
+	require.Contains(t, twilio.GetProblem(), "account_sid")
+
+	test := func(platform string) (*copayv1.TestConnectionResponse, error) {
+		return c.TestConnection(as(t, "admin"), &copayv1.TestConnectionRequest{PracticeId: "maple", Platform: platform})
+	}
+	got, err := test("stripe")
+	require.NoError(t, err)
+	require.True(t, got.GetOk())
+	require.Equal(t, "account acct_1", got.GetMessage())
+	b.cards.err = &integrations.Error{Kind: integrations.KindUnauthorized, Platform: "stripe", Op: "account", Message: "the key is not accepted"}
+	got, err = test("stripe")
+	require.NoError(t, err)
+	require.False(t, got.GetOk())
+	require.Equal(t, "unauthorized", got.GetFailure())
+	got, err = test("twilio")
+	require.NoError(t, err)
+	require.False(t, got.GetOk(), "a platform that is not set up is an answer")
+	_, err = test("square")
+	require.Equal(t, codes.NotFound, status.Code(err))
+}
+
+func TestInboxOfStaff(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := copayv1.NewInboxServiceClient(b.s.conn)
+	l, err := c.ListDeadLetters(as(t, "biller"), &copayv1.ListDeadLettersRequest{PracticeId: "maple"})
+	require.NoError(t, err)
+	require.EqualValues(t, 9, l.GetDeadLetters()[0].GetInboxId())
+	require.NotContains(t, l.String(), "PHI")
+	s, err := c.GetInboxStats(as(t, "biller"), &copayv1.GetInboxStatsRequest{PracticeId: "maple"})
+	require.NoError(t, err)
+	require.Len(t, s.GetStats(), 1, "other practices' queues are nobody's business")
+
+	again := &copayv1.ReplayEventRequest{PracticeId: "maple", InboxId: 9, RequestId: "r-1", Reason: "mended"}
+	for range 3 {
+		_, err = c.ReplayEvent(as(t, "biller"), again)
+		require.NoError(t, err)
+	}
+	require.Equal(t, []int64{9}, b.replayed, "the same request acts once")
+	again.InboxId = 10
+	_, err = c.ReplayEvent(as(t, "biller"), again)
+	require.Equal(t, codes.AlreadyExists, status.Code(err))
+	again.InboxId = 9
+	other := metadata.AppendToOutgoingContext(t.Context(), "authorization", token(t, "bob", []string{"biller"}, []string{"maple"}))
+	_, err = c.ReplayEvent(other, again)
+	require.Equal(t, codes.AlreadyExists, status.Code(err), "a key belongs to who used it")
+	_, err = c.DismissEvent(as(t, "biller"), &copayv1.DismissEventRequest{PracticeId: "maple", InboxId: 9, RequestId: "r-2", Reason: "not ours"})
+	require.Equal(t, codes.NotFound, status.Code(err))
+}
+
+func cardConsent(change func(*copayv1.RecordCardConsentRequest)) *copayv1.RecordCardConsentRequest {
+	r := &copayv1.RecordCardConsentRequest{PracticeId: "maple", PatientRef: "pat-1", RequestId: "r-1", Reason: "signed at the desk", Scope: copayv1.ConsentScope_CONSENT_SCOPE_UNTIL,
+		Cap: &copayv1.Money{Minor: 5000, Currency: "USD"}, Until: timestamppb.New(now.AddDate(1, 0, 0)), TextVersion: "2026-01"}
+	if change != nil {
+		change(r)
+	}
+	return r
+}
+
+func TestCardConsent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := copayv1.NewConsentServiceClient(b.s.conn)
+	_, err := c.RecordCardConsent(as(t, "front_desk"), cardConsent(nil))
+	require.Equal(t, codes.FailedPrecondition, status.Code(err), "no card is stored at the processor")
+	b.cards.methods = []integrations.StoredMethod{{ID: "pm_2", Brand: "visa", Last4: "4242"}, {ID: "pm_1", Brand: "amex", Last4: "0005"}}
+	got, err := c.RecordCardConsent(as(t, "front_desk"), cardConsent(nil))
+	require.NoError(t, err, "what failed may be tried again under its key")
+	require.Equal(t, "visa", got.GetBrand(), "the newest, as the processor says")
+	require.Equal(t, copay.CardConsent{Scope: copay.ScopeUntil, Cap: copay.Cents(50_00), Until: now.AddDate(1, 0, 0), TextVersion: "2026-01", GivenAt: now, RecordedBy: "ana"}, b.card.Consent)
+	require.Equal(t, "pm_2", b.card.Method)
+	require.Equal(t, "card_consent.recorded", b.audited[0].Action)
+	require.NotContains(t, b.audited[0].Detail, "patient")
+	require.Equal(t, "ana", b.audited[0].Actor.ID)
+
+	got, err = c.RecordCardConsent(as(t, "front_desk"), cardConsent(nil))
+	require.NoError(t, err)
+	require.Equal(t, "4242", got.GetLast4(), "the first answer")
+	require.Len(t, b.audited, 1)
+
+	got, err = c.RecordCardConsent(as(t, "front_desk"), cardConsent(func(r *copayv1.RecordCardConsentRequest) {
+		r.RequestId, r.MethodId, r.Platform = "r-2", "pm_1", "stripe"
+	}))
+	require.NoError(t, err)
+	require.Equal(t, "amex", got.GetBrand())
+
+	for name, change := range map[string]func(*copayv1.RecordCardConsentRequest){
+		"no scope":           func(r *copayv1.RecordCardConsentRequest) { r.Scope = 0 },
+		"no end":             func(r *copayv1.RecordCardConsentRequest) { r.Until = nil },
+		"an end in the past": func(r *copayv1.RecordCardConsentRequest) { r.Until = timestamppb.New(now) },
+		"a visit, no charge": func(r *copayv1.RecordCardConsentRequest) {
+			r.Scope, r.Until = copayv1.ConsentScope_CONSENT_SCOPE_VISIT, nil
+		},
+		"no cap":            func(r *copayv1.RecordCardConsentRequest) { r.Cap = nil },
+		"another processor": func(r *copayv1.RecordCardConsentRequest) { r.Platform = "square" },
+		"no wording":        func(r *copayv1.RecordCardConsentRequest) { r.TextVersion = "" },
+	} {
+		_, err := c.RecordCardConsent(as(t, "front_desk"), cardConsent(func(r *copayv1.RecordCardConsentRequest) { r.RequestId = "r-3"; change(r) }))
+		require.Equal(t, codes.InvalidArgument, status.Code(err), name)
+	}
+
+	out, err := c.RevokeCardConsent(as(t, "front_desk"), &copayv1.RevokeCardConsentRequest{PracticeId: "maple", PatientRef: "pat-1", RequestId: "r-9", Reason: "changed their mind"})
+	require.NoError(t, err)
+	require.True(t, out.GetRevoked())
+	require.Nil(t, b.card)
+}
+
+func TestMessageConsent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.add(key, copay.StateNeedsReview)
+	c := copayv1.NewConsentServiceClient(b.s.conn)
+	give := &copayv1.RecordMessageConsentRequest{PracticeId: "maple", Channel: copayv1.Channel_CHANNEL_SMS, Address: "+13125550100", RequestId: "r-1", Reason: "intake form",
+		TextVersion: "2026-01", Source: "intake_form"}
+	got, err := c.RecordMessageConsent(as(t, "front_desk"), give)
+	require.NoError(t, err)
+	require.True(t, got.GetEffective())
+	require.Equal(t, copay.ChannelSMS, b.consents[0].Channel)
+	require.Len(t, b.checked, 1, "a co-pay that waited for consent decides again")
+	for _, bad := range []string{"", "555-0100", "jane", "+1 312", "a@b"} {
+		give.Address = bad
+		_, err = c.RecordMessageConsent(as(t, "front_desk"), give)
+		require.Equal(t, codes.InvalidArgument, status.Code(err), bad)
+		for _, v := range detail[*errdetails.BadRequest](t, err).GetFieldViolations() {
+			if bad != "" {
+				require.NotContains(t, v.GetDescription(), bad, "an address is not repeated")
+			}
+		}
+	}
+	r, err := c.RevokeMessageConsent(as(t, "front_desk"), &copayv1.RevokeMessageConsentRequest{PracticeId: "maple", Channel: copayv1.Channel_CHANNEL_EMAIL, Address: "jane@example.com",
+		RequestId: "r-2", Reason: "asked at the desk", Everywhere: true})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, r.GetCopays())
+	require.Len(t, b.checked, 2)
+	for _, a := range b.audited {
+		require.NotContains(t, a.Detail, "address")
+	}
+	require.NotContains(t, b.log.String(), "jane@example.com")
+	require.NotContains(t, b.log.String(), "5550100")
+}

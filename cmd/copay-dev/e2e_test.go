@@ -1,0 +1,297 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/copayflow/copayflow/cmd/copay-dev/internal/check"
+	"github.com/copayflow/copayflow/cmd/copay-dev/internal/stack"
+	"github.com/copayflow/copayflow/config"
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/dispatch"
+	"github.com/copayflow/copayflow/internal/serve"
+	drchronosim "github.com/copayflow/copayflow/sandbox/drchrono"
+	"github.com/copayflow/copayflow/sandbox/sim"
+	"github.com/copayflow/copayflow/telemetry"
+	"github.com/copayflow/copayflow/worker"
+	"github.com/copayflow/copayflow/workflows"
+)
+
+const temporalFile = "../../temporal-dev.yaml"
+
+// TestMain lets the kill test start this binary as a worker process.
+func TestMain(m *testing.M) {
+	if path := os.Getenv("COPAYFLOW_TEST_WORKER"); path != "" {
+		if err := workerProcess(path); err != nil {
+			_, _ = io.WriteString(os.Stderr, err.Error())
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func workerProcess(path string) error {
+	ctx := context.Background()
+	cfg, err := config.Load(path)
+	if err != nil {
+		return err
+	}
+	log, err := telemetry.NewLogger(os.Stderr, "warn", "json")
+	if err != nil {
+		return err
+	}
+	p, err := worker.Open(ctx, cfg, "kill-test", log)
+	if err != nil {
+		return err
+	}
+	return serve.Worker(ctx, p, nil)
+}
+
+// scene is a running stack and what tests do on it.
+type scene struct {
+	*stack.Stack
+	t   *testing.T
+	log *bytes.Buffer
+}
+
+func begin(t *testing.T, change func(*stack.Options)) scene {
+	t.Helper()
+	sc := scene{t: t, log: &bytes.Buffer{}}
+	s, clean, err := throwaway(t.Context(), io.Discard, temporalFile, "", func(o *stack.Options) {
+		o.Log = &lockedWriter{w: sc.log}
+		if change != nil {
+			change(o)
+		}
+	})
+	require.NoError(t, err)
+	t.Cleanup(clean)
+	sc.Stack = s
+	return sc
+}
+
+func (s scene) charge(patient string) copay.Key {
+	id := s.Sandbox.DrChrono.AddCharge(drchronosim.Charge{Patient: s.Patients[patient], Cents: 145_00})
+	return copay.Key{Practice: stack.Practice, EHR: "drchrono", Charge: copay.ChargeID(id)}
+}
+
+const patience = 90 * time.Second
+
+// await polls the read model until the co-pay is as wanted.
+func (s scene) await(key copay.Key, what string, ok func(copay.CoPay) bool) copay.CoPay {
+	s.t.Helper()
+	var last copay.CoPay
+	require.Eventually(s.t, func() bool {
+		row, err := s.Process.Store.CoPay(s.t.Context(), key.Practice, key.ID())
+		if err != nil || row.Version == 0 {
+			return false
+		}
+		last = row.CoPay
+		return ok(row.CoPay)
+	}, patience, 20*time.Millisecond, "%s; it is %s %+v", what, last.State, last.Review)
+	return last
+}
+
+func (s scene) in(key copay.Key, want copay.State) copay.CoPay {
+	s.t.Helper()
+	return s.await(key, "should be "+string(want), func(c copay.CoPay) bool { return c.State == want })
+}
+
+// pays lets the patient pay the open hosted page.
+func (s scene) pays(key copay.Key) {
+	s.t.Helper()
+	c := s.await(key, "should have an open page", func(c copay.CoPay) bool {
+		return len(c.Payments) > 0 && c.Payments[len(c.Payments)-1].PlatformID != ""
+	})
+	require.NoError(s.t, s.Sandbox.Stripe.PaySession(c.Payments[len(c.Payments)-1].PlatformID, "pm_card_visa"))
+}
+
+func (s scene) act(key copay.Key, name string, in any) error {
+	var out copay.CoPay
+	return s.Process.Starter.Update(s.t.Context(), key, dispatch.Origin{Trigger: "staff", Actor: staff, Priority: dispatch.PriorityDesk}, name, "test-"+name, &out, in)
+}
+
+var staff = copay.Actor{ID: "dana", Kind: "staff", Roles: []copay.Role{copay.RoleBiller}}
+
+func (s scene) invariants() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	require.NoError(s.t, awaitMessages(ctx, s.Stack))
+	r, err := check.Run(ctx, s.Process.Store, s.Sandbox, stack.Practice, []string{"Sample", "1980-02-03", "COP123456789", "$25.00", "MOCK PAYER"})
+	require.NoError(s.t, err)
+	require.Empty(s.t, r.Findings)
+}
+
+func TestDemoTellsItsStory(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, demo(t.Context(), &out, temporalFile, ""), out.String())
+	for _, want := range []string{"confidence", "reminder sent by sms", "posted to the EHR", "all invariants hold"} {
+		require.Contains(t, out.String(), want)
+	}
+}
+
+func TestEachPatientGetsWhatTheirPlanSays(t *testing.T) {
+	s := begin(t, nil)
+	keys := map[string]copay.Key{}
+	for _, p := range stack.Sample {
+		keys[p.Key] = s.charge(p.Key)
+	}
+	review := func(who string, kind copay.ReviewKind) {
+		c := s.in(keys[who], copay.StateNeedsReview)
+		require.Equal(t, kind, c.Review.Kind, who)
+		require.NotEmpty(t, c.Review.Choices, who)
+	}
+	mia := s.in(keys["mia"], copay.StateSettled)
+	require.Equal(t, copay.EstimateZeroByRule, mia.Estimate.Kind)
+	require.Empty(t, mia.Payments, "who must not be billed is not asked")
+	review("ben", copay.ReviewInactive)
+	review("eve", copay.ReviewNoCoverage)
+	review("noa", copay.ReviewNoContact)
+	require.Equal(t, copay.Cents(145_00), s.in(keys["kim"], copay.StateAwaitingPayment).Amounts.Requested, "self-pay: the charge itself")
+	for _, m := range s.Sandbox.Twilio.Messages() {
+		require.NotEqual(t, "+13125550144", m.To, "no message to who must not be billed")
+	}
+
+	t.Run("the stored card is charged after its notice", func(t *testing.T) {
+		s.await(keys["sam"], "should have told the patient", func(c copay.CoPay) bool { return !c.ChargeAt.IsZero() })
+		require.NotEmpty(t, s.Sandbox.Twilio.Messages())
+	})
+	t.Run("staff settle what needed a person", func(t *testing.T) {
+		amount := copay.Cents(30_00)
+		require.NoError(t, s.act(keys["ben"], workflows.UpdateResolveReview, workflows.ResolveReview{
+			Act: workflows.Act{Actor: staff, Reason: "called the payer", Key: "r1"}, Choice: copay.ChoiceSetAmount, Amount: &amount}))
+		s.in(keys["ben"], copay.StateAwaitingPayment)
+		require.NoError(t, s.act(keys["ben"], workflows.UpdateRecordPayment, workflows.RecordPayment{
+			Act: workflows.Act{Actor: staff, Reason: "paid at the desk", Key: "r2"}, Rail: copay.RailCash, Amount: amount}))
+		s.in(keys["ben"], copay.StateSettled)
+	})
+	t.Run("STOP ends messages at once", func(t *testing.T) {
+		s.in(keys["ana"], copay.StateAwaitingPayment)
+		s.Sandbox.Twilio.Receive("+13125550142", "Stop!")
+		s.await(keys["ana"], "should go to staff or stay with mail", func(copay.CoPay) bool {
+			reach, err := s.Process.Store.Reach(t.Context(), stack.Practice, keys["ana"].ID())
+			return err == nil && !reach[0].Consent
+		})
+		before := len(s.Sandbox.Twilio.Messages())
+		require.NoError(t, s.Advance(t.Context(), 73*time.Hour))
+		s.pays(keys["kim"])
+		s.in(keys["kim"], copay.StateSettled)
+		for _, m := range s.Sandbox.Twilio.Messages()[before:] {
+			require.NotEqual(t, "+13125550142", m.To)
+		}
+	})
+	t.Run("a refund turns everything back", func(t *testing.T) {
+		require.NoError(t, s.act(keys["ben"], workflows.UpdateRefund, workflows.Refund{
+			Act: workflows.Act{Actor: staff, Reason: "charged to the wrong visit", Key: "r3"}, Amount: copay.Cents(30_00)}))
+		s.in(keys["ben"], copay.StateRefunded)
+	})
+	s.invariants()
+}
+
+func TestFaultsChangeNothing(t *testing.T) {
+	s := begin(t, nil)
+	s.Sandbox.Hooks.Duplicate(20)
+	s.Sandbox.Hooks.Reorder()
+	for _, f := range []interface{ Faults() *sim.Faults }{s.Sandbox.DrChrono, s.Sandbox.Availity, s.Sandbox.Stripe, s.Sandbox.QuickBooks, s.Sandbox.Twilio} {
+		f.Faults().Add(sim.Fault{Kind: sim.FaultServer})
+		f.Faults().Add(sim.Fault{Kind: sim.FaultToken})
+	}
+	// The work is done, the answer lost: every call that moves something.
+	s.Sandbox.Stripe.Faults().Add(sim.Fault{Kind: sim.FaultDrop, Method: "POST", Path: "/v1/checkout/sessions"})
+	s.Sandbox.DrChrono.Faults().Add(sim.Fault{Kind: sim.FaultDrop, Method: "POST", Path: "/api/patient_payments"})
+	s.Sandbox.QuickBooks.Faults().Add(sim.Fault{Kind: sim.FaultDrop, Method: "POST", Path: "/v3/company"})
+	s.Sandbox.Twilio.Faults().Add(sim.Fault{Kind: sim.FaultDrop, Method: "POST", Path: "/2010-04-01"})
+	first, second := s.charge("ana"), s.charge("luis")
+	s.Sandbox.DrChrono.Resend(string(first.Charge))
+	s.in(first, copay.StateAwaitingPayment)
+	s.pays(first)
+	s.in(first, copay.StateSettled)
+	s.in(second, copay.StateAwaitingPayment)
+	s.Sandbox.DrChrono.DeleteCharge(string(second.Charge))
+	s.in(second, copay.StateCancelled)
+	s.invariants()
+}
+
+// TestWorkerKilledAtFiveSteps kills the worker process with SIGKILL while a
+// co-pay is being worked on, each time right after something had its effect
+// outside, and lets another worker go on.
+func TestWorkerKilledAtFiveSteps(t *testing.T) {
+	s := begin(t, func(o *stack.Options) {
+		o.NoWorker = true
+		o.Adjust = func(cfg map[string]any) {
+			cfg["practices"].([]any)[0].(map[string]any)["policy"].(map[string]any)["call_timeout"] = "3s"
+		}
+	})
+	w := s.worker()
+	key := s.charge("ana")
+	for _, step := range []struct {
+		name string
+		done func() bool
+	}{
+		{"eligibility was asked", func() bool { return s.Sandbox.Availity.Checks() > 0 }},
+		{"the page was opened", func() bool { return len(s.Sandbox.Stripe.Sessions()) > 0 }},
+		{"the first text went out", func() bool { return len(s.Sandbox.Twilio.Messages()) > 0 }},
+		{"the patient paid", func() bool { s.pays(key); return true }},
+		{"the EHR has the payment", func() bool { return len(s.Sandbox.DrChrono.Payments()) > 0 }},
+	} {
+		require.Eventually(t, step.done, patience, time.Millisecond, step.name)
+		require.NoError(t, w.Process.Kill(), step.name)
+		_ = w.Wait() // killed
+		w = s.worker()
+	}
+	s.in(key, copay.StateSettled)
+	s.invariants()
+	texts := 0
+	for _, m := range s.Sandbox.Twilio.Messages() {
+		if m.Direction == "outbound-api" {
+			texts++
+		}
+	}
+	require.Equal(t, 1, texts, "no text was sent twice")
+}
+
+// worker starts this test binary as a worker process.
+func (s scene) worker() *exec.Cmd {
+	s.t.Helper()
+	self, err := os.Executable()
+	require.NoError(s.t, err)
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), "COPAYFLOW_TEST_WORKER="+s.ConfigPath)
+	cmd.Stderr = &lockedWriter{w: s.log}
+	require.NoError(s.t, cmd.Start())
+	s.t.Cleanup(func() {
+		_ = cmd.Process.Kill() // ended already, or ended now
+		_ = cmd.Wait()
+	})
+	return cmd
+}
+
+func TestNothingOfThePatientLeaks(t *testing.T) {
+	s := begin(t, nil)
+	key := s.charge("ana")
+	s.in(key, copay.StateAwaitingPayment)
+	require.NoError(t, s.act(key, workflows.UpdateAddNote, workflows.AddNote{Act: workflows.Act{Actor: staff, Reason: "phone call", Key: "n1"}, Text: "Ana Sample asked for a receipt"}))
+	s.pays(key)
+	s.in(key, copay.StateSettled)
+	raw := rawHistory(t, s.Stack, key)
+	require.Contains(t, raw, "binary/encrypted")
+	logs := (&lockedWriter{w: s.log}).String()
+	require.NotEmpty(t, logs)
+	secrets := []string{"Ana", "Sample", "1980-02-03", "3125550142", "ana.sample", "COP123456789", "60601", "99213", "MOCK PAYER",
+		"sandbox-secret", "sk_test_sandbox", "sandboxtwilio", "SG.sandbox", "asked for a receipt"}
+	for _, x := range secrets {
+		require.NotContains(t, raw, x, "Temporal holds it in clear")
+		require.NotContains(t, logs, x, "a log holds it in clear")
+	}
+	require.NotContains(t, key.WorkflowID(), s.Patients["ana"])
+	require.False(t, strings.Contains(raw, "$25.00"), "summaries are encrypted too")
+}

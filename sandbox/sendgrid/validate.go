@@ -1,0 +1,214 @@
+package sendgridsim
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/mail"
+	"slices"
+	"strings"
+)
+
+// refusal is why a mail is not taken.
+type refusal struct {
+	status         int
+	field, message string
+}
+
+func bad(field, format string, args ...any) *refusal {
+	return &refusal{http.StatusBadRequest, field, fmt.Sprintf(format, args...)}
+}
+
+// reservedHeaders are those that a mail must not set itself.
+var reservedHeaders = []string{"x-sg-id", "x-sg-eid", "received", "dkim-signature", "content-type", "content-transfer-encoding", "to", "from", "subject",
+	"reply-to", "cc", "bcc"}
+
+// check validates a mail and returns the custom arguments of all its parts.
+func (s *Server) check(in request) (map[string]string, *refusal) {
+	for _, check := range []func(request) *refusal{s.checkEnvelopes, s.checkSender, checkContent, s.checkSettings} {
+		if e := check(in); e != nil {
+			return nil, e
+		}
+	}
+	args := map[string]string{}
+	if len(in.CustomArgs) > 0 {
+		raw := in.CustomArgs
+		// The specification has a text of JSON here; the object itself is taken, too.
+		var text string
+		if json.Unmarshal(raw, &text) == nil {
+			raw = json.RawMessage(text)
+		}
+		if json.Unmarshal(raw, &args) != nil {
+			return nil, bad("custom_args", "The custom_args values must be strings.")
+		}
+	}
+	return args, nil
+}
+
+func (s *Server) checkEnvelopes(in request) *refusal {
+	if len(in.Personalizations) == 0 {
+		return bad("personalizations", "The personalizations field is required and must have at least one personalization.")
+	}
+	total := 0
+	for i, p := range in.Personalizations {
+		at := fmt.Sprintf("personalizations.%d", i)
+		if len(p.To) == 0 {
+			return bad(at+".to", "The to array is required for all personalization objects, and must have at least one email object with a valid email address.")
+		}
+		if e := checkRecipients(at, p); e != nil {
+			return e
+		}
+		total += len(p.To) + len(p.CC) + len(p.BCC)
+		if p.Subject == "" && in.Subject == "" && in.TemplateID == "" {
+			return bad("subject", "The subject is required. You can get around this requirement if you use a template with a subject defined or if every personalization has a subject defined.")
+		}
+		size := 0
+		for k, v := range p.CustomArgs {
+			text, ok := v.(string)
+			if !ok {
+				return bad(at+".custom_args."+k, "The custom_args values must be strings.")
+			}
+			size += len(k) + len(text)
+		}
+		if size >= maxArgs {
+			return bad(at+".custom_args", "The custom_args must be less than 10000 bytes.")
+		}
+		if e := s.checkTime(at+".send_at", p.SendAt); e != nil {
+			return e
+		}
+	}
+	if total > maxRecipients {
+		return bad("personalizations", "The total number of recipients must not be more than 1000.")
+	}
+	return nil
+}
+
+// checkRecipients refuses bad addresses and one that is given twice.
+func checkRecipients(at string, p personalization) *refusal {
+	seen := map[string]bool{}
+	for _, list := range []struct {
+		name string
+		of   []address
+	}{{"to", p.To}, {"cc", p.CC}, {"bcc", p.BCC}} {
+		for j, a := range list.of {
+			if !isAddress(a.Email) {
+				return bad(fmt.Sprintf("%s.%s.%d.email", at, list.name, j), "Does not contain a valid address.")
+			}
+			if key := strings.ToLower(a.Email); seen[key] {
+				return bad(at, "Each email address in the personalization block should be unique between to, cc, and bcc. We found the first duplicate instance in the %s array.", list.name)
+			} else {
+				seen[key] = true
+			}
+		}
+	}
+	return nil
+}
+
+func isAddress(s string) bool {
+	a, err := mail.ParseAddress(s)
+	return err == nil && a.Address == s && strings.Contains(s[strings.LastIndex(s, "@"):], ".")
+}
+
+func (s *Server) checkTime(field string, at int64) *refusal {
+	if at != 0 && at > s.o.Time().Add(maxAhead).Unix() {
+		return bad(field, "The send_at parameter must be within the next 72 hours.")
+	}
+	return nil
+}
+
+func (s *Server) checkSender(in request) *refusal {
+	if in.From == nil || in.From.Email == "" {
+		return bad("from", "The from object must be provided for every email send. It is an object that requires the email parameter, but may also contain a name parameter.")
+	}
+	if !isAddress(in.From.Email) {
+		return bad("from.email", "The from email does not contain a valid address.")
+	}
+	domain := in.From.Email[strings.LastIndex(in.From.Email, "@"):]
+	if in.From.Email != s.cfg.VerifiedFrom && !slices.Contains(s.cfg.MoreSenders, in.From.Email) && !slices.Contains(s.cfg.MoreSenders, domain) {
+		return &refusal{http.StatusForbidden, "from", "The from address does not match a verified Sender Identity. Mail cannot be sent until this error is resolved."}
+	}
+	if in.ReplyTo != nil && len(in.ReplyToList) > 0 {
+		return bad("reply_to", "Only one of reply_to and reply_to_list may be given.")
+	}
+	if in.ReplyTo != nil && !isAddress(in.ReplyTo.Email) {
+		return bad("reply_to.email", "The reply_to email does not contain a valid address.")
+	}
+	return nil
+}
+
+func checkContent(in request) *refusal {
+	if in.TemplateID == "" && len(in.Content) == 0 {
+		return bad("content", "Unless a valid template_id is provided, the content parameter is required. There must be at least one defined content block.")
+	}
+	rank := map[string]int{"text/plain": 1, "text/html": 2}
+	last := 0
+	for i, c := range in.Content {
+		at := fmt.Sprintf("content.%d", i)
+		if c.Type == "" {
+			return bad(at+".type", "The content type must be a string at least one character in length.")
+		}
+		if c.Value == "" {
+			return bad(at+".value", "The content value must be a string at least one character in length.")
+		}
+		n := rank[c.Type]
+		if n == 0 {
+			n = 3
+		}
+		if n < last {
+			return bad("content", "If present, text/plain and text/html may only be provided once, in that order, before all other content types.")
+		}
+		last = n
+	}
+	for i, a := range in.Attachments {
+		if a.Content == "" || a.Filename == "" {
+			return bad(fmt.Sprintf("attachments.%d", i), "The attachment content and filename are required.")
+		}
+	}
+	return nil
+}
+
+func (s *Server) checkSettings(in request) *refusal {
+	if len(in.Categories) > 10 {
+		return bad("categories", "You may not have more than 10 categories.")
+	}
+	seen := map[string]bool{}
+	for i, c := range in.Categories {
+		if c == "" || len(c) > 255 || seen[c] {
+			return bad(fmt.Sprintf("categories.%d", i), "A category must be unique and have 1 to 255 characters.")
+		}
+		seen[c] = true
+	}
+	if in.ASM != nil {
+		if in.ASM.GroupID == nil {
+			return bad("asm.group_id", "The asm.group_id is required.")
+		}
+		if !slices.Contains(s.cfg.Groups, *in.ASM.GroupID) {
+			return bad("asm.group_id", "The group_id does not exist.")
+		}
+		if len(in.ASM.GroupsToDisplay) > 25 {
+			return bad("asm.groups_to_display", "The groups_to_display array may not have more than 25 elements.")
+		}
+	}
+	for _, headers := range append([]map[string]string{in.Headers}, envelopeHeaders(in)...) {
+		for name := range headers {
+			if slices.Contains(reservedHeaders, strings.ToLower(name)) {
+				return bad("headers."+name, "The header is reserved and cannot be set.")
+			}
+		}
+	}
+	if n := len(in.IPPool); n == 1 || n > 64 {
+		return bad("ip_pool_name", "The ip_pool_name must have 2 to 64 characters.")
+	}
+	if in.Mail.BypassList.on() && (in.Mail.BypassBounce.on() || in.Mail.BypassSpam.on() || in.Mail.BypassUnsubscribe.on()) {
+		return bad("mail_settings.bypass_list_management", "bypass_list_management cannot be combined with the other bypass settings.")
+	}
+	return s.checkTime("send_at", in.SendAt)
+}
+
+func envelopeHeaders(in request) []map[string]string {
+	var out []map[string]string
+	for _, p := range in.Personalizations {
+		out = append(out, p.Headers)
+	}
+	return out
+}
