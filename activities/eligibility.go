@@ -81,6 +81,10 @@ func checked(b copay.Benefits, cached bool) Checked {
 // memberKey names a policy in the benefits cache, which hashes it.
 func memberKey(i integrations.Insurance) string { return i.PayerID + "\x00" + i.MemberID }
 
+// fallbackFrom is the attempt from which the next platform is asked when the
+// one before it is down.
+const fallbackFrom = 3
+
 // ask tries the platforms in order; one that is down gives way to the next.
 func (a *Activities) ask(ctx context.Context, list []Eligibility, r integrations.EligibilityRequest) (copay.Benefits, error) {
 	var last error = integrations.NotFound("", "eligibility")
@@ -97,6 +101,9 @@ func (a *Activities) ask(ctx context.Context, list []Eligibility, r integrations
 			return b, nil
 		}
 		last = err
+		if k := integrations.KindOf(err); (k == integrations.KindUnavailable || k == integrations.KindUnknown) && activity.GetInfo(ctx).Attempt < fallbackFrom {
+			return copay.Benefits{}, err // a short hiccup is no reason to believe somebody else
+		}
 		switch integrations.KindOf(err) {
 		case integrations.KindUnavailable, integrations.KindUnknown, integrations.KindNotFound, integrations.KindUnauthorized:
 			continue // the next platform may know

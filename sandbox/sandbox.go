@@ -110,7 +110,7 @@ func (s *Sandbox) simulators(o Options) {
 		polls = -1
 	}
 	s.DrChrono = drchronosim.New(at("drchrono"), drchronosim.Config{WebhookURL: hook("drchrono"), WebhookSecret: DrChronoHookSecret, NoLimits: o.Fast})
-	s.Availity = availitysim.New(at("availity"), availitysim.Config{Polls: polls})
+	s.Availity = availitysim.New(at("availity"), availitysim.Config{Polls: polls, NoLimits: o.Fast})
 	s.Stripe = stripesim.New(at("stripe"), stripesim.Config{SecretKey: StripeKey, WebhookURL: hook("stripe"), WebhookSecret: StripeHookSecret, Merchant: o.Merchant})
 	s.Twilio = twiliosim.New(at("twilio"), twiliosim.Config{AuthToken: TwilioToken, InboundURL: hook("twilio")})
 	s.SendGrid = sendgridsim.New(at("sendgrid"), sendgridsim.Config{APIKey: SendGridKey, WebhookURL: hook("sendgrid")})

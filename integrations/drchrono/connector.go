@@ -44,7 +44,7 @@ func New(s integrations.Settings) (*Connector, error) {
 		return nil, fmt.Errorf("drchrono of practice %s needs a token store: its refresh token rotates", s.Practice)
 	}
 	limits := []transport.Limit{
-		{N: cfg.LimitPerSecond, Per: time.Second, Burst: cfg.LimitPerSecond},
+		{N: cfg.LimitPerSecond, Per: time.Second, Burst: max(cfg.LimitPerSecond/4, 1)}, // no second may see 10
 		{N: cfg.LimitPerHour, Per: time.Hour, Burst: cfg.LimitPerHour},
 	}
 	base := transport.Options{Platform: Platform, BaseURL: cfg.BaseURL, RoundTripper: s.RoundTripper, Timeout: cfg.Timeout, Classify: classify(s.Clock())}

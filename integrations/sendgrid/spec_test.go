@@ -211,3 +211,49 @@ func TestContractNotices(t *testing.T) {
 	require.Error(t, schema.Value.VisitJSON(map[string]any{"from": map[string]any{"email": "a@b.example"}}))
 	require.Equal(t, []string{".from.mail"}, strangers(schema, map[string]any{"from": map[string]any{"mail": "x"}}, ""))
 }
+
+// TestSimulatorAgainstTheSpecification calls what the connector does not.
+func TestSimulatorAgainstTheSpecification(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, activity)
+	call := func(method, path, body string) []byte {
+		req, err := http.NewRequestWithContext(t.Context(), method, b.url+path, bytes.NewReader([]byte(body)))
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+apiKey)
+		req.Header.Set("Accept", "application/json")
+		if body != "" {
+			req.Header.Set("Content-Type", "application/json")
+		}
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		defer res.Body.Close()
+		out, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.Less(t, res.StatusCode, 300, "%s %s: %s", method, path, out)
+		return out
+	}
+	for _, to := range []string{"bounce@p.example", "block@p.example", "drop@p.example", "spam@p.example"} {
+		_, err := b.conn.Send(t.Context(), b.message(to))
+		require.NoError(t, err)
+	}
+	call(http.MethodPost, "/v3/asm/suppressions/global", `{"recipient_emails":["g@p.example"]}`)
+	call(http.MethodPost, "/v3/asm/groups/77/suppressions", `{"recipient_emails":["g@p.example"]}`)
+	for _, path := range []string{"bounces", "bounces/bounce@p.example", "blocks", "blocks/block@p.example", "invalid_emails", "invalid_emails/drop@p.example",
+		"spam_reports", "spam_reports/spam@p.example", "unsubscribes"} {
+		require.Contains(t, string(call(http.MethodGet, "/v3/suppression/"+path, "")), "p.example", path)
+	}
+	for _, path := range []string{"suppressions/global/g@p.example", "groups", "groups/77/suppressions"} {
+		call(http.MethodGet, "/v3/asm/"+path, "")
+	}
+	var page struct {
+		Messages []struct {
+			ID string `json:"msg_id"`
+		} `json:"messages"`
+	}
+	require.NoError(t, json.Unmarshal(call(http.MethodGet, `/v3/messages?limit=1&query=status%3D%22not_delivered%22`, ""), &page))
+	call(http.MethodGet, "/v3/messages/"+page.Messages[0].ID, "")
+	call(http.MethodDelete, "/v3/suppression/bounces", `{"delete_all":true}`)
+	call(http.MethodDelete, "/v3/suppression/blocks/block@p.example", "")
+	call(http.MethodDelete, "/v3/asm/suppressions/global/g@p.example", "")
+	call(http.MethodDelete, "/v3/asm/groups/77/suppressions/g@p.example", "")
+}

@@ -94,7 +94,7 @@ func TestEventsOfPeople(t *testing.T) {
 		"bounce":                {nil, told{integrations.EventMessageStatus, integrations.DeliveryFailed, "5.1.1"}},
 		"account_status_change": {nil, told{integrations.EventIgnored, "", ""}},
 	} {
-		sent, err := conn.Send(t.Context(), b.message(kind+"@people.example"))
+		sent, err := conn.Send(t.Context(), b.message("late."+kind+"@people.example"))
 		require.NoError(t, err)
 		b.await(sent.ID, 2)
 		b.sim.Event(sent.ID, kind, tc.more)

@@ -12,8 +12,8 @@ import (
 	"github.com/copayflow/copayflow/integrations/transport"
 )
 
-// maxBody bounds an answer: a page of fifty long texts is about 200 kB.
-const maxBody = 2 << 20
+// maxBody bounds an answer: a page of 500 long texts is about 2 MB.
+const maxBody = 4 << 20
 
 // client is the part of the Messages API that is used. Requests are forms
 // with PascalCase names, answers JSON with snake_case ones.
@@ -96,12 +96,15 @@ func (c *client) fetch(ctx context.Context, sid string) (wireMessage, error) {
 	return m, err
 }
 
-// list reads one page of messages to a number, newest first; next is the
-// page's address of the one after it.
-func (c *client) list(ctx context.Context, to, next string) (wirePage, error) {
+// list reads one page of messages, newest first: those to a number, or all
+// when to is empty. next is the address of a further page.
+func (c *client) list(ctx context.Context, to, size, next string) (wirePage, error) {
 	r := transport.Request{Op: "messages.list", Method: http.MethodGet, Path: next}
 	if next == "" {
-		r.Path, r.Query = c.root+"/Messages.json", url.Values{"To": {to}, "PageSize": {"50"}}
+		r.Path, r.Query = c.root+"/Messages.json", url.Values{"PageSize": {size}}
+		if to != "" {
+			r.Query.Set("To", to)
+		}
 	}
 	var p wirePage
 	_, err := c.http.Do(ctx, r, &p)

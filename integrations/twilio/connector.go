@@ -152,9 +152,13 @@ func (c *Connector) FindSent(ctx context.Context, m integrations.Message) (integ
 	if m.Since.IsZero() {
 		m.Since = c.now().Add(-maxAge)
 	}
-	next := ""
+	// Finished messages whose number the platform hides are not listed by it.
+	to, size, next := m.To, "50", ""
+	if c.cfg.AddressRetention == "obfuscate" {
+		to, size = "", "500"
+	}
 	for range maxPages {
-		p, err := c.client.list(ctx, m.To, next)
+		p, err := c.client.list(ctx, to, size, next)
 		if err != nil {
 			return integrations.Sent{}, err
 		}
@@ -192,7 +196,7 @@ func (c *Connector) isOurs(w wireMessage, m integrations.Message, created time.T
 		return false
 	}
 	if w.Body == "" {
-		return c.cfg.ContentRetention == "discard"
+		return c.cfg.ContentRetention == "discard" && w.To == m.To
 	}
 	return m.Token != "" && strings.Contains(w.Body, m.Token)
 }

@@ -189,6 +189,26 @@ func TestFindSentOfADiscardedText(t *testing.T) {
 	requireKind(t, integrations.KindNotFound, err)
 }
 
+func TestFindSentOfAHiddenNumber(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	hiding := b.connect(map[string]any{"address_retention": "obfuscate"})
+	m, other := b.message(patient), b.message("+13125550143")
+	sent, err := hiding.Send(t.Context(), m)
+	require.NoError(t, err)
+	_, err = hiding.Send(t.Context(), other)
+	require.NoError(t, err)
+	found, err := hiding.FindSent(t.Context(), m)
+	require.NoError(t, err)
+	require.Equal(t, sent.ID, found.ID)
+
+	both := b.connect(map[string]any{"address_retention": "obfuscate", "content_retention": "discard"})
+	_, err = both.Send(t.Context(), b.message(patient))
+	require.NoError(t, err)
+	_, err = both.FindSent(t.Context(), b.message(patient))
+	requireKind(t, integrations.KindNotFound, err)
+}
+
 func TestOptedOutRecipientIsDeclined(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -102,7 +102,7 @@ func TestStrangeAnswers(t *testing.T) {
 	}{
 		"no JSON":             {200, "<html>" + patient, integrations.KindUnknown, integrations.KindUnavailable},
 		"no message":          {200, "{}", integrations.KindUnknown, integrations.KindUnavailable},
-		"huge":                {200, `"` + strings.Repeat("x", 3<<20) + `"`, integrations.KindUnknown, integrations.KindUnavailable},
+		"huge":                {200, `"` + strings.Repeat("x", 5<<20) + `"`, integrations.KindUnknown, integrations.KindUnavailable},
 		"unknown refusal":     {400, `{"code":21699,"message":"bad ` + patient + `"}`, integrations.KindInvalid, integrations.KindInvalid},
 		"refusal, no body":    {400, "", integrations.KindInvalid, integrations.KindInvalid},
 		"gateway with a code": {503, `{"code":21211}`, integrations.KindUnknown, integrations.KindUnavailable},

@@ -12,12 +12,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 	"github.com/stretchr/testify/require"
+
+	twiliosim "github.com/copayflow/copayflow/sandbox/twilio"
 )
 
 // specFile finds a file of the official specifications; "" when absent.
@@ -167,4 +170,39 @@ func TestContractNotices(t *testing.T) {
 	schema := spec.doc.Components.Schemas["api.v2010.account.message"].Value
 	require.Error(t, schema.VisitJSON(map[string]any{"num_segments": 1.0}), "counts are strings")
 	require.Error(t, schema.VisitJSON(map[string]any{"status": "gone"}))
+}
+
+// TestSimulatorAgainstTheSpecification calls what the connector does not.
+func TestSimulatorAgainstTheSpecification(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	root := "/2010-04-01/Accounts/" + twiliosim.DefaultAccountSID + "/Messages"
+	call := func(method, path string, form url.Values) []byte {
+		req, err := http.NewRequestWithContext(t.Context(), method, b.url+path, strings.NewReader(form.Encode()))
+		require.NoError(t, err)
+		req.SetBasicAuth(keySID, secret)
+		if form != nil {
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		defer res.Body.Close()
+		out, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.Less(t, res.StatusCode, 300, "%s %s: %s", method, path, out)
+		return out
+	}
+	var m struct {
+		SID string `json:"sid"`
+	}
+	f := url.Values{"To": {patient}, "MessagingServiceSid": {twiliosim.DefaultService}, "Body": {"x"}, "ScheduleType": {"fixed"},
+		"SendAt": {b.clock.now().Add(time.Hour).Format(time.RFC3339)}}
+	require.NoError(t, json.Unmarshal(call(http.MethodPost, root+".json", f), &m))
+	call(http.MethodPost, root+"/"+m.SID+".json", url.Values{"Status": {"canceled"}})
+	call(http.MethodPost, root+"/"+m.SID+".json", url.Values{"Body": {""}})
+	sent, err := b.conn.Send(t.Context(), b.message(twiliosim.Landline))
+	require.NoError(t, err)
+	call(http.MethodGet, root+"/"+sent.ID+".json", nil)
+	call(http.MethodGet, root+".json?PageSize=1&DateSent%3E=2026-01-01T00:00:00Z", nil)
+	call(http.MethodDelete, root+"/"+m.SID+".json", nil)
 }

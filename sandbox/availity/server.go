@@ -1,13 +1,14 @@
-// Package availitysim simulates Availity's demo plan: tokens of five minutes,
-// payer configurations, coverages that take time, and a set of members whose
-// plans differ. Nothing of it is a real payer.
+// Package availitysim simulates Availity's healthcare transactions: tokens of
+// five minutes, what each payer requires, coverages that take time, claim
+// statuses and the payer list. The demo scope gives made-up answers that are
+// marked as such. Nothing of it is a real payer.
 package availitysim
 
 import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,34 +20,49 @@ import (
 type Config struct {
 	ClientID     string // default sandbox-client
 	ClientSecret string // default sandbox-secret
-	// Polls is how often a coverage answers "in progress" before it is
-	// complete; -1: it is complete at once.
-	Polls     int
-	TokenLife time.Duration // default 300 s
+	// Polls is how often a coverage is "in progress" or "retrying" before its
+	// answer is there: default 2, -1 for an answer at once.
+	Polls int
+	// SlowFor is how long the slow payer takes, by the sandbox's clock;
+	// default 45 s.
+	SlowFor time.Duration
+	// TokenLife is how long a token works, by the sandbox's clock; default 300 s.
+	TokenLife time.Duration
+	// RecordLife is how long a coverage is kept and given again to the same
+	// request; default 24 h.
+	RecordLife time.Duration
+	// PerSecond and PerDay are the plan's limits; default 100 and 100,000.
+	PerSecond int
+	PerDay    int
+	// NoLimits lifts both.
+	NoLimits bool
 }
 
-// The demo payers. PayerMaintenance answers 503; PayerStrict requires the
-// patient's birth date and gender.
-const (
-	PayerA           = "100000001"
-	PayerB           = "100000002"
-	PayerMaintenance = "100000503"
-	PayerStrict      = "100000019"
-)
-
-// Member ids choose the plan by their prefix.
-const (
-	MemberCoPay      = "COP" // one co-pay of $25
-	MemberTwoRows    = "TWO" // $25 primary care, $40 specialist
-	MemberInactive   = "INA"
-	MemberMedicaid   = "MCD"
-	MemberQMB        = "QMB"
-	MemberSecondary  = "SEC" // $25, and a second plan
-	MemberDeductible = "DED" // $60 deductible left, then 20 %
-	MemberRejected   = "REJ" // the payer does not know the member
-	MemberNever      = "NEV" // never answers
-	MemberSilent     = "SIL" // the payer does not respond in time
-)
+func (c *Config) defaults() {
+	text := func(s *string, v string) {
+		if *s == "" {
+			*s = v
+		}
+	}
+	number := func(n *int, v int) {
+		if *n == 0 {
+			*n = v
+		}
+	}
+	span := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	text(&c.ClientID, "sandbox-client")
+	text(&c.ClientSecret, "sandbox-secret")
+	number(&c.Polls, 2)
+	number(&c.PerSecond, 100)
+	number(&c.PerDay, 100_000)
+	span(&c.SlowFor, 45*time.Second)
+	span(&c.TokenLife, 300*time.Second)
+	span(&c.RecordLife, 24*time.Hour)
+}
 
 // Server is the simulator. It is safe for concurrent use.
 type Server struct {
@@ -56,47 +72,67 @@ type Server struct {
 	handler http.Handler
 
 	mu        sync.Mutex
-	n         int64
-	tokens    map[string]time.Time
+	ids       int64
+	tokens    map[string]token
 	coverages map[string]*coverage
-	bySubject map[string]*coverage
+	bySubject map[string]*coverage // the latest record of each request
+	claims    map[string]*claim
+	scenarios map[string]Scenario // by member id, set by hand
+	down      map[string]bool     // payers in maintenance
+	second    quota
+	day       quota
+	calls     map[string]int // by method and route
 }
 
-type coverage struct {
-	id    string
-	form  url.Values
-	reads int
-	made  time.Time
+type token struct {
+	until time.Time
+	demo  bool
+}
+
+// quota counts calls in the present second or day.
+type quota struct {
+	window int64
+	n      int
+}
+
+func (q *quota) over(now time.Time, span time.Duration, limit int) bool {
+	if w := now.UnixNano() / int64(span); w != q.window {
+		*q = quota{window: w}
+	}
+	q.n++
+	return q.n > limit
 }
 
 // New makes an application.
 func New(o sim.Options, c Config) *Server {
-	if c.ClientID == "" {
-		c.ClientID = "sandbox-client"
-	}
-	if c.ClientSecret == "" {
-		c.ClientSecret = "sandbox-secret"
-	}
-	if c.TokenLife == 0 {
-		c.TokenLife = 300 * time.Second
-	}
-	s := &Server{o: o, cfg: c, tokens: map[string]time.Time{}, coverages: map[string]*coverage{}, bySubject: map[string]*coverage{}}
+	c.defaults()
+	s := &Server{o: o, cfg: c, tokens: map[string]token{}, coverages: map[string]*coverage{}, bySubject: map[string]*coverage{}, claims: map[string]*claim{},
+		scenarios: map[string]Scenario{}, down: map[string]bool{PayerMaintenance: true}, calls: map[string]int{}}
 	s.faults.Render = func(w http.ResponseWriter, _ *http.Request, k sim.FaultKind) {
 		switch k {
 		case sim.FaultRateLimit:
-			fail(w, http.StatusTooManyRequests, "Rate limit exceeded", "")
+			fail(w, http.StatusTooManyRequests, "Rate limit exceeded")
 		case sim.FaultToken:
-			fail(w, http.StatusUnauthorized, "Unauthorized", "")
+			fail(w, http.StatusUnauthorized, "The access token is invalid or has expired")
 		default:
-			fail(w, http.StatusInternalServerError, "Internal error", "")
+			fail(w, http.StatusInternalServerError, "An unexpected error occurred")
 		}
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/token", s.token)
-	mux.HandleFunc("GET /v1/configurations", s.authorized(s.configurations))
-	mux.HandleFunc("POST /v1/coverages", s.authorized(s.create))
-	mux.HandleFunc("GET /v1/coverages/{id}", s.authorized(s.read))
-	mux.HandleFunc("DELETE /v1/coverages/{id}", s.authorized(s.remove))
+	for route, h := range map[string]http.HandlerFunc{
+		"GET /v1/configurations":         s.configurations,
+		"GET /v1/availity-payer-list":    s.payerList,
+		"POST /v1/coverages":             s.createCoverage,
+		"GET /v1/coverages/{id}":         s.readCoverage,
+		"DELETE /v1/coverages/{id}":      s.deleteCoverage,
+		"POST /v1/claim-statuses":        s.findClaim,
+		"GET /v1/claim-statuses/{id}":    s.readClaim,
+		"DELETE /v1/claim-statuses/{id}": s.deleteClaim,
+	} {
+		mux.HandleFunc(route, s.authorized(route, h))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "Not Found") })
 	s.handler = s.faults.Wrap(mux)
 	return s
 }
@@ -107,198 +143,118 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // Faults are the misbehaviours that can be asked for.
 func (s *Server) Faults() *sim.Faults { return &s.faults }
 
-// ExpireTokens ends all access tokens.
-func (s *Server) ExpireTokens() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	clear(s.tokens)
+// id numbers things from 4711 on. The lock is held.
+func (s *Server) id() string {
+	s.ids++
+	return fmt.Sprint(4710 + s.ids)
 }
 
-// Checks is how many coverages were asked for.
-func (s *Server) Checks() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.coverages)
-}
+// product is the scope of the product; the other one names the plan.
+const product = "healthcare-hipaa-transactions"
 
+// token is POST /v1/token. Names and values are case sensitive.
 func (s *Server) token(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil || r.PostForm.Get("grant_type") != "client_credentials" {
-		sim.WriteJSON(w, http.StatusBadRequest, map[string]string{"error": "unsupported_grant_type"})
+	refuse := func(status int, code string) { sim.WriteJSON(w, status, map[string]string{"error": code}) }
+	if !form(r) {
+		refuse(http.StatusBadRequest, "invalid_request")
 		return
 	}
-	if r.PostForm.Get("client_id") != s.cfg.ClientID || r.PostForm.Get("client_secret") != s.cfg.ClientSecret {
-		sim.WriteJSON(w, http.StatusUnauthorized, map[string]string{"error": "invalid_client"})
+	f := r.PostForm
+	scopes := strings.Fields(f.Get("scope"))
+	demo, standard := slices.Contains(scopes, product+"-demo"), slices.Contains(scopes, product+"-standard")
+	switch {
+	case f.Get("grant_type") != "client_credentials":
+		refuse(http.StatusBadRequest, "unsupported_grant_type")
 		return
-	}
-	if r.PostForm.Get("scope") != "healthcare-hipaa-transactions healthcare-hipaa-transactions-demo" {
-		sim.WriteJSON(w, http.StatusBadRequest, map[string]string{"error": "invalid_scope"})
+	case f.Get("client_id") != s.cfg.ClientID || f.Get("client_secret") != s.cfg.ClientSecret:
+		refuse(http.StatusUnauthorized, "invalid_client")
+		return
+	case len(scopes) != 2 || !slices.Contains(scopes, product) || demo == standard:
+		refuse(http.StatusBadRequest, "invalid_scope")
 		return
 	}
 	s.mu.Lock()
-	s.n++
-	tok := fmt.Sprintf("demo-token-%d", s.n)
-	s.tokens[tok] = time.Now().Add(s.cfg.TokenLife)
+	s.calls["POST /v1/token"]++
+	t := "sandbox-token-" + s.id()
+	s.tokens[t] = token{until: s.o.Time().Add(s.cfg.TokenLife), demo: demo}
 	s.mu.Unlock()
-	sim.WriteJSON(w, http.StatusOK, map[string]any{"access_token": tok, "token_type": "Bearer", "expires_in": int(s.cfg.TokenLife / time.Second),
-		"scope": r.PostForm.Get("scope"), "consented_on": time.Now().Unix()})
+	sim.WriteJSON(w, http.StatusOK, m{"access_token": t, "token_type": "Bearer", "expires_in": int(s.cfg.TokenLife / time.Second),
+		"scope": f.Get("scope"), "consented_on": s.o.Time().Unix()})
 }
 
-func (s *Server) authorized(next http.HandlerFunc) http.HandlerFunc {
+// authorized lets a call with a live token through, within the plan's limits.
+func (s *Server) authorized(route string, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		tok, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		now := s.o.Time()
 		s.mu.Lock()
-		until, ok := s.tokens[tok]
-		s.n++
-		tx := strconv.FormatInt(s.n, 10)
+		t, known := s.tokens[bearer]
+		s.calls[route]++
+		trace := s.id()
+		over := s.second.over(now, time.Second, s.cfg.PerSecond)
+		over = s.day.over(now, 24*time.Hour, s.cfg.PerDay) || over
 		s.mu.Unlock()
-		if !ok || time.Now().After(until) {
-			fail(w, http.StatusUnauthorized, "The access token is invalid or expired", "")
+		w.Header().Set("X-Availity-Transaction-ID", "av-"+trace)
+		w.Header().Set("X-Global-Transaction-ID", "gl-"+trace)
+		switch over = over && !s.cfg.NoLimits; {
+		case !known || !now.Before(t.until):
+			fail(w, http.StatusUnauthorized, "The access token is invalid or has expired")
+			return
+		case over:
+			fail(w, http.StatusTooManyRequests, "Rate limit exceeded")
 			return
 		}
-		w.Header().Set("X-Api-Mock-Response", "true")
-		w.Header().Set("X-Global-Transaction-ID", tx)
+		if t.demo {
+			w.Header().Set("X-Api-Mock-Response", "true")
+		}
+		if field := injected(r); field != "" {
+			fail(w, http.StatusBadRequest, "Inbound injection detected", fieldError{field, "injection", "The value is not allowed"})
+			return
+		}
 		next(w, r)
 	}
 }
 
-func fail(w http.ResponseWriter, status int, msg, field string) {
-	body := map[string]any{"userMessage": msg, "developerMessage": msg, "reasonCode": 0, "statusCode": status}
-	if field != "" {
-		body["errors"] = []any{map[string]any{"field": field, "code": "invalid", "errorMessage": msg}}
+// form reads a form body; false for any other content.
+func form(r *http.Request) bool {
+	return strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") && r.ParseForm() == nil
+}
+
+// injected is the input filter: the first parameter with characters that look
+// like code. Apostrophes and accents are people's names.
+func injected(r *http.Request) string {
+	all := []url.Values{r.URL.Query()}
+	if form(r) {
+		all = append(all, r.PostForm)
+	}
+	for _, values := range all {
+		for k, vs := range values {
+			for _, v := range vs {
+				if strings.ContainsAny(v, "<>;|`\x00\r\n") || strings.Contains(strings.ToLower(v), "javascript:") {
+					return k
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// m is a JSON object.
+type m = map[string]any
+
+type fieldError struct {
+	Field   string `json:"field"`
+	Code    string `json:"code"`
+	Message string `json:"errorMessage"`
+}
+
+func fail(w http.ResponseWriter, status int, msg string, errs ...fieldError) {
+	body := m{"userMessage": msg, "developerMessage": msg, "reasonCode": 0, "statusCode": status}
+	if len(errs) > 0 {
+		body["errors"] = errs
 	}
 	sim.WriteJSON(w, status, body)
 }
 
-// required are the fields a payer wants in a 270.
-func required(payer string) []string {
-	base := []string{"payerId", "providerNpi", "asOfDate", "serviceType", "memberId", "patientLastName"}
-	if payer == PayerStrict {
-		return append(base, "patientBirthDate", "patientGender")
-	}
-	return append(base, "patientBirthDate")
-}
-
-func (s *Server) configurations(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	if q.Get("type") != "270" {
-		fail(w, http.StatusBadRequest, "type is required", "type")
-		return
-	}
-	payers := []string{PayerA, PayerB, PayerMaintenance, PayerStrict}
-	if p := q.Get("payerId"); p != "" {
-		payers = []string{p}
-	}
-	var list []any
-	for _, p := range payers {
-		elements := map[string]any{}
-		for _, f := range required(p) {
-			elements[f] = map[string]any{"required": true, "allowed": true, "type": "Text"}
-		}
-		for _, f := range []string{"patientFirstName", "patientGender", "groupNumber", "patientState", "subscriberRelationship"} {
-			if elements[f] == nil {
-				elements[f] = map[string]any{"required": false, "allowed": true, "type": "Text"}
-			}
-		}
-		list = append(list, map[string]any{"type": "270", "payerId": p, "payerName": "MOCK PAYER", "elements": elements})
-	}
-	sim.WriteJSON(w, http.StatusOK, map[string]any{"totalCount": len(list), "count": len(list), "offset": 0, "limit": 50, "links": map[string]any{}, "configurations": list})
-}
-
-// fields are all that a coverage request may name.
-var fields = map[string]bool{"payerId": true, "providerNpi": true, "providerLastName": true, "providerFirstName": true, "providerType": true, "providerTaxId": true,
-	"payerAssignedProviderId": true, "providerSpecialty": true, "placeOfService": true, "submitterId": true, "asOfDate": true, "toDate": true, "serviceType": true,
-	"procedureCode": true, "memberId": true, "patientLastName": true, "patientFirstName": true, "patientMiddleName": true, "patientBirthDate": true, "patientGender": true,
-	"patientState": true, "patientZipCode": true, "groupNumber": true, "subscriberRelationship": true, "medicaidId": true, "patientAccountNumber": true}
-
-func (s *Server) create(w http.ResponseWriter, r *http.Request) {
-	if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") || r.ParseForm() != nil {
-		fail(w, http.StatusBadRequest, "The request must be a form", "")
-		return
-	}
-	f := r.PostForm
-	for k, vs := range f {
-		if !fields[k] {
-			fail(w, http.StatusBadRequest, "Unknown field", k)
-			return
-		}
-		if strings.ContainsAny(vs[0], "<>;|`") { // the input filter
-			fail(w, http.StatusBadRequest, "Inbound injection", k)
-			return
-		}
-	}
-	payer := f.Get("payerId")
-	switch payer {
-	case PayerA, PayerB, PayerStrict:
-	case PayerMaintenance:
-		fail(w, http.StatusServiceUnavailable, "The payer is in its maintenance window", "")
-		return
-	default:
-		fail(w, http.StatusBadRequest, "Unknown payer", "payerId")
-		return
-	}
-	if _, err := time.Parse(time.DateOnly, f.Get("asOfDate")); err != nil {
-		fail(w, http.StatusBadRequest, "asOfDate must be YYYY-MM-DD", "asOfDate")
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	subject := f.Encode()
-	c, again := s.bySubject[subject]
-	if !again || s.o.Time().Sub(c.made) > 24*time.Hour {
-		s.n++
-		c = &coverage{id: strconv.FormatInt(4711+s.n, 10), form: f, made: s.o.Time()}
-		s.coverages[c.id], s.bySubject[subject] = c, c
-	}
-	status := http.StatusAccepted
-	if s.code(c) == "4" {
-		status = http.StatusOK
-	}
-	sim.WriteJSON(w, status, s.view(c))
-}
-
-func (s *Server) read(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, ok := s.coverages[r.PathValue("id")]
-	if !ok {
-		fail(w, http.StatusNotFound, "No such coverage", "")
-		return
-	}
-	c.reads++
-	status := http.StatusOK
-	if code := s.code(c); code == "0" || code == "R1" {
-		status = http.StatusAccepted
-	}
-	sim.WriteJSON(w, status, s.view(c))
-}
-
-func (s *Server) remove(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.coverages, r.PathValue("id"))
-	w.WriteHeader(http.StatusNoContent)
-}
-
-// code is how far a coverage is.
-func (s *Server) code(c *coverage) string {
-	for _, f := range required(c.form.Get("payerId")) {
-		if c.form.Get(f) == "" {
-			return "19"
-		}
-	}
-	member := c.form.Get("memberId")
-	switch {
-	case strings.HasPrefix(member, MemberNever):
-		return "R1"
-	case s.cfg.Polls >= 0 && c.reads < s.cfg.Polls:
-		if c.reads > 0 {
-			return "R1"
-		}
-		return "0"
-	case strings.HasPrefix(member, MemberRejected):
-		return "19"
-	case strings.HasPrefix(member, MemberSilent):
-		return "13"
-	}
-	return "4"
-}
+// stamp writes dates as the platform does: ISO 8601 without a colon in the offset.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000+0000") }
