@@ -234,7 +234,10 @@ func TestRefusedRecipientsAreRemembered(t *testing.T) {
 	require.NoError(t, b.run(b.a.Notify, in, &out))
 	require.False(t, out.Sent)
 	require.Equal(t, []copay.Channel{copay.ChannelSMS}, b.s.revoked)
-	b.p.failBefore = &integrations.Error{Kind: integrations.KindInvalid, Code: "21614"}
+	b.p.failBefore = &integrations.Error{Kind: integrations.KindInvalid, Code: "21617"}
+	require.NoError(t, b.run(b.a.Notify, in, &out))
+	require.Empty(t, b.s.bad, "a message that is too long says nothing about the number")
+	b.p.failBefore = &integrations.Error{Kind: integrations.KindInvalid, Code: "21614", Final: true}
 	require.NoError(t, b.run(b.a.Notify, in, &out))
 	require.Equal(t, []copay.Channel{copay.ChannelSMS}, b.s.bad)
 }

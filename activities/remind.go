@@ -167,6 +167,8 @@ func (a *Activities) refused(ctx context.Context, in NotifyInput, to string, pla
 	case e != nil && e.Kind == integrations.KindDeclined:
 		why = "the recipient opted out at " + string(platform)
 		_, kept = a.Store.Revoke(ctx, in.Key.Practice, in.Channel, to, ledger.OptOutChannel, string(platform), a.now())
+	case e != nil && e.Kind == integrations.KindInvalid && !e.Final:
+		return Notified{Why: "refused: " + e.Error()}, nil // the message or the set-up, not the address
 	case e != nil && e.Kind == integrations.KindInvalid:
 		why = "refused: " + e.Error()
 		_, kept = a.Store.MarkBad(ctx, in.Key.Practice, in.Channel, to, e.Code, a.now())

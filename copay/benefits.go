@@ -54,9 +54,12 @@ type BenefitAmount struct {
 	Percent Percent     `json:"percent,omitzero"` // for coinsurance
 	Service ServiceType `json:"service,omitempty"`
 	Network Network     `json:"network,omitempty"`
-	Level   string      `json:"level,omitempty"`  // IND or FAM
-	Note    string      `json:"note,omitempty"`   // the payer's free text (271 MSG): "PRIMARY CARE", "SPECIALIST"
-	Source  string      `json:"source,omitempty"` // where it was said: "271 EB*B (availity plans[0].benefits[2])"
+	Level   string      `json:"level,omitempty"` // IND or FAM
+	Note    string      `json:"note,omitempty"`  // the payer's free text (271 MSG): "PRIMARY CARE", "SPECIALIST"
+	// Whole marks a deductible of which the payer says only how large it is,
+	// not what is left of it.
+	Whole  bool   `json:"whole,omitempty"`
+	Source string `json:"source,omitempty"` // where it was said: "271 EB*B (availity plans[0].benefits[2])"
 }
 
 // Benefits is what is known of a patient's coverage for one date and service.

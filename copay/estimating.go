@@ -246,13 +246,14 @@ func (e *estimator) corroborate(m Money, confidence int) int {
 // shared reckons with the deductible that is left and the coinsurance.
 func (e *estimator) shared() bool {
 	base, confidence, from := e.base()
-	ded, confidence := e.choose(e.b.Deductible, confidence)
+	ded, confidence := e.choose(filter(e.b.Deductible, func(r BenefitAmount) bool { return !r.Whole }), confidence)
 	coins, confidence := e.choose(e.b.CoInsurance, confidence)
 	var left Money
 	if len(ded) > 0 {
 		left = lowest(ded).Amount
 	}
 	own := min(left.Minor, base.Minor)
+	whole, _ := e.choose(filter(e.b.Deductible, func(r BenefitAmount) bool { return r.Whole && r.Amount.IsPositive() }), confidence)
 	// A deductible that is met says nothing of what the patient pays after it.
 	if len(coins) == 0 && own == 0 {
 		return false
@@ -263,6 +264,9 @@ func (e *estimator) shared() bool {
 		if differWithinLevel(ded) {
 			confidence = min(confidence, contradict)
 		}
+	} else if len(whole) > 0 {
+		e.because(whole[0].text("there is a deductible, but the payer does not say what is left of it"), &whole[0].Amount, whole[0].Source)
+		confidence = min(confidence, contradict)
 	}
 	rest := Cents(base.Minor - own)
 	switch {

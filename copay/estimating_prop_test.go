@@ -27,6 +27,7 @@ func benefitRow(strange bool) *rapid.Generator[copay.BenefitAmount] {
 			Service: rapid.SampledFrom([]copay.ServiceType{"", "30", "98", "UC"}).Draw(t, "service"),
 			Network: rapid.SampledFrom([]copay.Network{"", copay.NetworkIn, copay.NetworkOut, copay.NetworkAny}).Draw(t, "network"),
 			Level:   rapid.SampledFrom([]string{"", "IND", "FAM"}).Draw(t, "level"),
+			Whole:   rapid.IntRange(0, 3).Draw(t, "whole") == 0,
 			Note:    rapid.SampledFrom([]string{"", "PRIMARY CARE", "SPECIALIST", "TELEHEALTH"}).Draw(t, "note"),
 		}
 	})

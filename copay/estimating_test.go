@@ -35,6 +35,10 @@ func family(r copay.BenefitAmount) copay.BenefitAmount {
 	return of(r, func(r *copay.BenefitAmount) { r.Level = "FAM" })
 }
 
+func whole(r copay.BenefitAmount) copay.BenefitAmount {
+	return of(r, func(r *copay.BenefitAmount) { r.Whole = true })
+}
+
 func plan(r copay.BenefitAmount) copay.BenefitAmount {
 	return of(r, func(r *copay.BenefitAmount) { r.Service = copay.ServicePlan })
 }
@@ -204,6 +208,9 @@ func TestDeductibleAndCoinsurance(t *testing.T) {
 		"deductibles that contradict":     {cost(rows(row(500, "A"), row(10, "B")), rows(share(2000))), visit(allowed(120)), copay.EstimateOwed, 32_00, 45, ""},
 		"capped by the limit":             {cost(rows(row(60, "")), rows(share(2000)), row(50, "")), visit(allowed(120)), copay.EstimateOwed, 50_00, 80, "out-of-pocket"},
 		"the plan's deductible":           {cost(rows(plan(row(60, ""))), rows(share(2000))), visit(allowed(120)), copay.EstimateOwed, 72_00, 80, ""},
+		"only the whole deductible":       {cost(rows(whole(row(500, ""))), rows(share(2000))), visit(allowed(120)), copay.EstimateOwed, 24_00, 45, "does not say what is left of it"},
+		"the family's whole is no doubt":  {cost(rows(row(60, ""), whole(family(row(1000, "")))), rows(share(2000))), visit(allowed(120)), copay.EstimateOwed, 72_00, 80, ""},
+		"a whole deductible of nothing":   {cost(rows(whole(row(0, ""))), rows(share(2000))), visit(allowed(120)), copay.EstimateOwed, 24_00, 80, ""},
 		"network not known":               {cost(rows(row(60, ""), out(row(90, ""))), rows(share(2000), out(share(4000)))), visit(allowed(120), anywhere), copay.EstimateOwed, 72_00, 70, "not known"},
 		"staff entered a co-pay":          {cost(rows(row(60, "")), rows(share(2000))), visit(allowed(120), entered(25)), copay.EstimateOwed, 72_00, 45, "another co-pay"},
 	})

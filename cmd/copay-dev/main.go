@@ -31,7 +31,7 @@ func root() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{Use: "copay-dev", Short: "Copayflow on a laptop", SilenceUsage: true, SilenceErrors: true}
 	cmd.PersistentFlags().StringVar(&file, "temporal-config", "temporal-dev.yaml", "ports, namespace and search attributes")
-	cmd.AddCommand(upCommand(&file), demoCommand(&file), clockCommand())
+	cmd.AddCommand(upCommand(&file), demoCommand(&file), clockCommand(), historiesCommand(&file), benchCommand(&file))
 	return cmd
 }
 

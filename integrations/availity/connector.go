@@ -3,13 +3,14 @@ package availity
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
 	"github.com/copayflow/copayflow/integrations/transport"
 )
@@ -24,15 +25,13 @@ type Connector struct {
 	required map[string]requirement // by payer
 }
 
-type requirement struct {
-	fields []string
-	at     time.Time
-}
-
 var (
 	_ integrations.EligibilityChecker = (*Connector)(nil)
 	_ integrations.Tester             = (*Connector)(nil)
 )
+
+// maxBody is the most that is read of an answer; the payer list is the largest.
+const maxBody = 8 << 20
 
 // New makes a connector from a practice's settings.
 func New(s integrations.Settings) (*Connector, error) {
@@ -43,7 +42,7 @@ func New(s integrations.Settings) (*Connector, error) {
 	if err := cfg.defaults(); err != nil {
 		return nil, fmt.Errorf("availity of practice %s: %w", s.Practice, err)
 	}
-	o := transport.Options{Platform: Platform, BaseURL: cfg.BaseURL, RoundTripper: s.RoundTripper, Timeout: cfg.Timeout, Classify: classify}
+	o := transport.Options{Platform: Platform, BaseURL: cfg.BaseURL, RoundTripper: s.RoundTripper, Timeout: cfg.Timeout, Classify: classify, MaxBody: maxBody}
 	auth, err := transport.New(o)
 	if err != nil {
 		return nil, err
@@ -51,7 +50,8 @@ func New(s integrations.Settings) (*Connector, error) {
 	bearer := transport.ClientCredentials(transport.TokenCall{Client: auth, Path: "/v1/token", ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret},
 		url.Values{"scope": {cfg.scope()}})
 	o.Authorize, o.Reauthorize = bearer.Authorize, bearer.Reauthorize
-	o.Limits = []transport.Limit{{N: cfg.PerSecond, Per: time.Second, Burst: cfg.PerSecond}}
+	// The platform names no burst, so calls are spread evenly over the second.
+	o.Limits = []transport.Limit{{N: cfg.PerSecond, Per: time.Second, Burst: max(cfg.PerSecond/20, 1)}, {N: cfg.PerDay, Per: 24 * time.Hour, Burst: cfg.PerDay}}
 	client, err := transport.New(o)
 	if err != nil {
 		return nil, err
@@ -59,108 +59,50 @@ func New(s integrations.Settings) (*Connector, error) {
 	return &Connector{cfg: cfg, http: client, now: s.Clock(), required: map[string]requirement{}}, nil
 }
 
-// do calls and, for the demo plan, makes sure that no live payer answered.
+// do calls and, for the demo plan, makes sure that no live payer answered: the
+// answer is not even read otherwise.
 func (c *Connector) do(ctx context.Context, r transport.Request, into any) error {
-	res, err := c.http.Do(ctx, r, into)
+	if c.cfg.Scenario != "" {
+		r.Header = http.Header{"X-Api-Mock-Scenario-Id": {c.cfg.Scenario}}
+	}
+	res, err := c.http.Do(ctx, r, nil)
 	if err != nil {
 		return err
 	}
-	if c.cfg.Demo && res.Header.Get("X-Api-Mock-Response") != "true" {
+	if c.cfg.Demo && !strings.EqualFold(res.Header.Get("X-Api-Mock-Response"), "true") {
 		return &integrations.Error{Kind: integrations.KindUnauthorized, Platform: Platform, Op: r.Op, Status: res.Status,
-			Message: "the demo plan was asked for but the answer is not a mock; the application talks to live payers"}
+			Message: "the demo plan was asked for but the answer is not a mock: the application talks to live payers; check its scope"}
 	}
-	return nil
+	return decode(r.Op, res, into)
 }
 
 // Check implements integrations.EligibilityChecker. The same request within
-// the life of the record gives the existing one.
+// the life of its record gives the existing one, so that repeating a check
+// whose answer was lost does not ask the payer twice.
 func (c *Connector) Check(ctx context.Context, r integrations.EligibilityRequest) (integrations.EligibilityResult, error) {
-	payer := r.Insurance.PayerID
-	if mapped, ok := c.cfg.Payers[payer]; ok {
-		payer = mapped
+	if r.Insurance.PayerID == "" {
+		return c.unusable("", "", lacking([]string{"payerId"})), nil
 	}
-	form := c.form(payer, r)
-	need, err := c.requires(ctx, payer)
+	form := c.cfg.form(r)
+	need, err := c.requires(ctx, form.Get("payerId"))
 	if err != nil {
 		return integrations.EligibilityResult{}, err
 	}
-	var missing []string
-	for _, f := range need {
-		if form.Get(f) == "" {
-			missing = append(missing, f)
-		}
+	if gaps := need.missing(form); len(gaps) > 0 {
+		return c.unusable("", "", lacking(gaps)), nil
 	}
-	if len(missing) > 0 {
-		return integrations.EligibilityResult{Benefits: copay.Benefits{Status: copay.CoverageUnknown, Source: string(Platform), CheckedAt: c.now(),
-			Problem: "the payer requires " + strings.Join(missing, ", ") + "; complete it in the EHR"}}, nil
-	}
-	var cov coverage
-	if err := c.do(ctx, transport.Request{Op: "coverages.create", Method: http.MethodPost, Path: "/v1/coverages", Form: form}, &cov); err != nil {
+	var sum coverage
+	if err := c.do(ctx, transport.Request{Op: "coverages.create", Method: http.MethodPost, Path: "/v1/coverages", Form: need.trim(form)}, &sum); err != nil {
 		return integrations.EligibilityResult{}, err
 	}
-	return c.read(cov)
-}
-
-// form holds what is known; one service type a request is safest, since payers
-// answer several with the general plan.
-func (c *Connector) form(payer string, r integrations.EligibilityRequest) url.Values {
-	f := url.Values{}
-	set := func(k, v string) {
-		if v != "" {
-			f.Set(k, v)
+	// The summary names plans but not their benefits, nor why it was refused.
+	switch outcomes[sum.StatusCode] {
+	case complete, rejected:
+		if sum.ID != "" {
+			return c.Poll(ctx, sum.ID)
 		}
 	}
-	npi := c.cfg.ProviderNPI
-	if npi == "" {
-		npi = r.ProviderNPI
-	}
-	set("payerId", payer)
-	set("providerNpi", npi)
-	set("providerLastName", c.cfg.ProviderLastName)
-	set("providerFirstName", c.cfg.ProviderFirstName)
-	set("submitterId", c.cfg.SubmitterID)
-	set("asOfDate", string(r.On))
-	set("serviceType", string(r.Service))
-	set("memberId", r.Insurance.MemberID)
-	set("groupNumber", r.Insurance.Group)
-	set("patientLastName", r.Patient.LastName)
-	set("patientFirstName", r.Patient.FirstName)
-	set("patientBirthDate", string(r.Patient.BirthDate))
-	set("patientGender", r.Patient.Gender)
-	set("patientState", r.Patient.State)
-	set("subscriberRelationship", r.Insurance.Relationship)
-	return f
-}
-
-// requirementsLife is how long a payer's requirements are believed.
-const requirementsLife = 24 * time.Hour
-
-// requires lists the fields that a payer wants in a 270. A payer without a
-// published configuration requires nothing that we know of.
-func (c *Connector) requires(ctx context.Context, payer string) ([]string, error) {
-	c.mu.Lock()
-	have, ok := c.required[payer]
-	c.mu.Unlock()
-	if ok && c.now().Sub(have.at) < requirementsLife {
-		return have.fields, nil
-	}
-	var list configurations
-	err := c.do(ctx, transport.Request{Op: "configurations.list", Method: http.MethodGet, Path: "/v1/configurations", Query: url.Values{"type": {"270"}, "payerId": {payer}}}, &list)
-	if err != nil && integrations.KindOf(err) != integrations.KindNotFound {
-		return nil, err
-	}
-	got := requirement{at: c.now()}
-	for _, x := range list.Configurations {
-		for name, e := range x.Elements {
-			if e.Required {
-				got.fields = append(got.fields, name)
-			}
-		}
-	}
-	c.mu.Lock()
-	c.required[payer] = got
-	c.mu.Unlock()
-	return got.fields, nil
+	return c.read(ctx, sum)
 }
 
 // Poll implements integrations.EligibilityChecker.
@@ -169,33 +111,100 @@ func (c *Connector) Poll(ctx context.Context, handle string) (integrations.Eligi
 	if err := c.do(ctx, transport.Request{Op: "coverages.read", Method: http.MethodGet, Path: "/v1/coverages/" + url.PathEscape(handle)}, &cov); err != nil {
 		return integrations.EligibilityResult{}, err
 	}
-	return c.read(cov)
+	if cov.ID == "" {
+		cov.ID = handle
+	}
+	return c.read(ctx, cov)
 }
 
-func (c *Connector) read(cov coverage) (integrations.EligibilityResult, error) {
+func (c *Connector) read(ctx context.Context, cov coverage) (integrations.EligibilityResult, error) {
+	if cov.ID == "" {
+		return integrations.EligibilityResult{}, &integrations.Error{Kind: integrations.KindUnavailable, Platform: Platform, Op: "coverages.create",
+			Message: "the answer names no coverage"}
+	}
 	switch outcomes[cov.StatusCode] {
 	case complete:
-		return integrations.EligibilityResult{Handle: cov.ID, Benefits: cov.benefits(c.now())}, nil
-	case rejected:
-		return integrations.EligibilityResult{Handle: cov.ID, Benefits: copay.Benefits{Status: copay.CoverageUnknown, Source: string(Platform),
-			TraceID: cov.ControlNumber, CheckedAt: c.now(), Problem: cov.problem()}}, nil
+		return integrations.EligibilityResult{Handle: cov.ID, Benefits: cov.benefits(c.cfg.PlaceOfService, c.now())}, nil
+	case rejected, garbled:
+		c.forget(ctx, cov.ID)
+		return c.unusable(cov.ID, cov.ControlNumber, cov.problem()), nil
 	case unreachable:
-		return integrations.EligibilityResult{}, &integrations.Error{Kind: integrations.KindUnavailable, Platform: Platform, Op: "coverages.read", Code: cov.StatusCode,
-			Message: "the payer did not answer", RequestID: cov.ControlNumber}
+		c.forget(ctx, cov.ID)
+		return integrations.EligibilityResult{}, &integrations.Error{Kind: integrations.KindUnavailable, Platform: Platform, Op: "coverages.read",
+			Code: cov.StatusCode, Message: whyUnreachable[cov.StatusCode]}
 	}
-	if cov.ID == "" {
-		return integrations.EligibilityResult{}, &integrations.Error{Kind: integrations.KindUnavailable, Platform: Platform, Op: "coverages.read", Message: "the answer names no coverage"}
-	}
-	return integrations.EligibilityResult{Pending: true, Handle: cov.ID, RetryAfter: 500 * time.Millisecond}, nil
+	return integrations.EligibilityResult{Pending: true, Handle: cov.ID, RetryAfter: c.pause(cov)}, nil
 }
 
-// TestConnection implements integrations.Tester.
+// forget deletes a record that failed: the same request would otherwise get
+// the same failure for as long as the record lives. Should the deletion fail,
+// nothing is lost but time.
+func (c *Connector) forget(ctx context.Context, id string) {
+	_, _ = c.http.Do(ctx, transport.Request{Op: "coverages.delete", Method: http.MethodDelete, Path: "/v1/coverages/" + url.PathEscape(id)}, nil)
+}
+
+// How long to wait between polls: as long as the check has taken so far, so
+// that the gaps double, with some jitter.
+const (
+	firstPause = 500 * time.Millisecond
+	retryPause = 2 * time.Second // Availity itself is trying the payer again
+	longPause  = 8 * time.Second
+)
+
+func (c *Connector) pause(cov coverage) time.Duration {
+	least := firstPause
+	switch {
+	case outcomes[cov.StatusCode] == unheard:
+		least = longPause
+	case cov.StatusCode == "R1":
+		least = retryPause
+	}
+	var took time.Duration
+	if made := moment(cov.CreatedDate); !made.IsZero() {
+		took = c.now().Sub(made)
+	}
+	d := min(max(took, least), longPause)
+	return d + rand.N(d/5)
+}
+
+// TestConnection implements integrations.Tester: the token, the subscription,
+// and whether every payer of the configuration can be asked.
 func (c *Connector) TestConnection(ctx context.Context) (string, error) {
-	if err := c.do(ctx, transport.Request{Op: "configurations.list", Method: http.MethodGet, Path: "/v1/configurations", Query: url.Values{"type": {"270"}, "limit": {"1"}}}, nil); err != nil {
+	if err := c.do(ctx, transport.Request{Op: "configurations.list", Method: http.MethodGet, Path: "/v1/configurations", Query: url.Values{"type": {"270"}}}, nil); err != nil {
 		return "", err
 	}
+	say := "subscribed, live payers"
 	if c.cfg.Demo {
-		return "subscribed, demo plan", nil
+		say = "subscribed, demo plan"
 	}
-	return "subscribed, live payers", nil
+	if len(c.cfg.Payers) == 0 {
+		return say, nil
+	}
+	var list []payerEntry
+	err := c.do(ctx, transport.Request{Op: "payers.list", Method: http.MethodGet, Path: "/v1/availity-payer-list",
+		Query: url.Values{"transactionType": {"270"}, "submissionMode": {"API"}}}, &list)
+	if err != nil {
+		return say + "; the payer list cannot be read, so the configured payers were not checked", nil //nolint:nilerr // checks themselves work without it
+	}
+	return say + "; " + c.listed(list), nil
+}
+
+// listed compares the configured payers with the payer list.
+func (c *Connector) listed(list []payerEntry) string {
+	var wanted, absent []string
+	for _, id := range c.cfg.Payers {
+		if !slices.Contains(wanted, id) {
+			wanted = append(wanted, id)
+		}
+	}
+	for _, id := range wanted {
+		if !slices.ContainsFunc(list, func(p payerEntry) bool { return p.PayerID == id }) {
+			absent = append(absent, id)
+		}
+	}
+	if len(absent) == 0 {
+		return fmt.Sprintf("all %d configured payers can be asked", len(wanted))
+	}
+	slices.Sort(absent)
+	return fmt.Sprintf("%d of %d configured payers cannot be asked: %s", len(absent), len(wanted), strings.Join(absent, ", "))
 }

@@ -2,10 +2,9 @@ package availity
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/cockroachdb/apd/v3"
 
 	"github.com/copayflow/copayflow/copay"
 )
@@ -14,26 +13,35 @@ import (
 type outcome int
 
 const (
-	pending outcome = iota // in progress, retried by Availity, or not known to us
-	complete
-	unreachable // the payer: another source may know
-	rejected    // the request: something about the patient or payer is wrong
+	unheard     outcome = iota // a code that is not known to us: waited for
+	pending                    // in progress, or retried by Availity
+	complete                   //
+	unreachable                // the payer: another source may know, or it may later
+	rejected                   // the request: something about patient, payer or provider is wrong
+	garbled                    // the payer's answer could not be read
 )
 
-// outcomes maps status codes; one that is not known is waited for, and the
-// practice's deadline ends the wait.
+// outcomes maps status codes. The practice's deadline ends the wait for one
+// that is not known.
 var outcomes = map[string]outcome{
-	"0": pending, "R1": pending, "4": complete,
-	"E1": rejected, "19": rejected, "3": rejected,
+	"0": pending, "R1": pending, "4": complete, "E1": rejected, "19": rejected, "3": garbled,
 	"7": unreachable, "13": unreachable, "14": unreachable, "15": unreachable,
 }
 
-// problem is the sentence for staff on a rejected request. Field names only:
-// the values are PHI.
+// whyUnreachable explains the payer's silence to staff.
+var whyUnreachable = map[string]string{
+	"7": "the connection to the payer broke", "13": "the payer did not answer in time", "14": "the payer is not available", "15": "the payer's system failed",
+}
+
+// problem is the sentence for staff on an answer without benefits. It names
+// fields only: their values are PHI.
 func (c coverage) problem() string {
+	if outcomes[c.StatusCode] == garbled {
+		return "the payer's answer could not be read; ask the payer by phone or in its portal"
+	}
 	var fields []string
 	for _, m := range c.ValidationMessages {
-		if m.Field != "" && len(m.Field) < 40 {
+		if known(m.Field) && !slices.Contains(fields, m.Field) {
 			fields = append(fields, m.Field)
 		}
 	}
@@ -43,94 +51,239 @@ func (c coverage) problem() string {
 	return "the payer refuses the request; check " + strings.Join(fields, ", ") + " in the EHR"
 }
 
-// benefits reads the plans of a finished coverage.
-func (c coverage) benefits(now time.Time) copay.Benefits {
-	b := copay.Benefits{Status: copay.CoverageUnknown, Source: string(Platform), TraceID: c.ControlNumber, CheckedAt: now}
+// reading turns a finished coverage into benefits.
+type reading struct {
+	out     copay.Benefits
+	service copay.ServiceType // that was asked for
+	place   string            // CMS place of service of the visit
+	on      time.Time         // the day of the visit
+}
+
+// benefits reads a finished coverage. Once a plan is active, plans that are
+// not count no more.
+func (c coverage) benefits(place string, now time.Time) copay.Benefits {
+	r := &reading{place: place, on: moment(c.AsOfDate),
+		out: copay.Benefits{Status: copay.CoverageUnknown, Source: string(Platform), TraceID: c.ControlNumber, CheckedAt: now}}
+	if r.on.IsZero() {
+		r.on = now
+	}
+	if len(c.RequestedService) == 1 {
+		r.service = copay.ServiceType(c.RequestedService[0].Code)
+	}
+	for _, p := range c.Plans {
+		switch s := p.state(); {
+		case s == copay.CoverageActive, s == copay.CoverageInactive && r.out.Status == copay.CoverageUnknown:
+			r.out.Status = s
+		}
+	}
 	for i, p := range c.Plans {
-		b.Status = better(b.Status, planStatus(p.StatusCode))
-		if k := kind(p.InsuranceTypeCode); k != copay.PlanUnknown && b.Kind != copay.PlanQMB {
-			b.Kind = k
-		}
-		for _, a := range p.AdditionalPayers {
-			if a.Secondary || a.Tertiary {
-				b.Secondary = append(b.Secondary, copay.SecondaryCoverage{Kind: kind(a.InsuranceTypeCode), Active: true, Source: fmt.Sprintf("271 (availity plans[%d].additionalPayers)", i)})
-			}
-		}
-		for j, x := range p.Benefits {
-			b = x.into(b, fmt.Sprintf("availity plans[%d].benefits[%d]", i, j))
+		if p.state() == r.out.Status {
+			r.plan(p, fmt.Sprintf("availity plans[%d]", i))
 		}
 	}
-	if len(c.Plans) == 0 {
-		b.Problem = "the payer's answer names no plan"
+	switch {
+	case len(c.Plans) == 0:
+		r.out.Problem = "the payer's answer names no plan"
+	case r.out.Status == copay.CoverageUnknown:
+		r.out.Problem = "the payer's answer does not say whether the plan is active"
 	}
-	return b
+	return r.out
 }
 
-// better keeps the most useful status of several plans: an active one counts.
-func better(a, b copay.CoverageStatus) copay.CoverageStatus {
-	if a == copay.CoverageActive || b == copay.CoverageUnknown {
-		return a
-	}
-	return b
-}
-
-// planStatus reads 271 EB01: 1 to 5 active, 6 to 8 inactive.
-func planStatus(code string) copay.CoverageStatus {
-	switch code {
+// state reads 271 EB01 (1 to 5 active, 6 to 8 inactive), or the words where
+// the code is missing.
+func (p plan) state() copay.CoverageStatus {
+	words := strings.ToUpper(p.Status)
+	switch p.StatusCode {
 	case "1", "2", "3", "4", "5":
 		return copay.CoverageActive
 	case "6", "7", "8":
 		return copay.CoverageInactive
+	case "":
+		if strings.HasPrefix(words, "INACTIVE") {
+			return copay.CoverageInactive
+		}
+		if strings.HasPrefix(words, "ACTIVE") {
+			return copay.CoverageActive
+		}
 	}
 	return copay.CoverageUnknown
 }
 
-// kind reads X12 1336 insurance types that decide who may be billed.
-func kind(code string) copay.PlanKind {
+func (r *reading) plan(p plan, at string) {
+	r.kind(p.InsuranceTypeCode, p.InsuranceType)
+	r.others(p.AdditionalPayers, at)
+	for j, b := range p.Benefits {
+		r.benefit(b, fmt.Sprintf("%s.benefits[%d]", at, j))
+	}
+}
+
+// strength orders the kinds of plan by who must not be billed: whatever else
+// an answer says, one such mark in it decides.
+var strength = map[copay.PlanKind]int{copay.PlanUnknown: 0, copay.PlanCommercial: 1, copay.PlanMedicare: 2, copay.PlanMedicaid: 3, copay.PlanQMB: 4}
+
+func (r *reading) kind(code, words string) {
+	if k := kindOf(code, words); strength[k] > strength[r.out.Kind] {
+		r.out.Kind = k
+	}
+}
+
+// kindOf reads X12 element 1336, or its words where the code is missing.
+func kindOf(code, words string) copay.PlanKind {
+	words = strings.ToUpper(words)
 	switch code {
 	case "QM":
 		return copay.PlanQMB
 	case "MC":
 		return copay.PlanMedicaid
-	case "MA", "MB", "MP", "HN":
+	case "MA", "MB", "MP", "HN", "12", "13", "14", "15", "16", "41", "42", "43", "47":
 		return copay.PlanMedicare
 	case "":
-		return copay.PlanUnknown
+		switch {
+		case strings.Contains(words, "QUALIFIED MEDICARE BENEFICIARY"), strings.Contains(words, "QMB"):
+			return copay.PlanQMB
+		case strings.Contains(words, "MEDICAID"):
+			return copay.PlanMedicaid
+		case strings.Contains(words, "MEDICARE"):
+			return copay.PlanMedicare
+		case words == "":
+			return copay.PlanUnknown
+		}
 	}
 	return copay.PlanCommercial
 }
 
-// into adds one benefit's amounts.
-func (x benefit) into(b copay.Benefits, at string) copay.Benefits {
-	svc := copay.ServiceType(x.Type)
-	for n, row := range x.Amounts.CoPayment.rows() {
-		if m, ok := amount(row.Amount); ok {
-			b.CoPays = append(b.CoPays, row.benefit(m, svc, fmt.Sprintf("271 EB*B (%s.coPayment #%d)", at, n+1)))
+// others are further plans. One that this payer holds for the primary counts,
+// too: then ours is not the only one that pays. A plan that calls itself
+// Medicaid, or shows a Medicaid id, is taken for it.
+func (r *reading) others(payers []additionalPayer, at string) {
+	for i, p := range payers {
+		kind := kindOf(p.InsuranceTypeCode, "")
+		name := strings.ToUpper(p.Name + " " + p.Type)
+		if p.MedicaidID != "" || strings.Contains(name, "MEDICAID") {
+			kind = copay.PlanMedicaid
 		}
-	}
-	for n, row := range x.Amounts.CoInsurance.rows() {
-		if p, ok := percent(row.Amount); ok {
-			r := row.benefit(copay.Money{}, svc, fmt.Sprintf("271 EB*A (%s.coInsurance #%d)", at, n+1))
-			r.Percent = p
-			b.CoInsurance = append(b.CoInsurance, r)
+		s := copay.SecondaryCoverage{Kind: kind, Active: true, Source: fmt.Sprintf("271 (%s.additionalPayers[%d])", at, i)}
+		for _, end := range []string{p.COBEnd, p.CoverageEnd, p.EligibilityEnd, p.BenefitEnd} {
+			if t := moment(end); !t.IsZero() && t.Before(r.on) {
+				s.Active = false
+			}
 		}
+		r.out.Secondary = append(r.out.Secondary, s)
 	}
-	for n, row := range x.Amounts.Deductibles.rows() {
-		if m, ok := row.left(); ok {
-			b.Deductible = append(b.Deductible, row.benefit(m, svc, fmt.Sprintf("271 EB*C (%s.deductibles #%d)", at, n+1)))
-		}
-	}
-	for n, row := range x.Amounts.OutOfPocket.rows() {
-		if m, ok := row.left(); ok {
-			b.OutOfPocket = append(b.OutOfPocket, row.benefit(m, svc, fmt.Sprintf("271 EB*G (%s.outOfPocket #%d)", at, n+1)))
-		}
-	}
-	return b
 }
 
+func (r *reading) benefit(b benefit, at string) {
+	r.others(b.AdditionalPayers, at)
+	a := b.Amounts
+	for _, d := range []*detail{a.CoPayment, a.CoInsurance, a.Deductibles, a.OutOfPocket, b.StatusDetails} {
+		for _, row := range d.rows() {
+			r.kind(row.InsuranceTypeCode, row.InsuranceType)
+		}
+	}
+	svc := copay.ServiceType(b.Type)
+	paid := len(r.out.CoPays) + len(r.out.CoInsurance)
+	r.copays(a.CoPayment, svc, at+".coPayment")
+	r.coinsurance(a.CoInsurance, svc, at+".coInsurance")
+	shares := len(r.out.CoPays) + len(r.out.CoInsurance) - paid
+	r.remainders(&r.out.Deductible, a.Deductibles, svc, "271 EB*C", at+".deductibles", true)
+	r.remainders(&r.out.OutOfPocket, a.OutOfPocket, svc, "271 EB*G", at+".outOfPocket", false)
+	if svc == r.service && svc != "" {
+		r.out.NonCovered = r.out.NonCovered || shares == 0 && b.refused()
+		r.out.Preventive = r.out.Preventive || r.free(svc)
+	}
+}
+
+// refused reports that the plan does not pay the service: EB01 I, other than
+// only outside its network.
+func (b benefit) refused() bool {
+	if b.StatusCode == "I" {
+		return true
+	}
+	for _, row := range b.NonCovered.rows() {
+		if row.network != copay.NetworkOut {
+			return true
+		}
+	}
+	return false
+}
+
+// preventive are service types that are preventive by themselves (X12 element
+// 1365): well baby care, immunisations, routine physical, well visit.
+var preventive = []copay.ServiceType{"68", "80", "81", "BZ"}
+
+// free reports that the plan shares no cost of a preventive service in its
+// network: all rows for it are zero.
+func (r *reading) free(svc copay.ServiceType) bool {
+	if !slices.Contains(preventive, svc) {
+		return false
+	}
+	zero := false
+	for _, row := range append(slices.Clone(r.out.CoPays), r.out.CoInsurance...) {
+		if row.Service != svc || row.Network == copay.NetworkOut {
+			continue
+		}
+		if row.Amount.IsPositive() || row.Percent > 0 {
+			return false
+		}
+		zero = true
+	}
+	return zero
+}
+
+// copays reads EB*B rows; some payers write a share there.
+func (r *reading) copays(d *detail, svc copay.ServiceType, at string) {
+	for _, row := range d.at(r.place) {
+		src := "271 EB*B (" + at + row.place + ")"
+		if row.inPercent() {
+			r.share(row, svc, src)
+			continue
+		}
+		if m, ok := amount(row.Amount); ok {
+			r.out.CoPays = append(r.out.CoPays, row.benefit(m, svc, src))
+		}
+	}
+}
+
+// coinsurance reads EB*A rows. A row in dollars is no share and says nothing
+// that could be reckoned with.
+func (r *reading) coinsurance(d *detail, svc copay.ServiceType, at string) {
+	for _, row := range d.at(r.place) {
+		if !row.inDollars() {
+			r.share(row, svc, "271 EB*A ("+at+row.place+")")
+		}
+	}
+}
+
+func (r *reading) share(row networkRow, svc copay.ServiceType, source string) {
+	if p, ok := percent(row.Amount); ok {
+		b := row.benefit(copay.Money{}, svc, source)
+		b.Percent = p
+		r.out.CoInsurance = append(r.out.CoInsurance, b)
+	}
+}
+
+// remainders reads what is left of deductibles and limits. A deductible of
+// which only the whole is said is kept as such (whole), so that nobody takes
+// it for met.
+func (r *reading) remainders(into *[]copay.BenefitAmount, d *detail, svc copay.ServiceType, eb, at string, whole bool) {
+	for _, row := range d.at(r.place) {
+		src := eb + " (" + at + row.place + ")"
+		if m, ok := row.remains(); ok {
+			*into = append(*into, row.benefit(m, svc, src))
+		} else if m, ok := amount(row.Amount); ok && whole {
+			b := row.benefit(m, svc, src)
+			b.Whole = true
+			*into = append(*into, b)
+		}
+	}
+}
+
+// networkRow is a row with its network and its place in the answer.
 type networkRow struct {
 	networkBenefit
 	network copay.Network
+	place   string // ".inNetwork[0]"
 }
 
 func (d *detail) rows() []networkRow {
@@ -138,60 +291,38 @@ func (d *detail) rows() []networkRow {
 		return nil
 	}
 	var out []networkRow
-	add := func(list []networkBenefit, n copay.Network) {
-		for _, x := range list {
-			out = append(out, networkRow{x, n})
+	for _, x := range []struct {
+		rows    []networkBenefit
+		network copay.Network
+		name    string
+	}{{d.In, copay.NetworkIn, "inNetwork"}, {d.Out, copay.NetworkOut, "outOfNetwork"}, {d.None, copay.NetworkUnknown, "noNetwork"}, {d.NotApplicable, copay.NetworkAny, "notApplicableNetwork"}} {
+		for i, row := range x.rows {
+			out = append(out, networkRow{row, x.network, fmt.Sprintf(".%s[%d]", x.name, i)})
 		}
 	}
-	add(d.In, copay.NetworkIn)
-	add(d.Out, copay.NetworkOut)
-	add(d.None, copay.NetworkUnknown)
-	add(d.NotApplicable, copay.NetworkAny)
 	return out
 }
 
+// at are the rows that hold at a place of service: those that name it, or none.
+func (d *detail) at(place string) []networkRow {
+	return slices.DeleteFunc(d.rows(), func(r networkRow) bool { return r.PlaceOfServiceCode != "" && r.PlaceOfServiceCode != place })
+}
+
 func (r networkRow) benefit(m copay.Money, svc copay.ServiceType, source string) copay.BenefitAmount {
-	return copay.BenefitAmount{Amount: m, Service: svc, Network: r.network, Level: r.LevelCode, Note: strings.Join(r.PayerNotes, "; "), Source: source}
+	note := strings.Join(r.PayerNotes, "; ")
+	if note == "" {
+		note = strings.TrimSpace(r.Description)
+	}
+	return copay.BenefitAmount{Amount: m, Service: svc, Network: r.network, Level: r.level(), Note: note, Source: source}
 }
 
-// left is what remains of a deductible or limit: the row's own "remaining", or
-// its amount when its period says that it is the remainder (X12 615: 29).
-func (r networkRow) left() (copay.Money, bool) {
-	if m, ok := amount(r.Remaining); ok {
-		return m, true
+// level is IND or FAM; other levels keep the platform's code.
+func (r networkRow) level() string {
+	switch strings.ToUpper(r.Level) {
+	case "INDIVIDUAL":
+		return "IND"
+	case "FAMILY":
+		return "FAM"
 	}
-	if r.AmountTimePeriodCode == "29" {
-		return amount(r.Amount)
-	}
-	return copay.Money{}, false
-}
-
-// amount reads an amount in dollars; empty or strange ones count as not said.
-func amount(s string) (copay.Money, bool) {
-	s = strings.TrimPrefix(strings.TrimSpace(s), "$")
-	if s == "" {
-		return copay.Money{}, false
-	}
-	m, err := copay.ParseMoney(s, copay.USD)
-	return m, err == nil && !m.IsNegative()
-}
-
-// percent reads a share. A 271 writes 20 % as ".2" (EB08 is a fraction of
-// one), Availity usually as "20": up to 1 it is a fraction, above it percent.
-func percent(s string) (copay.Percent, bool) {
-	d, _, err := apd.NewFromString(strings.TrimSuffix(strings.TrimSpace(s), "%"))
-	if err != nil || d.Form != apd.Finite || d.Negative || len(s) > 12 {
-		return 0, false
-	}
-	shift := int32(2) // percent to hundredths of a percent
-	if d.Cmp(apd.New(1, 0)) <= 0 {
-		shift = 4
-	}
-	d.Exponent += shift
-	var out apd.Decimal
-	if _, err := apd.BaseContext.WithPrecision(20).RoundToIntegralValue(&out, d); err != nil {
-		return 0, false
-	}
-	n, err := out.Int64()
-	return copay.Percent(n), err == nil && n <= 10_000
+	return r.LevelCode
 }

@@ -68,10 +68,10 @@ func TestSlowAnswerTimesOut(t *testing.T) {
 	b := newBench(t)
 	conn := b.connect(map[string]any{"timeout": "50ms"})
 	m := b.message(patient)
-	b.sim.Faults().Add(sim.Fault{Kind: sim.FaultSlow, Method: http.MethodPost, Delay: 10 * time.Second})
+	b.sim.Faults().Add(sim.Fault{Kind: sim.FaultSlow, Method: http.MethodPost, Delay: time.Second})
 	_, err := conn.Send(t.Context(), m)
 	requireKind(t, integrations.KindUnknown, err)
-	b.sim.Faults().Add(sim.Fault{Kind: sim.FaultSlow, Method: http.MethodGet, Delay: 10 * time.Second})
+	b.sim.Faults().Add(sim.Fault{Kind: sim.FaultSlow, Method: http.MethodGet, Delay: time.Second})
 	_, err = conn.Status(t.Context(), "SM"+strings.Repeat("a", 32))
 	requireKind(t, integrations.KindUnavailable, err)
 }

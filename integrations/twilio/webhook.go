@@ -55,6 +55,9 @@ func (c *Connector) Verify(_ context.Context, w integrations.Webhook) (integrati
 	if !c.signatureMatches(w.URL, params, signature) {
 		return refuse(integrations.KindUnauthorized, "no signature matches")
 	}
+	if a := params.Get("AccountSid"); a != "" && a != c.cfg.AccountSID {
+		return refuse(integrations.KindUnauthorized, "the delivery is another account's")
+	}
 	sid := params.Get("MessageSid")
 	switch {
 	case !messagePattern.MatchString(sid):

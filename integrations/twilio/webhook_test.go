@@ -321,7 +321,11 @@ func TestOfficialSignatures(t *testing.T) {
 			w.Body = []byte(form.Encode())
 			w.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")
 		}
-		_, err := c.Verify(t.Context(), w)
+		conn := c
+		if account := accountOf(w); account != "" {
+			conn = plainConnector(t, map[string]any{"auth_tokens": []any{"literal:" + f.AuthToken}, "account_sid": account})
+		}
+		_, err := conn.Verify(t.Context(), w)
 		require.Equal(t, v.Valid, err == nil, "%s: %v", v.Name, err)
 	}
 }

@@ -147,7 +147,7 @@ func TestRefusals(t *testing.T) {
 	require.Contains(t, w.Body.String(), "<html>", "a page, not JSON")
 	require.Empty(t, r.Messages())
 
-	r.send(map[string]any{"from": map[string]any{"email": "x@more.example"}, "asm": map[string]any{"group_id": 7}, "content": []any{plain, html}})
+	r.send(map[string]any{"from": map[string]any{"email": "x@more.example"}, "asm": map[string]any{"group_id": 7}, "content": []any{map[string]any{"type": "text/plain", "value": "v"}, map[string]any{"type": "text/html", "value": "v"}}})
 	r.send(map[string]any{"template_id": "d-1", "content": nil, "subject": nil})
 }
 

@@ -1,0 +1,308 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+	sdkworker "go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/copayflow/copayflow/cmd/copay-dev/internal/check"
+	"github.com/copayflow/copayflow/cmd/copay-dev/internal/stack"
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/sandbox"
+	drchronosim "github.com/copayflow/copayflow/sandbox/drchrono"
+)
+
+func benchCommand(file *string) *cobra.Command {
+	n := 150
+	cmd := &cobra.Command{
+		Use: "bench", Short: "Co-pays per second against the bare workflow, and webhook acknowledgement, in one run", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), 8*time.Minute)
+			defer cancel()
+			return bench(ctx, cmd.OutOrStdout(), *file, n)
+		},
+	}
+	cmd.Flags().IntVar(&n, "n", n, "co-pays in each measurement")
+	return cmd
+}
+
+// rounds alternate bare and real runs, so that neither has the warmer machine.
+const rounds = 2
+
+func bench(ctx context.Context, out io.Writer, file string, n int) error {
+	s, clean, err := throwaway(ctx, out, file, "", func(o *stack.Options) { o.Fast = true })
+	if err != nil {
+		return err
+	}
+	defer clean()
+	b := &benchRun{s: s, out: out, payer: newPayer(s)}
+	if err := b.bareWorker(); err != nil {
+		return err
+	}
+	defer b.stopBare()
+	if _, err := b.real(ctx, 10); err != nil { // warm caches and pools
+		return err
+	}
+	if _, err := b.bare(ctx, 10); err != nil {
+		return err
+	}
+	var bare, real float64
+	for i := range rounds {
+		x, err := b.bare(ctx, n)
+		if err != nil {
+			return err
+		}
+		y, err := b.real(ctx, n)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "  round %d: bare %.1f/s, co-pays %.1f/s\n", i+1, x, y)
+		bare, real = bare+x, real+y
+	}
+	events, err := historyLength(ctx, s, b.last)
+	if err != nil {
+		return err
+	}
+	r, err := check.Run(ctx, s.Process.Store, s.Sandbox, stack.Practice, nil)
+	if err != nil {
+		return err
+	}
+	if !r.OK() {
+		return fmt.Errorf("invariants do not hold:\n  - %s", strings.Join(r.Findings, "\n  - "))
+	}
+	fmt.Fprintf(out, "bench: ratio=%.2f events=%d ack_p50_ms=%.1f\n", real/bare, events, b.ackMedian())
+	return nil
+}
+
+type benchRun struct {
+	s     *stack.Stack
+	out   io.Writer
+	payer *payer
+	bareW sdkworker.Worker
+	last  copay.Key
+
+	mu   sync.Mutex
+	acks []time.Duration
+}
+
+// real runs n co-pays from the EHR's webhook to settled, each paid by link as
+// soon as it is asked for, and returns how many a second. Meanwhile other
+// webhooks arrive and their acknowledgement is timed.
+func (b *benchRun) real(ctx context.Context, n int) (float64, error) {
+	done := make(chan struct{})
+	go b.measureAcks(ctx, done)
+	defer close(done)
+	began := time.Now()
+	keys := make([]copay.Key, n)
+	for i := range n {
+		id := b.s.Sandbox.DrChrono.AddCharge(drchronosim.Charge{Patient: b.s.Patients["ana"], Cents: 145_00})
+		keys[i] = copay.Key{Practice: stack.Practice, EHR: "drchrono", Charge: copay.ChargeID(id)}
+	}
+	b.last = keys[n-1]
+	for {
+		if err := b.payer.payAll(); err != nil {
+			return 0, err
+		}
+		settled, err := b.settled(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if settled >= b.payer.total+n {
+			b.payer.total = settled
+			return float64(n) / time.Since(began).Seconds(), nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("only %d of %d co-pays settled in time", settled-b.payer.total, n)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (b *benchRun) settled(ctx context.Context) (int, error) {
+	counts, err := b.s.Process.Store.StateCounts(ctx)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, c := range counts {
+		if c.State == copay.StateSettled {
+			n += int(c.Count)
+		}
+		if c.State == copay.StateNeedsReview {
+			return 0, fmt.Errorf("%d co-pays need a person (%s)", c.Count, c.Review)
+		}
+	}
+	return n, nil
+}
+
+// payer pays every hosted page once, as soon as its message is out.
+type payer struct {
+	s     *stack.Stack
+	paid  map[string]bool
+	total int
+}
+
+func newPayer(s *stack.Stack) *payer { return &payer{s: s, paid: map[string]bool{}} }
+
+func (p *payer) payAll() error {
+	texts := len(p.s.Sandbox.Twilio.Messages())
+	for i, x := range p.s.Sandbox.Stripe.Sessions() {
+		if i >= texts || p.paid[x.ID] {
+			continue
+		}
+		p.paid[x.ID] = true
+		if err := p.s.Sandbox.Stripe.PaySession(x.ID, "pm_card_visa"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measureAcks posts signed webhooks of a kind that needs nothing done and
+// times how long each waits to be acknowledged.
+func (b *benchRun) measureAcks(ctx context.Context, done <-chan struct{}) {
+	var n atomic.Int64
+	url := b.s.URL + "/webhooks/stripe/" + string(stack.Practice)
+	t := time.NewTicker(25 * time.Millisecond)
+	defer t.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			body := fmt.Sprintf(`{"id":"evt_bench%d_%d","object":"event","api_version":"2023-10-16","created":%d,"type":"product.created","livemode":false,"data":{"object":{"id":"prod_1","object":"product"}}}`,
+				time.Now().UnixNano(), n.Add(1), b.s.Clock.Now().Unix())
+			at := time.Now()
+			if b.post(ctx, url, body) {
+				b.mu.Lock()
+				b.acks = append(b.acks, time.Since(at))
+				b.mu.Unlock()
+			}
+		}
+	}
+}
+
+func (b *benchRun) post(ctx context.Context, url, body string) bool {
+	stamp := b.s.Clock.Now().Unix()
+	m := hmac.New(sha256.New, []byte(sandbox.StripeHookSecret))
+	fmt.Fprintf(m, "%d.%s", stamp, body)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader([]byte(body)))
+	if err != nil {
+		return false
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Stripe-Signature", fmt.Sprintf("t=%d,v1=%s", stamp, hex.EncodeToString(m.Sum(nil))))
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	return res.Body.Close() == nil && res.StatusCode == http.StatusOK
+}
+
+func (b *benchRun) ackMedian() float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.acks) == 0 {
+		return -1
+	}
+	slices.Sort(b.acks)
+	return float64(b.acks[len(b.acks)/2].Microseconds()) / 1000
+}
+
+// The bare workflow: as many activities, timers and signals as a co-pay paid
+// by link, in the same order, doing nothing.
+
+const bareQueue = "bare"
+
+func nothing(context.Context) error { return nil }
+
+// Bare is the control.
+func Bare(ctx workflow.Context) error {
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 30 * time.Second, TaskQueue: bareQueue})
+	together := func(n int) error {
+		var all []workflow.Future
+		for range n {
+			all = append(all, workflow.ExecuteActivity(ctx, nothing))
+		}
+		for _, f := range all {
+			if err := f.Get(ctx, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	workflow.GetSignalChannel(ctx, "go").Receive(ctx, nil) // the charge
+	for _, n := range []int{1, 1, 1, 2} {                  // charge, eligibility, request, text and mail
+		if err := together(n); err != nil {
+			return err
+		}
+	}
+	paid := workflow.GetSignalChannel(ctx, "go")
+	got := false
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		paid.Receive(ctx, nil)
+		got = true
+	})
+	if _, err := workflow.AwaitWithTimeout(ctx, time.Hour, func() bool { return got }); err != nil {
+		return err
+	}
+	for _, n := range []int{1, 2, 1} { // the truth, EHR and invoice, payment
+		if err := together(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *benchRun) bareWorker() error {
+	b.bareW = sdkworker.New(b.s.Process.Temporal, bareQueue, sdkworker.Options{})
+	b.bareW.RegisterWorkflow(Bare)
+	b.bareW.RegisterActivity(nothing)
+	return b.bareW.Start()
+}
+
+func (b *benchRun) stopBare() { b.bareW.Stop() }
+
+// bare runs n of the control and returns how many a second.
+func (b *benchRun) bare(ctx context.Context, n int) (float64, error) {
+	began := time.Now()
+	c := b.s.Process.Temporal
+	runs := make([]client.WorkflowRun, n)
+	for i := range n {
+		run, err := c.SignalWithStartWorkflow(ctx, fmt.Sprintf("bare-%d-%d", began.UnixNano(), i), "go", nil, client.StartWorkflowOptions{TaskQueue: bareQueue}, Bare)
+		if err != nil {
+			return 0, err
+		}
+		runs[i] = run
+	}
+	for _, r := range runs {
+		if err := c.SignalWorkflow(ctx, r.GetID(), "", "go", nil); err != nil {
+			return 0, err
+		}
+	}
+	for _, r := range runs {
+		if err := r.Get(ctx, nil); err != nil {
+			return 0, err
+		}
+	}
+	return float64(n) / time.Since(began).Seconds(), nil
+}
