@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -34,6 +33,7 @@ type PaymentState struct {
 	CapturedAt time.Time           `json:"captured_at,omitzero"`
 	Decline    string              `json:"decline,omitempty"`
 	Final      bool                `json:"final,omitempty"` // of a decline: never this card again
+	URL        string              `json:"url,omitempty"`   // of a page that was just opened
 }
 
 func stateOf(platform copay.Platform, p integrations.ProcessorPayment) PaymentState {
@@ -75,7 +75,9 @@ func (a *Activities) RequestLink(ctx context.Context, in PaymentInput) (PaymentS
 	if err != nil {
 		return PaymentState{}, classify(err)
 	}
-	return stateOf(platform, p), nil
+	out := stateOf(platform, p)
+	out.URL = p.URL
+	return out, nil
 }
 
 // ChargeCard charges the patient's stored card off-session, after checking
@@ -231,6 +233,3 @@ func (a *Activities) RefundPayment(ctx context.Context, in RefundInput) (Refunde
 	}
 	return Refunded{PlatformID: r.PlatformID, Status: r.Status}, nil
 }
-
-// errNoBooks says that a practice has no accounting platform.
-var errNoBooks = errors.New("no accounting platform is configured")

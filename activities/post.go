@@ -20,6 +20,8 @@ type PostInput struct {
 	// Ref is the reference of this effect, Amount what it is about.
 	Ref    copay.Ref   `json:"ref"`
 	Amount copay.Money `json:"amount"`
+	// InvoiceRef is the reference of the invoice in the books.
+	InvoiceRef copay.Ref `json:"invoice_ref,omitempty"`
 	// Of is the reference of the posting that is taken back.
 	Of copay.Ref `json:"of,omitempty"`
 	// Refund says that money went back to the patient; otherwise the posting
@@ -95,33 +97,32 @@ func (a *Activities) ReversePosting(ctx context.Context, in PostInput) (Posted, 
 // alias is the name under which a patient appears in the books.
 func alias(p copay.PatientRef) string { return "P-" + string(p) }
 
-// BookInvoice books what was due in the accounting platform.
-func (a *Activities) BookInvoice(ctx context.Context, in PostInput) (Posted, error) {
-	books, err := a.Ports.Books(in.Key.Practice)
-	if err != nil {
-		return Posted{}, classify(err)
-	}
-	day := a.posting(in).Received
-	doc, err := books.Invoice(ctx, integrations.InvoiceRequest{Ref: in.Ref, CoPay: in.Key.ID(), Alias: alias(in.Patient),
-		Amount: in.Amount, On: day, Due: day, Memo: string(in.Key.ID())})
-	if err != nil {
-		return Posted{}, classify(err)
-	}
-	return Posted{ID: doc.ID}, nil
+// Booked is what stands in the books for one payment.
+type Booked struct {
+	InvoiceID string `json:"invoice_id"`
+	PaymentID string `json:"payment_id"`
 }
 
-// BookPayment books a captured payment against its invoice.
-func (a *Activities) BookPayment(ctx context.Context, in PostInput) (Posted, error) {
+// BookPayment books a captured payment: an invoice over it and the payment
+// against that invoice, so that nothing is ever left unapplied. Each document
+// has its reference, so an attempt after a crash finds what is there.
+func (a *Activities) BookPayment(ctx context.Context, in PostInput) (Booked, error) {
 	books, err := a.Ports.Books(in.Key.Practice)
 	if err != nil {
-		return Posted{}, classify(err)
+		return Booked{}, classify(err)
 	}
-	doc, err := books.Receive(ctx, integrations.ReceiptRequest{Ref: in.Ref, CoPay: in.Key.ID(), Alias: alias(in.Patient),
-		InvoiceID: in.Payment.InvoiceID, Amount: in.Amount, Rail: in.Payment.Rail, On: a.posting(in).Received, Memo: string(in.Key.ID())})
+	day := a.posting(in).Received
+	invoice, err := books.Invoice(ctx, integrations.InvoiceRequest{Ref: in.InvoiceRef, CoPay: in.Key.ID(), Alias: alias(in.Patient),
+		Amount: in.Amount, On: day, Due: day, Memo: string(in.Key.ID())})
 	if err != nil {
-		return Posted{}, classify(err)
+		return Booked{}, classify(err)
 	}
-	return Posted{ID: doc.ID}, nil
+	paid, err := books.Receive(ctx, integrations.ReceiptRequest{Ref: in.Ref, CoPay: in.Key.ID(), Alias: alias(in.Patient),
+		InvoiceID: invoice.ID, Amount: in.Amount, Rail: in.Payment.Rail, On: day, Memo: string(in.Key.ID())})
+	if err != nil {
+		return Booked{}, classify(err)
+	}
+	return Booked{InvoiceID: invoice.ID, PaymentID: paid.ID}, nil
 }
 
 // BookRefund books money that went back. Where the payment in the books was

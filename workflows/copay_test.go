@@ -186,7 +186,7 @@ func TestRefusalsGoToReviewAndRetryMendsThem(t *testing.T) {
 		kind copay.ReviewKind
 	}{
 		{"ReadCharge", copay.ReviewUnknownCharge}, {"RequestLink", copay.ReviewCollect},
-		{"PostPayment", copay.ReviewPosting}, {"BookInvoice", copay.ReviewAccounting}, {"BookPayment", copay.ReviewAccounting},
+		{"PostPayment", copay.ReviewPosting}, {"BookPayment", copay.ReviewAccounting},
 	} {
 		t.Run(tc.step, func(t *testing.T) {
 			w := newWorld(t)

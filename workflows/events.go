@@ -136,6 +136,9 @@ func (c *coPay) heardOfPayment(e Event) {
 		}
 		return
 	}
+	if p.Status == copay.PaymentCaptured && copay.PaymentStatus(e.Status) == copay.PaymentCaptured {
+		return // known already: a charge answers before its webhook comes
+	}
 	c.suspect(p.ID)
 }
 

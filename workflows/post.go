@@ -9,7 +9,7 @@ import (
 	"github.com/copayflow/copayflow/copay"
 )
 
-// post tells the EHR about captured money and books its invoice, both at once.
+// post tells the EHR and the books about captured money, both at once.
 func (c *coPay) post(ctx workflow.Context) error {
 	c.move(copay.StatePosting, copay.System(), "telling the EHR")
 	if ok, err := c.postCaptured(ctx); !ok || err != nil {
@@ -35,28 +35,31 @@ func (c *coPay) postCaptured(ctx workflow.Context) (ok bool, err error) {
 
 func (c *coPay) postOne(ctx workflow.Context, id copay.PaymentID) (bool, error) {
 	pay := c.payment(id)
-	var posting, invoice workflow.Future
+	var posting, booking workflow.Future
 	if pay.PostedID == "" {
 		c.did(copay.DidPost, id)
 		posting = workflow.ExecuteActivity(c.platform(ctx, PortPost, "post "+pay.Amount.String()+" to the EHR"), steps.PostPayment,
 			c.postInput(pay, copay.EffectPost, pay.Amount))
 	}
-	if c.in.Books && pay.InvoiceID == "" {
+	if c.in.Books && pay.BookedID == "" {
 		c.did(copay.DidBook, id)
-		invoice = workflow.ExecuteActivity(c.platform(ctx, PortAccounting, "book the invoice"), steps.BookInvoice,
-			c.postInput(pay, copay.EffectInvoice, pay.Amount))
+		in := c.postInput(pay, copay.EffectBook, pay.Amount)
+		in.InvoiceRef = c.ref(copay.EffectInvoice, pay)
+		booking = workflow.ExecuteActivity(c.platform(ctx, PortAccounting, "book invoice and payment of "+pay.Amount.String()), steps.BookPayment, in)
 	}
-	var posted, invoiced activities.Posted
-	var perr, ierr error
+	var posted activities.Posted
+	var booked activities.Booked
+	var perr, berr error
 	if posting != nil {
 		if perr = posting.Get(ctx, &posted); perr == nil {
 			pay.PostedID = posted.ID
 			c.note(copay.PlatformActor(c.p.Key.EHR), "posted", pay.Amount.String()+" posted to the EHR", "")
 		}
 	}
-	if invoice != nil {
-		if ierr = invoice.Get(ctx, &invoiced); ierr == nil {
-			pay.InvoiceID = invoiced.ID
+	if booking != nil {
+		if berr = booking.Get(ctx, &booked); berr == nil {
+			pay.InvoiceID, pay.BookedID = booked.InvoiceID, booked.PaymentID
+			c.note(copay.System(), "booked", pay.Amount.String()+" booked in the accounting", "")
 		}
 	}
 	if perr != nil {
@@ -64,8 +67,8 @@ func (c *coPay) postOne(ctx workflow.Context, id copay.PaymentID) (bool, error) 
 			Message: "The EHR refuses the payment; post it there by hand, or mend it and try again. ",
 			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}})
 	}
-	if ierr != nil {
-		return false, c.bookTrouble(ctx, ierr, id)
+	if berr != nil {
+		return false, c.bookTrouble(ctx, berr, id)
 	}
 	return true, nil
 }
@@ -98,22 +101,9 @@ func (c *coPay) ref(e copay.Effect, p *copay.Payment) copay.Ref {
 	return copay.Ref(string(c.p.ID) + "-" + string(e) + "-" + strings.TrimPrefix(string(p.ID), "pay-") + p.Again)
 }
 
-// reconcile books the payments and, when processor, EHR, books and journal
-// agree, settles the co-pay.
+// reconcile settles the co-pay when processor, EHR, books and journal agree,
+// and otherwise goes where the difference leads.
 func (c *coPay) reconcile(ctx workflow.Context) error {
-	for i := range c.p.Payments {
-		p := &c.p.Payments[i]
-		if !c.in.Books || p.Status != copay.PaymentCaptured || p.BookedID != "" || p.InvoiceID == "" {
-			continue
-		}
-		var got activities.Posted
-		err := workflow.ExecuteActivity(c.platform(ctx, PortAccounting, "book the payment"), steps.BookPayment,
-			c.postInput(p, copay.EffectBook, p.Amount)).Get(ctx, &got)
-		if err != nil {
-			return c.bookTrouble(ctx, err, p.ID)
-		}
-		p.BookedID = got.ID
-	}
 	c.parked = 0
 	if c.unposted() { // a payment that arrived meanwhile
 		c.move(copay.StatePosting, copay.System(), "another payment arrived")

@@ -39,7 +39,7 @@ func (c *coPay) request(ctx workflow.Context) error {
 // openLink makes sure that a hosted page over owed is open; ok is false when
 // it is not, and the co-pay then waits or is in review.
 func (c *coPay) openLink(ctx workflow.Context, owed copay.Money) (ok bool, err error) {
-	if err := c.tryLink(ctx, owed); err != nil {
+	if _, err := c.tryLink(ctx, owed); err != nil {
 		return false, c.troubled(ctx, err, "ask the processor", copay.Review{Kind: copay.ReviewCollect,
 			Message: "The processor refuses the request. ",
 			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceSetAmount, copay.ChoiceWaive, copay.ChoiceCancel}})
@@ -48,8 +48,9 @@ func (c *coPay) openLink(ctx workflow.Context, owed copay.Money) (ok bool, err e
 	return true, nil
 }
 
-// tryLink opens the page, or finds the one that an earlier try has opened.
-func (c *coPay) tryLink(ctx workflow.Context, owed copay.Money) error {
+// tryLink opens the page, or finds the one that an earlier try has opened, and
+// returns the address of one that was just opened.
+func (c *coPay) tryLink(ctx workflow.Context, owed copay.Money) (url string, err error) {
 	pay := c.openPayment()
 	look := pay != nil
 	if pay == nil {
@@ -57,18 +58,18 @@ func (c *coPay) tryLink(ctx workflow.Context, owed copay.Money) error {
 		pay.ExpiresAt = workflow.Now(ctx).Add(c.in.Policy.LinkLifetime)
 		c.did(copay.DidRequest, pay.ID)
 	} else if pay.PlatformID != "" {
-		return nil
+		return "", nil
 	}
 	id := pay.ID
 	var got activities.PaymentState
-	err := workflow.ExecuteActivity(c.platform(ctx, PortCollect, "ask for "+owed.String()+" by link"), steps.RequestLink,
+	err = workflow.ExecuteActivity(c.platform(ctx, PortCollect, "ask for "+owed.String()+" by link"), steps.RequestLink,
 		activities.PaymentInput{Key: c.p.Key, Payment: *pay, Patient: c.p.Patient, Look: look}).Get(ctx, &got)
 	if err != nil {
-		return err
+		return "", err
 	}
 	c.apply(ctx, c.payment(id), got)
 	c.note(copay.PlatformActor(got.Platform), "requested", "a payment page over "+owed.String()+" is open", "")
-	return nil
+	return got.URL, nil
 }
 
 // newPayment adds the next attempt to get money.

@@ -159,30 +159,27 @@ func (c *coPay) page(ctx workflow.Context) (Page, error) {
 	if !payable || !owed.IsPositive() {
 		return Page{State: c.p.State}, nil
 	}
-	for range 2 { // the open page, and when that one ran out a new one
-		if open := c.openPayment(); open != nil && open.Rail == copay.RailLink && open.PlatformID != "" {
-			id := open.ID
-			var got activities.OpenedPage
-			if err := workflow.ExecuteActivity(c.platform(ctx, PortCollect, "the patient opens the payment page"), steps.OpenPage,
-				activities.PaymentInput{Key: c.p.Key, Payment: *open}).Get(ctx, &got); err != nil {
-				return Page{}, copay.Errorf(copay.CodeUnavailable, "", "the payment page cannot be opened just now; try again in a few minutes")
-			}
-			c.apply(ctx, c.payment(id), got.State)
-			if got.URL != "" || !c.p.Amounts.Outstanding().IsPositive() {
-				return Page{URL: got.URL, State: c.p.State}, nil
-			}
-			if p := c.payment(id); !p.Status.Final() {
-				if p.Status == copay.PaymentProcessing {
-					return Page{State: c.p.State}, nil
-				}
-				p.Status = copay.PaymentExpired
-			}
+	const later = "the payment page cannot be opened just now; try again in a few minutes"
+	if open := c.openPayment(); open != nil && open.Rail == copay.RailLink && open.PlatformID != "" {
+		id := open.ID
+		var got activities.OpenedPage
+		if err := workflow.ExecuteActivity(c.platform(ctx, PortCollect, "the patient opens the payment page"), steps.OpenPage,
+			activities.PaymentInput{Key: c.p.Key, Payment: *open}).Get(ctx, &got); err != nil {
+			return Page{}, copay.Errorf(copay.CodeUnavailable, "", later)
 		}
-		// Paying by link takes the place of a stored card that was announced.
-		c.p.Rail, c.p.ChargeAt = copay.RailLink, zeroTime
-		if err := c.tryLink(ctx, owed); err != nil {
-			return Page{}, copay.Errorf(copay.CodeUnavailable, "", "the payment page cannot be opened just now; try again in a few minutes")
+		c.apply(ctx, c.payment(id), got.State)
+		if got.URL != "" || !c.p.Amounts.Outstanding().IsPositive() || c.payment(id).Status == copay.PaymentProcessing {
+			return Page{URL: got.URL, State: c.p.State}, nil
+		}
+		if p := c.payment(id); !p.Status.Final() {
+			p.Status = copay.PaymentExpired
 		}
 	}
-	return Page{State: c.p.State}, nil
+	// Paying by link takes the place of a stored card that was announced.
+	c.p.Rail, c.p.ChargeAt = copay.RailLink, zeroTime
+	url, err := c.tryLink(ctx, owed)
+	if err != nil {
+		return Page{}, copay.Errorf(copay.CodeUnavailable, "", later)
+	}
+	return Page{URL: url, State: c.p.State}, nil
 }

@@ -167,7 +167,7 @@ func (w *world) RequestLink(_ context.Context, in activities.PaymentInput) (acti
 		return activities.PaymentState{}, err
 	}
 	return activities.PaymentState{Platform: "stripe", PlatformID: "cs_" + string(in.Payment.Ref), Status: copay.PaymentRequested,
-		Amount: in.Payment.Amount, ExpiresAt: in.Payment.ExpiresAt}, nil
+		Amount: in.Payment.Amount, ExpiresAt: in.Payment.ExpiresAt, URL: "https://checkout.example/new"}, nil
 }
 
 func (w *world) ChargeCard(_ context.Context, in activities.PaymentInput) (activities.PaymentState, error) {
@@ -253,19 +253,15 @@ func (w *world) ReversePosting(_ context.Context, in activities.PostInput) (acti
 	return activities.Posted{ID: "rev-" + string(in.Ref)}, nil
 }
 
-func (w *world) BookInvoice(_ context.Context, in activities.PostInput) (activities.Posted, error) {
-	return activities.Posted{ID: "inv-" + string(in.Ref)}, w.trouble("BookInvoice")
-}
-
-func (w *world) BookPayment(_ context.Context, in activities.PostInput) (activities.Posted, error) {
+func (w *world) BookPayment(_ context.Context, in activities.PostInput) (activities.Booked, error) {
 	if err := w.trouble("BookPayment"); err != nil {
-		return activities.Posted{}, err
+		return activities.Booked{}, err
 	}
-	if in.Payment.InvoiceID == "" {
-		return activities.Posted{}, refuse(integrations.KindInvalid)
+	if in.InvoiceRef == "" {
+		return activities.Booked{}, refuse(integrations.KindInvalid)
 	}
 	w.booked[in.Ref] = in.Amount
-	return activities.Posted{ID: "book-" + string(in.Ref)}, nil
+	return activities.Booked{InvoiceID: "inv-" + string(in.InvoiceRef), PaymentID: "book-" + string(in.Ref)}, nil
 }
 
 func (w *world) BookRefund(_ context.Context, in activities.PostInput) (activities.Posted, error) {

@@ -82,7 +82,7 @@ func TestEveryMember(t *testing.T) {
 		availitysim.MemberQMB:        {copay.CoverageActive, copay.PlanQMB, 2500, 0, nil, ""},
 		availitysim.MemberSecondary:  {copay.CoverageActive, copay.PlanCommercial, 2500, 0, nil, ""},
 		availitysim.MemberDeductible: {copay.CoverageActive, copay.PlanCommercial, 0, 2000, []int64{6000, 30000}, ""},
-		availitysim.MemberWhole:      {copay.CoverageActive, copay.PlanCommercial, 0, 2000, nil, ""},
+		availitysim.MemberWhole:      {copay.CoverageActive, copay.PlanCommercial, 0, 2000, []int64{50000}, ""},
 		availitysim.MemberMaximum:    {copay.CoverageActive, copay.PlanCommercial, 2500, 0, nil, ""},
 		availitysim.MemberPreventive: {copay.CoverageActive, copay.PlanCommercial, 2500, 0, nil, ""},
 		availitysim.MemberNotCovered: {copay.CoverageActive, copay.PlanCommercial, 0, 0, nil, ""},
@@ -261,5 +261,5 @@ func TestTokens(t *testing.T) {
 	text, err := o.conn.TestConnection(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, text, "demo")
-	require.Equal(t, []string{"eligibility"}, integrations.Capabilities((*availity.Connector)(nil)))
+	require.Equal(t, []string{"eligibility check"}, integrations.Capabilities((*availity.Connector)(nil)))
 }
