@@ -19,7 +19,7 @@ func TestPatientPaysByLinkAfterOneReminder(t *testing.T) {
 	w.after(4*day+time.Minute, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Collected)
-	require.Len(t, w.sent, 4, "request and one reminder, by text and mail")
+	require.Len(t, w.sent, 3, "the request by text and mail, the reminder by text")
 	require.Equal(t, copay.TemplateRequest, w.sent[0].Template)
 	require.Equal(t, copay.TemplateReminder, w.sent[2].Template)
 	require.Contains(t, w.calls, "FetchPayment", "the truth is read before money is believed")

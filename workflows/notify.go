@@ -9,44 +9,58 @@ import (
 	"github.com/copayflow/copayflow/copay"
 )
 
-// send puts one round of messages on its way, all channels together. Each
-// send decides again, at its moment, whether it may still go out.
+// send puts one round of messages on its way: the request on all channels
+// together, a reminder or a notice on the first one that works. Each send
+// decides again, at its moment, whether it may still go out.
 func (c *coPay) send(ctx workflow.Context, d copay.ReminderDecision) error {
 	if c.cardFailed() && d.Template != copay.TemplateCardNotice && !c.told(copay.TemplateCardFailed) {
 		d.Template = copay.TemplateCardFailed
 	}
-	type sending struct {
-		channel copay.Channel
-		future  workflow.Future
+	together := len(d.Channels)
+	if d.Template == copay.TemplateReminder || d.Template == copay.TemplateCardNotice {
+		together = 1
 	}
-	var out []sending
-	for _, ch := range d.Channels {
+	sent := 0
+	for list := d.Channels; len(list) > 0 && sent == 0; list = list[min(together, len(list)):] {
+		n, err := c.sendOn(ctx, d, list[:min(together, len(list))])
+		if err != nil {
+			return err
+		}
+		sent += n
+	}
+	c.forced, c.truth, c.hold = false, false, sent == 0
+	return nil
+}
+
+// sendOn sends on some channels at once and counts what went out.
+func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels []copay.Channel) (int, error) {
+	futures := make([]workflow.Future, len(channels))
+	for i, ch := range channels {
 		c.p.Counters.Rounds++
 		in := activities.NotifyInput{PlanInput: c.planInput(), Channel: ch, Template: d.Template, Round: d.Round,
 			Amount: c.p.Amounts.Outstanding(), Visit: c.p.ServiceDate, Since: workflow.Now(ctx),
 			Ref: copay.NewRef(c.p.ID, copay.EffectNotify, c.p.Counters.Rounds)}
 		summary := fmt.Sprintf("%s by %s (round %d)", d.Template, ch, d.Round)
-		out = append(out, sending{ch, workflow.ExecuteActivity(c.platform(ctx, portOf(ch), summary), steps.Notify, in)})
+		futures[i] = workflow.ExecuteActivity(c.platform(ctx, portOf(ch), summary), steps.Notify, in)
 	}
 	sent := 0
-	for _, s := range out {
+	for i, f := range futures {
 		var got activities.Notified
-		if err := s.future.Get(ctx, &got); err != nil {
+		if err := f.Get(ctx, &got); err != nil {
 			if ctx.Err() != nil {
-				return ctx.Err()
+				return sent, ctx.Err()
 			}
 			got.Why = activities.FailureOf(err).Message
 		}
 		if !got.Sent {
-			c.note(copay.System(), "not_sent", string(s.channel)+" not sent: "+got.Why, "")
+			c.note(copay.System(), "not_sent", string(channels[i])+" not sent: "+got.Why, "")
 			continue
 		}
 		sent++
-		c.p.Reminders = append(c.p.Reminders, copay.SentMessage{At: got.At, Channel: s.channel, Template: d.Template, Round: d.Round})
-		c.note(copay.System(), "sent", fmt.Sprintf("%s sent by %s", d.Template, s.channel), "")
+		c.p.Reminders = append(c.p.Reminders, copay.SentMessage{At: got.At, Channel: channels[i], Template: d.Template, Round: d.Round})
+		c.note(copay.System(), "sent", fmt.Sprintf("%s sent by %s", d.Template, channels[i]), "")
 	}
-	c.forced, c.truth, c.hold = false, false, sent == 0
-	return nil
+	return sent, nil
 }
 
 func portOf(ch copay.Channel) string {

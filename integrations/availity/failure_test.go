@@ -1,7 +1,6 @@
 package availity_test
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -15,127 +14,146 @@ import (
 	"github.com/copayflow/copayflow/sandbox/sim"
 )
 
-// Each fault once, on the asking and on the polling; afterwards the work goes
-// on, and the payer was asked once.
-func TestEachFaultThenTheAnswer(t *testing.T) {
-	t.Parallel()
-	for fault, want := range map[sim.FaultKind]integrations.Kind{
-		sim.FaultServer: integrations.KindUnavailable, sim.FaultRateLimit: integrations.KindRateLimited,
-		sim.FaultDrop: integrations.KindUnavailable, sim.FaultToken: "",
-	} {
-		for _, method := range []string{http.MethodPost, http.MethodGet} {
-			t.Run(string(fault)+" "+method, func(t *testing.T) {
-				t.Parallel()
-				o := newOffice(t, 1)
-				r := asks(availitysim.MemberCoPay + "1")
-				o.sim.Faults().Add(sim.Fault{Kind: fault, Method: method, Path: "/v1/coverages"})
-				res, err := o.conn.Check(t.Context(), r)
-				if err == nil && res.Pending {
-					_, err = o.conn.Poll(t.Context(), res.Handle)
-				}
-				if want == "" {
-					require.NoError(t, err, "a token that ran out is renewed")
-				} else {
-					e := refused(t, want, err)
-					require.Equal(t, want == integrations.KindRateLimited, e.RetryAfter > 0)
-				}
-				require.Equal(t, copay.CoverageActive, o.settle(r).Status)
-				require.Equal(t, 1, o.sim.Checks())
-			})
+// stripMark lets answers to a path pass for live ones.
+func (f *fixture) stripMark(path string) {
+	f.wire.set(nil, func(r *http.Request, res *http.Response) {
+		if strings.HasPrefix(r.URL.Path, path) {
+			res.Header.Del("X-Api-Mock-Response")
 		}
-	}
+	})
 }
 
-func TestTokenServerFails(t *testing.T) {
+func TestTokensLastFiveMinutes(t *testing.T) {
 	t.Parallel()
-	for fault, want := range map[sim.FaultKind]integrations.Kind{sim.FaultServer: integrations.KindUnavailable, sim.FaultRateLimit: integrations.KindRateLimited,
-		sim.FaultDrop: integrations.KindUnavailable, sim.FaultToken: integrations.KindUnauthorized} {
-		o := newOffice(t, -1)
-		times := 1
-		if fault == sim.FaultToken {
-			times = 2 // a refusal is tried once more before it is believed
-		}
-		o.sim.Faults().Add(sim.Fault{Kind: fault, Path: "/v1/token", Times: times})
-		_, err := o.conn.Check(t.Context(), asks(availitysim.MemberCoPay+"1"))
-		refused(t, want, err)
-		require.Equal(t, copay.CoverageActive, o.settle(asks(availitysim.MemberCoPay+"1")).Status)
-	}
-}
-
-func TestSlownessTimesOut(t *testing.T) {
-	t.Parallel()
-	o := newOffice(t, -1)
-	hasty := o.connector(map[string]any{"timeout": "50ms"})
-	_, err := hasty.TestConnection(t.Context()) // so that the token is there
+	f := setup(t)
+	f.benefits(availitysim.MemberCoPay)
+	require.Equal(t, 1, f.sim.Calls("POST /v1/token"))
+	f.now.add(6 * time.Minute) // the platform's clock is ahead of ours: a 401 in the middle
+	f.benefits(availitysim.MemberTwoRows)
+	require.Equal(t, 2, f.sim.Calls("POST /v1/token"), "renewed once")
+	f.sim.ExpireTokens()
+	_, err := f.TestConnection(t.Context())
 	require.NoError(t, err)
-	o.sim.Faults().Add(sim.Fault{Kind: sim.FaultSlow, Path: "/v1/coverages", Delay: 500 * time.Millisecond})
-	_, err = hasty.Check(t.Context(), asks(availitysim.MemberCoPay+"1"))
-	require.Contains(t, refused(t, integrations.KindUnavailable, err).Message, "in time")
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err = o.conn.Poll(ctx, "4711")
-	refused(t, integrations.KindUnavailable, err)
+	f.sim.Faults().Add(sim.Fault{Kind: sim.FaultToken, Path: "/v1/coverages", Times: 2})
+	_, err = f.Check(t.Context(), request(availitysim.MemberCoPay))
+	require.Equal(t, http.StatusUnauthorized, requireKind(t, err, integrations.KindUnauthorized).Status)
 }
 
-func TestFailureAnswers(t *testing.T) {
+func TestCutAfterCommitDoesNotAskTwice(t *testing.T) {
 	t.Parallel()
-	private := `"userMessage":"Anamaria Quillfeather 1980-02-29","developerMessage":"COP1"`
-	for name, tc := range map[string]struct {
+	f := setup(t)
+	f.sim.Faults().Add(sim.Fault{Kind: sim.FaultDrop, Method: http.MethodPost, Path: "/v1/coverages"})
+	_, err := f.Check(t.Context(), request(availitysim.MemberCoPay))
+	requireKind(t, err, integrations.KindUnavailable)
+	require.Equal(t, 1, f.sim.Checks(), "it was done")
+	require.Equal(t, dollars(25), f.benefits(availitysim.MemberCoPay).CoPays[0].Amount)
+	require.Equal(t, 1, f.sim.Checks(), "and not done again")
+}
+
+func TestPayerInMaintenance(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	_, err := f.Check(t.Context(), request(availitysim.MemberCoPay, payer(availitysim.PayerMaintenance)))
+	e := requireKind(t, err, integrations.KindUnavailable)
+	require.Equal(t, http.StatusServiceUnavailable, e.Status)
+	require.Contains(t, e.Message, "maintenance window")
+	require.NotEmpty(t, e.RequestID)
+	f.sim.SetPayerDown(availitysim.PayerMaintenance, false)
+	require.Equal(t, copay.CoverageActive, f.benefits(availitysim.MemberCoPay, payer(availitysim.PayerMaintenance)).Status)
+}
+
+func TestThrottledServerErrorAndSlowness(t *testing.T) {
+	t.Parallel()
+	f := setupWith(t, availitysim.Config{Polls: -1}, map[string]any{"timeout": "1s"})
+	f.sim.Faults().Add(sim.Fault{Kind: sim.FaultRateLimit, Method: http.MethodPost, Path: "/v1/coverages"})
+	_, err := f.Check(t.Context(), request(availitysim.MemberCoPay))
+	require.Equal(t, 2*time.Second, requireKind(t, err, integrations.KindRateLimited).RetryAfter)
+	f.sim.Faults().Add(sim.Fault{Kind: sim.FaultServer, Method: http.MethodPost, Path: "/v1/coverages"})
+	_, err = f.Check(t.Context(), request(availitysim.MemberCoPay))
+	require.Equal(t, 500, requireKind(t, err, integrations.KindUnavailable).Status)
+	f.sim.Faults().Add(sim.Fault{Kind: sim.FaultSlow, Method: http.MethodPost, Path: "/v1/coverages", Delay: 1500 * time.Millisecond})
+	_, err = f.Check(t.Context(), request(availitysim.MemberCoPay))
+	require.Contains(t, requireKind(t, err, integrations.KindUnavailable).Message, "no answer in time")
+	require.Equal(t, dollars(25), f.benefits(availitysim.MemberCoPay).CoPays[0].Amount)
+}
+
+// The plan's own limit, on the platform's side.
+func TestPlanLimit(t *testing.T) {
+	t.Parallel()
+	f := setupWith(t, availitysim.Config{Polls: -1, PerSecond: 2}, nil)
+	_, err := f.Check(t.Context(), request(availitysim.MemberCoPay)) // requirements, request, answer: one call too many in this second
+	requireKind(t, err, integrations.KindRateLimited)
+	f.now.add(time.Second)
+	require.Equal(t, dollars(25), f.benefits(availitysim.MemberCoPay).CoPays[0].Amount)
+}
+
+func TestAnswersThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"not JSON":    "<html>login " + lastName + "</html>",
+		"other shape": `{"id":{"a":1}}`,
+		"no coverage": `{}`,
+		"huge":        `{"x":"` + strings.Repeat("a", 9<<20) + `"}`,
+	} {
+		f := setup(t)
+		f.wire.once("/v1/coverages", 200, body)
+		_, err := f.Check(t.Context(), request(availitysim.MemberCoPay))
+		requireKind(t, err, integrations.KindUnavailable)
+		if name != "no coverage" {
+			f.wire.once("/v1/coverages/", 200, body)
+			_, err = f.Poll(t.Context(), "4711")
+			requireKind(t, err, integrations.KindUnavailable)
+		}
+	}
+}
+
+// Each answer of the platform, through the whole stack.
+func TestErrorTable(t *testing.T) {
+	t.Parallel()
+	phi := `{"userMessage":"` + lastName + `","developerMessage":"` + memberTail + `","reasonCode":%REASON,"statusCode":400,"errors":[{"field":"memberId","code":"x","errorMessage":"` +
+		memberTail + `"},{"field":"` + lastName + `"}]}`
+	for _, x := range []struct {
 		status int
-		header map[string]string
-		body   string
+		reason string
 		kind   integrations.Kind
 		code   string
 		says   string
 	}{
-		"injection":        {400, nil, `{` + private + `,"errors":[{"field":"patientLastName","errorMessage":"Quillfeather"}]}`, integrations.KindInvalid, "", "patientLastName"},
-		"field is a value": {400, nil, `{` + private + `,"errors":[{"field":"Quillfeather"},{"field":"memberId"}]}`, integrations.KindInvalid, "", "memberId"},
-		"payer's edits":    {422, nil, `{` + private + `,"reasonCode":1013}`, integrations.KindInvalid, "1013", "refused"},
-		"not subscribed":   {403, nil, `{` + private + `}`, integrations.KindUnauthorized, "", "subscribed"},
-		"gone":             {404, nil, `{` + private + `}`, integrations.KindNotFound, "", ""},
-		"throttled":        {429, nil, "", integrations.KindRateLimited, "", ""},
-		"throttled, told":  {429, map[string]string{"Retry-After": "7"}, "", integrations.KindRateLimited, "", ""},
-		"broken":           {500, nil, `{` + private + `}`, integrations.KindUnavailable, "", ""},
-		"gateway":          {504, nil, "<html>Quillfeather", integrations.KindUnavailable, "", ""},
-		"maintenance":      {503, nil, `{` + private + `}`, integrations.KindUnavailable, "", "payer"},
-		"no JSON":          {200, nil, "<html>Quillfeather", integrations.KindUnavailable, "", ""},
-		"another shape":    {200, nil, `{"id":"1","statusCode":"4","plans":"Quillfeather"}`, integrations.KindUnavailable, "", ""},
-		"cut short":        {200, nil, `{"id":"1","statusCode":"4","plans":[{"statusCode":"1","ben`, integrations.KindUnavailable, "", ""},
-		"huge":             {200, nil, `{"id":"` + strings.Repeat("x", 9<<20) + `"}`, integrations.KindUnavailable, "", ""},
-		"strange trace":    {500, map[string]string{"X-Global-Transaction-ID": "Quillfeather 1980"}, "", integrations.KindUnavailable, "", ""},
-		"redirect":         {302, map[string]string{"Location": "https://elsewhere.example/?member=COP1"}, "", integrations.KindInvalid, "", ""},
+		{400, "0", integrations.KindInvalid, "", "check memberId"},
+		{400, "17", integrations.KindInvalid, "17", "check memberId"},
+		{422, "0", integrations.KindInvalid, "", "check memberId"},
+		{403, "0", integrations.KindUnauthorized, "", "not subscribed"},
+		{404, "0", integrations.KindNotFound, "", ""},
+		{429, "0", integrations.KindRateLimited, "", "limit"},
+		{500, "0", integrations.KindUnavailable, "", ""},
+		{502, "0", integrations.KindUnavailable, "", ""},
+		{503, "0", integrations.KindUnavailable, "", "payer is down"},
+		{504, "0", integrations.KindUnavailable, "", ""},
+		{302, "0", integrations.KindInvalid, "", ""},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			header := map[string]string{"X-Api-Mock-Response": "true"}
-			for k, v := range tc.header {
-				header[k] = v
-			}
-			o := strangerOffice(t, tc.status, header, tc.body)
-			_, err := o.conn.Poll(t.Context(), "1")
-			e := refused(t, tc.kind, err)
-			require.Equal(t, tc.code, e.Code)
-			require.Contains(t, err.Error(), tc.says)
-			switch tc.header["Retry-After"] {
-			case "7":
-				require.Equal(t, 7*time.Second, e.RetryAfter)
-			default:
-				require.Equal(t, tc.status == http.StatusTooManyRequests, e.RetryAfter > 0, "the platform names no time, we do")
-			}
-		})
+		f := setup(t)
+		f.wire.once("/v1/coverages", x.status, strings.ReplaceAll(phi, "%REASON", x.reason))
+		_, err := f.Check(t.Context(), request(availitysim.MemberCoPay))
+		e := requireKind(t, err, x.kind)
+		require.Equal(t, x.status, e.Status)
+		require.Equal(t, x.code, e.Code)
+		require.Contains(t, e.Message, x.says)
+		require.Equal(t, "gl-1", e.RequestID)
 	}
 }
 
-// A check that failed at the payer must not be answered with that failure for
-// as long as its record lives.
-func TestAFailureDoesNotStick(t *testing.T) {
+func TestRefusedBySandbox(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t, -1)
-	r := asks("ZZZ1")
-	o.sim.SetScenario("ZZZ1", availitysim.ScenarioSilent)
-	_, err := o.conn.Check(t.Context(), r)
-	refused(t, integrations.KindUnavailable, err)
-	require.Zero(t, o.sim.Checks(), "the failed record is gone")
-	o.sim.SetScenario("ZZZ1", availitysim.ScenarioCoPay)
-	require.Equal(t, copay.CoverageActive, o.settle(r).Status)
+	f := setup(t)
+	_, err := f.Check(t.Context(), request("<script>"))
+	require.Contains(t, requireKind(t, err, integrations.KindInvalid).Message, "memberId")
+	_, err = f.Check(t.Context(), request(availitysim.MemberCoPay, payer("no-such-payer")))
+	require.Contains(t, requireKind(t, err, integrations.KindInvalid).Message, "payerId")
+	_, err = f.Check(t.Context(), request(availitysim.MemberCoPay, func(r *integrations.EligibilityRequest) { r.Patient.BirthDate = "02/03/1980" }))
+	require.Contains(t, requireKind(t, err, integrations.KindInvalid).Message, "patientBirthDate")
+	_, err = f.Poll(t.Context(), "1")
+	requireKind(t, err, integrations.KindNotFound)
+	b := f.benefits(availitysim.MemberCoPay, func(r *integrations.EligibilityRequest) { r.ProviderNPI = "123" })
+	require.Contains(t, b.Problem, "providerNpi")
+	require.Equal(t, dollars(25), f.benefits(availitysim.MemberCoPay, func(r *integrations.EligibilityRequest) { r.Patient.LastName = "O'Neill-Ñandú" }).CoPays[0].Amount)
 }

@@ -39,35 +39,6 @@ func around(kind, network, row string) string {
 	return `{"id":"1","statusCode":"4","plans":[{"statusCode":"1","benefits":[{"type":"98","amounts":{"` + kind + `":{"` + network + `":[` + row + `]}}}]}]}`
 }
 
-func TestSharesAndAmounts(t *testing.T) {
-	t.Parallel()
-	read := func(kind, row string) copay.Benefits {
-		res, err := reader(t, around(kind, "inNetwork", row)).Poll(t.Context(), "1")
-		require.NoError(t, err)
-		require.False(t, res.Pending)
-		return res.Benefits
-	}
-	for text, want := range map[string]copay.Percent{"20": 2000, ".2": 2000, "0.2": 2000, "20%": 2000, "12.5": 1250, ".125": 1250, "0": 0, "100": 10000, "1": 10000, " 20 ": 2000} {
-		rows := read("coInsurance", `{"amount":"`+text+`","units":"Percent"}`).CoInsurance
-		require.Len(t, rows, 1, text)
-		require.Equal(t, want, rows[0].Percent, text)
-		require.True(t, rows[0].Amount.IsZero())
-	}
-	for _, text := range []string{"", "-5", "101", "1e2", "NaN", "Infinity", "twenty", "999999999999999999999"} {
-		require.Empty(t, read("coInsurance", `{"amount":"`+text+`","units":"Percent"}`).CoInsurance, text)
-	}
-	for text, want := range map[string]int64{"25": 2500, "25.00": 2500, "25.5": 2550, "$25": 2500, "0": 0, "1,250.00": 125000} {
-		rows := read("coPayment", `{"amount":"`+text+`","units":"USD"}`).CoPays
-		require.Len(t, rows, 1, text)
-		require.Equal(t, copay.Cents(want).Minor, rows[0].Amount.Minor, text)
-	}
-	for _, text := range []string{"", "-25", "25.005", "1e3", "1,25", "NaN", "unlimited", "99999999999999999999"} {
-		require.Empty(t, read("coPayment", `{"amount":"`+text+`","units":"USD"}`).CoPays, text)
-	}
-	rows := read("deductibles", `{"amount":"60","amountTimePeriodCode":"29"},{"amount":"500","amountTimePeriodCode":"23","remaining":"75"}`).Deductible
-	require.Equal(t, []int64{6000, 7500}, []int64{rows[0].Amount.Minor, rows[1].Amount.Minor})
-}
-
 // A status that the platform invents later must neither end a check nor fail it.
 func TestStatusTable(t *testing.T) {
 	t.Parallel()
@@ -89,26 +60,7 @@ func TestStatusTable(t *testing.T) {
 	}
 }
 
-// Who must not be billed is said somewhere in the answer; the order of plans
-// does not matter, and a plan that ended does not count.
-func TestKindOfPlanByStrength(t *testing.T) {
-	t.Parallel()
-	plan := func(status, kind string) string {
-		return `{"statusCode":"` + status + `","insuranceTypeCode":"` + kind + `"}`
-	}
-	for plans, want := range map[string]copay.PlanKind{
-		plan("1", "MB") + "," + plan("1", "QM"): copay.PlanQMB, plan("1", "QM") + "," + plan("1", "MB"): copay.PlanQMB,
-		plan("1", "MC") + "," + plan("1", "PR"): copay.PlanMedicaid, plan("1", "PR") + "," + plan("1", "MC"): copay.PlanMedicaid,
-		plan("6", "MC") + "," + plan("1", "PR"): copay.PlanCommercial, plan("1", "PR") + "," + plan("6", "QM"): copay.PlanCommercial,
-		plan("1", ""): copay.PlanUnknown, plan("1", "MA"): copay.PlanMedicare, plan("6", "MC"): copay.PlanMedicaid,
-	} {
-		res, err := reader(t, `{"id":"1","statusCode":"4","plans":[`+plans+`]}`).Poll(t.Context(), "1")
-		require.NoError(t, err)
-		require.Equal(t, want, res.Benefits.Kind, plans)
-	}
-}
-
-// FuzzCoverage reads arbitrary answers.
+// FuzzCoverage reads arbitrary answers through the whole HTTP path.
 func FuzzCoverage(f *testing.F) {
 	f.Add(around("coPayment", "inNetwork", `{"amount":"25","units":"USD","payerNotes":["SPECIALIST",{"message":"x"},7]}`))
 	f.Add(around("coInsurance", "notApplicableNetwork", `{"amount":".2","units":"Percent"}`))

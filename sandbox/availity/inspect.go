@@ -55,10 +55,14 @@ func (s *Server) Calls(route string) int {
 	return s.calls[route]
 }
 
-// SetScenario chooses what requests for a member come to from now on.
+// SetScenario chooses what requests for a member come to from now on; "" ends it.
 func (s *Server) SetScenario(memberID string, sc Scenario) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if sc == "" {
+		delete(s.scenarios, memberID)
+		return
+	}
 	s.scenarios[memberID] = sc
 }
 

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
+)
+
+// staffAct is the part that every act has.
+type staffAct struct {
+	c                 *connection
+	reason, requestID string
+}
+
+// holder is an answer that holds the co-pay as it is after the act.
+type holder interface {
+	proto.Message
+	GetCopay() *copayv1.CoPay
+}
+
+// act makes one act's command. run is given the co-pay's id and the act's
+// remaining arguments.
+func act[A holder](c *connection, use, what string, args int, run func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (A, error)) *cobra.Command {
+	a := &staffAct{c: c}
+	cmd := &cobra.Command{
+		Use: use, Short: what, Args: cobra.ExactArgs(args),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a.requestID = orNew(a.requestID)
+			return call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (A, error) {
+				return run(ctx, copayv1.NewCoPayServiceClient(conn), a, args)
+			}, func(w io.Writer, r A) { showCoPay(w, r.GetCopay()) })
+		},
+	}
+	cmd.Flags().StringVar(&a.reason, "reason", "", "why; it stands in the audit log")
+	cmd.Flags().StringVar(&a.requestID, "request-id", "", "makes a repeated call happen once; made when empty")
+	_ = cmd.MarkFlagRequired("reason") // the flag was just defined
+	return cmd
+}
+
+func actCommands(c *connection) []*cobra.Command {
+	return []*cobra.Command{
+		overrideCommand(c), payCommand(c), railCommand(c), refundCommand(c), approveCommand(c), reviewCommand(c), noteCommand(c),
+		act(c, "waive COPAY", "Give the amount up", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.WaiveCoPayResponse, error) {
+			return api.WaiveCoPay(ctx, &copayv1.WaiveCoPayRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason})
+		}),
+		act(c, "resend COPAY", "Send the request again, within hours, consent and caps", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.ResendRequestResponse, error) {
+			return api.ResendRequest(ctx, &copayv1.ResendRequestRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason})
+		}),
+		act(c, "pause COPAY", "Stop reminders for now", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.PauseRemindersResponse, error) {
+			return api.PauseReminders(ctx, &copayv1.PauseRemindersRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason})
+		}),
+		act(c, "resume COPAY", "Let reminders go on", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.ResumeRemindersResponse, error) {
+			return api.ResumeReminders(ctx, &copayv1.ResumeRemindersRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason})
+		}),
+		act(c, "cancel COPAY", "Withdraw the co-pay and undo what was done", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.CancelCoPayResponse, error) {
+			return api.CancelCoPay(ctx, &copayv1.CancelCoPayRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason})
+		}),
+	}
+}
+
+func overrideCommand(c *connection) *cobra.Command {
+	var dollars string
+	cmd := act(c, "override COPAY", "Ask for another amount", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.OverrideAmountResponse, error) {
+		m, err := amount(dollars)
+		if err != nil {
+			return nil, err
+		}
+		return api.OverrideAmount(ctx, &copayv1.OverrideAmountRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason, Amount: m})
+	})
+	cmd.Flags().StringVar(&dollars, "amount", "", "dollars, such as 25.00")
+	_ = cmd.MarkFlagRequired("amount") // the flag was just defined
+	return cmd
+}
+
+func payCommand(c *connection) *cobra.Command {
+	var dollars, rail, received, number string
+	cmd := act(c, "pay COPAY", "Record money taken at the desk", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.RecordManualPaymentResponse, error) {
+		m, err := amount(dollars)
+		if err != nil {
+			return nil, err
+		}
+		r, err := enum("RAIL_", rail, copayv1.Rail_value)
+		if err != nil {
+			return nil, err
+		}
+		return api.RecordManualPayment(ctx, &copayv1.RecordManualPaymentRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason,
+			Rail: copayv1.Rail(r), Amount: m, Received: received, Number: number})
+	})
+	cmd.Flags().StringVar(&dollars, "amount", "", "dollars, such as 25.00")
+	cmd.Flags().StringVar(&rail, "rail", "cash", "cash, check or terminal")
+	cmd.Flags().StringVar(&received, "received", "", "day it was taken, 2026-11-24; today when empty")
+	cmd.Flags().StringVar(&number, "number", "", "check or receipt number")
+	_ = cmd.MarkFlagRequired("amount") // the flag was just defined
+	return cmd
+}
+
+func railCommand(c *connection) *cobra.Command {
+	return act(c, "rail COPAY RAIL", "Collect in another way: link, card_on_file, cash, check, terminal", 2, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.ChangeRailResponse, error) {
+		r, err := enum("RAIL_", args[1], copayv1.Rail_value)
+		if err != nil {
+			return nil, err
+		}
+		return api.ChangeRail(ctx, &copayv1.ChangeRailRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason, Rail: copayv1.Rail(r)})
+	})
+}
+
+func refundCommand(c *connection) *cobra.Command {
+	var dollars, payment string
+	cmd := act(c, "refund COPAY", "Give collected money back", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.RefundPaymentResponse, error) {
+		m, err := amount(dollars)
+		if err != nil {
+			return nil, err
+		}
+		return api.RefundPayment(ctx, &copayv1.RefundPaymentRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason, Amount: m, PaymentId: payment})
+	})
+	cmd.Flags().StringVar(&dollars, "amount", "", "dollars, such as 25.00")
+	cmd.Flags().StringVar(&payment, "payment", "", "payment id, when there are several")
+	_ = cmd.MarkFlagRequired("amount") // the flag was just defined
+	return cmd
+}
+
+func approveCommand(c *connection) *cobra.Command {
+	var reject bool
+	cmd := act(c, "approve-refund COPAY REFUND", "Approve (or reject) a refund somebody else asked for", 2, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.ApproveRefundResponse, error) {
+		return api.ApproveRefund(ctx, &copayv1.ApproveRefundRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason, RefundId: args[1], Approve: !reject})
+	})
+	cmd.Flags().BoolVar(&reject, "reject", false, "say no")
+	return cmd
+}
+
+func reviewCommand(c *connection) *cobra.Command {
+	var choice, dollars string
+	cmd := act(c, "review COPAY", "Decide an open review", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.ResolveReviewResponse, error) {
+		v, err := enum("CHOICE_", choice, copayv1.Choice_value)
+		if err != nil {
+			return nil, err
+		}
+		in := &copayv1.ResolveReviewRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason, Choice: copayv1.Choice(v)}
+		if dollars != "" {
+			if in.Amount, err = amount(dollars); err != nil {
+				return nil, err
+			}
+		}
+		return api.ResolveReview(ctx, in)
+	})
+	cmd.Flags().StringVar(&choice, "choice", "", "one of the review's choices")
+	cmd.Flags().StringVar(&dollars, "amount", "", "dollars, for set_amount")
+	_ = cmd.MarkFlagRequired("choice") // the flag was just defined
+	return cmd
+}
+
+func noteCommand(c *connection) *cobra.Command {
+	var text string
+	cmd := act(c, "note COPAY", "Keep a remark, sealed; never card data", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.AddNoteResponse, error) {
+		return api.AddNote(ctx, &copayv1.AddNoteRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason, Text: text})
+	})
+	cmd.Flags().StringVar(&text, "text", "", "the remark")
+	_ = cmd.MarkFlagRequired("text") // the flag was just defined
+	return cmd
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/copayflow/copayflow/copay"
+	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
+)
+
+func bookCommands(c *connection) []*cobra.Command {
+	ledger := &cobra.Command{Use: "ledger", Short: "The double-entry journal"}
+	ledger.AddCommand(entriesCommand(c), balanceCommand(c))
+	audit := &cobra.Command{Use: "audit", Short: "The hash-chained audit log"}
+	audit.AddCommand(auditListCommand(c), auditVerifyCommand(c))
+	return []*cobra.Command{ledger, audit}
+}
+
+func entriesCommand(c *connection) *cobra.Command {
+	var id string
+	cmd := &cobra.Command{
+		Use: "entries", Short: "Journal entries, the latest first", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.ListEntriesResponse, error) {
+				return copayv1.NewLedgerServiceClient(conn).ListEntries(ctx, &copayv1.ListEntriesRequest{PracticeId: c.practice, CopayId: id, PageSize: 100})
+			}, func(w io.Writer, r *copayv1.ListEntriesResponse) {
+				table(w, "WHEN COPAY STEP ACCOUNT DEBIT CREDIT", func(line func(...string)) {
+					for _, e := range r.GetEntries() {
+						for _, l := range e.GetLines() {
+							line(when(e.GetAt()), e.GetCopayId(), e.GetStep(), l.GetAccount(), cents(l.GetDebitMinor()), cents(l.GetCreditMinor()))
+						}
+					}
+				})
+			})
+		},
+	}
+	cmd.Flags().StringVar(&id, "copay", "", "only this co-pay")
+	return cmd
+}
+
+// cents writes an amount, and nothing for none.
+func cents(minor int64) string {
+	if minor == 0 {
+		return ""
+	}
+	return copay.Cents(minor).String()
+}
+
+func balanceCommand(c *connection) *cobra.Command {
+	return &cobra.Command{
+		Use: "balance", Short: "Trial balance; fails when it does not balance", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			balanced := true
+			err := call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.GetTrialBalanceResponse, error) {
+				r, err := copayv1.NewLedgerServiceClient(conn).GetTrialBalance(ctx, &copayv1.GetTrialBalanceRequest{PracticeId: c.practice})
+				balanced = r.GetBalanced()
+				return r, err
+			}, func(w io.Writer, r *copayv1.GetTrialBalanceResponse) {
+				table(w, "ACCOUNT DEBIT CREDIT NET", func(line func(...string)) {
+					for _, b := range r.GetBalances() {
+						line(b.GetAccount(), cents(b.GetDebitMinor()), cents(b.GetCreditMinor()), copay.Cents(b.GetNetMinor()).String())
+					}
+				})
+				fmt.Fprintf(w, "balanced: %t\n", r.GetBalanced())
+			})
+			if err == nil && !balanced {
+				err = fmt.Errorf("the journal does not balance; do not post anything by hand and call your administrator")
+			}
+			return err
+		},
+	}
+}
+
+func auditListCommand(c *connection) *cobra.Command {
+	var id string
+	cmd := &cobra.Command{
+		Use: "list", Short: "Audit records, the latest first", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.ListAuditRecordsResponse, error) {
+				return copayv1.NewAuditServiceClient(conn).ListAuditRecords(ctx, &copayv1.ListAuditRecordsRequest{PracticeId: c.practice, CopayId: id, PageSize: 100})
+			}, func(w io.Writer, r *copayv1.ListAuditRecordsResponse) {
+				table(w, "SEQ WHEN WHO ACTION COPAY REASON", func(line func(...string)) {
+					for _, a := range r.GetRecords() {
+						line(fmt.Sprint(a.GetSeq()), when(a.GetAt()), a.GetActor().GetId(), a.GetAction(), a.GetCopayId(), a.GetReason())
+					}
+				})
+			})
+		},
+	}
+	cmd.Flags().StringVar(&id, "copay", "", "only this co-pay")
+	return cmd
+}
+
+func auditVerifyCommand(c *connection) *cobra.Command {
+	return &cobra.Command{
+		Use: "verify", Short: "Walk the practice's audit chain; fails when it is broken", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var r *copayv1.VerifyAuditChainResponse
+			err := call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.VerifyAuditChainResponse, error) {
+				var err error
+				r, err = copayv1.NewAuditServiceClient(conn).VerifyAuditChain(ctx, &copayv1.VerifyAuditChainRequest{PracticeId: c.practice})
+				return r, err
+			}, func(w io.Writer, r *copayv1.VerifyAuditChainResponse) {
+				fmt.Fprintf(w, "%d records, chain intact: %t\nhead %s\n", r.GetRows(), r.GetOk(), r.GetHead())
+			})
+			if err == nil && !r.GetOk() {
+				err = fmt.Errorf("the audit chain is broken at record %d: %s", r.GetFirstBad(), r.GetProblem())
+			}
+			return err
+		},
+	}
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/copayflow/copayflow/copay"
+	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
+)
+
+// connection is how the API is reached and how answers are printed.
+type connection struct {
+	address, practice, token, apiKey string
+	tls, json                        bool
+}
+
+// dial connects and puts the caller's credentials on every call.
+func (c *connection) dial(ctx context.Context) (context.Context, *grpc.ClientConn, error) {
+	if c.practice == "" {
+		return ctx, nil, usagef("name the practice with --practice or COPAY_PRACTICE")
+	}
+	creds := insecure.NewCredentials()
+	if c.tls {
+		creds = credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12})
+	}
+	conn, err := grpc.NewClient(c.address, grpc.WithTransportCredentials(creds))
+	if err != nil {
+		return ctx, nil, usagef("--address %s cannot be used: %v", c.address, err)
+	}
+	switch {
+	case c.token != "":
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+c.token)
+	case c.apiKey != "":
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "ApiKey "+c.apiKey)
+	}
+	return ctx, conn, nil
+}
+
+// call dials, makes one call and prints its answer: as JSON, or by show.
+func call[A proto.Message](cmd *cobra.Command, c *connection, do func(context.Context, *grpc.ClientConn) (A, error), show func(io.Writer, A)) error {
+	ctx, conn, err := c.dial(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	answer, err := do(ctx, conn)
+	if err != nil {
+		return say(err)
+	}
+	return c.print(cmd.OutOrStdout(), answer, func(w io.Writer) { show(w, answer) })
+}
+
+func (c *connection) print(w io.Writer, m proto.Message, human func(io.Writer)) error {
+	if !c.json {
+		human(w)
+		return nil
+	}
+	raw, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: false}.Marshal(m)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(w, string(raw))
+	return err
+}
+
+// amount reads dollars.
+func amount(text string) (*copayv1.Money, error) {
+	m, err := copay.ParseMoney(strings.TrimPrefix(text, "$"), copay.USD)
+	if err != nil {
+		return nil, usagef("%q is not an amount such as 25.00", text)
+	}
+	return &copayv1.Money{Minor: m.Minor, Currency: string(m.Currency)}, nil
+}
+
+// enum finds a value by its short name: "needs_review" is STATE_NEEDS_REVIEW.
+func enum(prefix, name string, values map[string]int32) (int32, error) {
+	if v, ok := values[prefix+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))]; ok && v != 0 {
+		return v, nil
+	}
+	var known []string
+	for k, v := range values {
+		if v != 0 {
+			known = append(known, short(prefix, k))
+		}
+	}
+	return 0, usagef("%q is not known; use one of %s", name, strings.Join(sorted(known), ", "))
+}
+
+func short(prefix, name string) string {
+	s := strings.ToLower(strings.TrimPrefix(name, prefix))
+	if s == "unspecified" {
+		return ""
+	}
+	return s
+}

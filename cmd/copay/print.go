@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/copayflow/copayflow/copay"
+	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
+)
+
+func sorted(s []string) []string { slices.Sort(s); return s }
+
+func money(m *copayv1.Money) string {
+	if m == nil {
+		return "-"
+	}
+	return copay.Money{Minor: m.GetMinor(), Currency: copay.Currency(m.GetCurrency())}.String()
+}
+
+func when(t *timestamppb.Timestamp) string {
+	if t == nil || t.GetSeconds() == 0 {
+		return "-"
+	}
+	return t.AsTime().Local().Format("2006-01-02 15:04")
+}
+
+// table prints aligned columns.
+func table(w io.Writer, header string, rows func(line func(cells ...string))) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, strings.ReplaceAll(header, " ", "\t"))
+	rows(func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) })
+	_ = t.Flush() // the writer below says so itself
+}
+
+func state(s copayv1.State) string { return short("STATE_", s.String()) }
+
+func showCoPay(w io.Writer, c *copayv1.CoPay) {
+	a := c.GetAmounts()
+	fmt.Fprintf(w, "%s  %s\n", c.GetId(), state(c.GetState()))
+	fmt.Fprintf(w, "  charge       %s in %s, visit of %s\n", c.GetChargeId(), c.GetEhr(), c.GetServiceDate())
+	fmt.Fprintf(w, "  amounts      charged %s, estimated %s, requested %s, collected %s, refunded %s\n",
+		money(a.GetBilled()), money(a.GetEstimated()), money(a.GetRequested()), money(a.GetCollected()), money(a.GetRefunded()))
+	if e := c.GetEstimate(); e != nil {
+		fmt.Fprintf(w, "  why          %s, confidence %d of 100\n", short("ESTIMATE_KIND_", e.GetKind().String()), e.GetConfidence())
+		for _, r := range e.GetReasons() {
+			text := r.GetText()
+			if r.GetAmount() != nil {
+				text += " " + money(r.GetAmount())
+			}
+			fmt.Fprintf(w, "               · %s  [%s]\n", text, r.GetSource())
+		}
+	}
+	for _, p := range c.GetPayments() {
+		fmt.Fprintf(w, "  %-12s %s by %s, %s\n", p.GetId(), money(p.GetAmount()), short("RAIL_", p.GetRail().String()), short("PAYMENT_STATUS_", p.GetStatus().String()))
+	}
+	for _, r := range c.GetRefunds() {
+		fmt.Fprintf(w, "  %-12s %s of %s, %s\n", r.GetId(), money(r.GetAmount()), r.GetPaymentId(), short("REFUND_STATUS_", r.GetStatus().String()))
+	}
+	if r := c.GetReview(); r != nil {
+		fmt.Fprintf(w, "  REVIEW       %s: %s\n", short("REVIEW_KIND_", r.GetKind().String()), r.GetMessage())
+		var choices []string
+		for _, x := range r.GetChoices() {
+			choices = append(choices, short("CHOICE_", x.String()))
+		}
+		if len(choices) > 0 {
+			fmt.Fprintf(w, "  choices      copay review %s --reason … --choice %s\n", c.GetId(), strings.Join(choices, "|"))
+		}
+	}
+	if c.GetNextAction() != "" {
+		fmt.Fprintf(w, "  next         %s at %s\n", c.GetNextAction(), when(c.GetNextActionAt()))
+	}
+}
+
+func showCoPays(w io.Writer, list []*copayv1.CoPay) {
+	table(w, "ID STATE REQUESTED COLLECTED VISIT REVIEW NEXT", func(line func(...string)) {
+		for _, c := range list {
+			next := c.GetNextAction()
+			if next != "" {
+				next += " " + when(c.GetNextActionAt())
+			}
+			line(c.GetId(), state(c.GetState()), money(c.GetAmounts().GetRequested()), money(c.GetAmounts().GetCollected()), c.GetServiceDate(),
+				short("REVIEW_KIND_", c.GetReview().GetKind().String()), next)
+		}
+	})
+}
+
+func showTimeline(w io.Writer, list []*copayv1.TimelineEvent) {
+	table(w, "WHEN WHO WHAT SUMMARY", func(line func(...string)) {
+		for _, e := range list {
+			text := e.GetSummary()
+			if e.GetReason() != "" {
+				text += " (" + e.GetReason() + ")"
+			}
+			if e.GetNote() != "" {
+				text += ": " + e.GetNote()
+			}
+			line(when(e.GetAt()), e.GetActor().GetId(), e.GetKind(), text)
+		}
+	})
+}

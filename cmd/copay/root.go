@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Exit codes, for scripts.
+const (
+	exitFailure     = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitRefused     = 4
+	exitPermission  = 5
+	exitUnavailable = 6
+)
+
+// usageError is a mistake on the command line.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// root is the command tree.
+func root() *cobra.Command {
+	c := &connection{}
+	cmd := &cobra.Command{
+		Use: "copay", Short: "Collect patient co-pays and never lose one",
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	f := cmd.PersistentFlags()
+	f.StringVar(&c.address, "address", envOr("COPAY_ADDRESS", "127.0.0.1:9090"), "the API's gRPC address")
+	f.StringVar(&c.practice, "practice", envOr("COPAY_PRACTICE", ""), "practice id")
+	f.StringVar(&c.token, "token", envOr("COPAY_TOKEN", ""), "bearer token of a person")
+	f.StringVar(&c.apiKey, "api-key", envOr("COPAY_API_KEY", ""), "key of a machine: id.secret")
+	f.BoolVar(&c.tls, "tls", false, "use TLS")
+	f.BoolVar(&c.json, "json", false, "print JSON for machines")
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.AddCommand(readCommands(c)...)
+	cmd.AddCommand(actCommands(c)...)
+	cmd.AddCommand(bookCommands(c)...)
+	cmd.AddCommand(adminCommands(c)...)
+	cmd.AddCommand(serverCommands()...)
+	return cmd
+}
+
+// exitCode maps an error to what a script sees.
+func exitCode(err error) int {
+	var u usageError
+	if errors.As(err, &u) {
+		return exitUsage
+	}
+	var coded interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &coded) {
+		if strings.HasPrefix(err.Error(), "unknown command") || strings.Contains(err.Error(), "arg(s)") || strings.HasPrefix(err.Error(), "required flag") {
+			return exitUsage
+		}
+		return exitFailure
+	}
+	switch coded.GRPCStatus().Code() {
+	case codes.NotFound:
+		return exitNotFound
+	case codes.InvalidArgument, codes.FailedPrecondition, codes.Aborted, codes.AlreadyExists, codes.OutOfRange:
+		return exitRefused
+	case codes.PermissionDenied, codes.Unauthenticated:
+		return exitPermission
+	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted:
+		return exitUnavailable
+	}
+	return exitFailure
+}
+
+// refusal is an answer of the API in one sentence, with the fields at fault.
+type refusal struct{ st *status.Status }
+
+func (r refusal) GRPCStatus() *status.Status { return r.st }
+
+func (r refusal) Error() string {
+	text := r.st.Message()
+	if r.st.Code() == codes.Unavailable && strings.Contains(text, "connection") {
+		text = "the API cannot be reached; is it running, and is --address right?"
+	}
+	for _, d := range r.st.Details() {
+		if b, ok := d.(*errdetails.BadRequest); ok {
+			for _, v := range b.GetFieldViolations() {
+				if !strings.Contains(text, v.GetDescription()) {
+					text += fmt.Sprintf("\n  %s: %s", v.GetField(), v.GetDescription())
+				} else {
+					text += fmt.Sprintf("\n  field: %s", v.GetField())
+				}
+			}
+		}
+	}
+	return text
+}
+
+// say turns a gRPC error into a sentence.
+func say(err error) error {
+	if err == nil {
+		return nil
+	}
+	if st, ok := status.FromError(err); ok {
+		return refusal{st}
+	}
+	return err
+}
