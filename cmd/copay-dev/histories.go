@@ -43,6 +43,8 @@ func historiesCommand(file *string) *cobra.Command {
 type recording struct {
 	s   *stack.Stack
 	ctx context.Context //nolint:containedctx // lives for one command
+	// runs are the first runs: late news may start a closed co-pay again.
+	runs map[copay.Key]string
 }
 
 func recordHistories(ctx context.Context, out io.Writer, file, dir string) error {
@@ -54,7 +56,7 @@ func recordHistories(ctx context.Context, out io.Writer, file, dir string) error
 		return err
 	}
 	defer clean()
-	r := recording{s, ctx}
+	r := recording{s, ctx, map[copay.Key]string{}}
 	for _, story := range []struct {
 		name string
 		play func() (copay.Key, error)
@@ -83,6 +85,11 @@ func (r recording) charge(patient string) copay.Key {
 func (r recording) until(key copay.Key, want copay.State) error {
 	for {
 		row, err := r.s.Process.Store.CoPay(r.ctx, key.Practice, key.ID())
+		if err == nil && r.runs[key] == "" {
+			if d, derr := r.s.Process.Temporal.DescribeWorkflowExecution(r.ctx, key.WorkflowID(), ""); derr == nil {
+				r.runs[key] = d.WorkflowExecutionInfo.Execution.RunId
+			}
+		}
 		if err == nil && row.CoPay.State == want && (want != copay.StateAwaitingPayment || len(row.CoPay.Reminders) > 0 || row.CoPay.Rail == copay.RailCard) {
 			return nil
 		}
@@ -188,7 +195,7 @@ func (r recording) card() (copay.Key, error) {
 // save writes a history as plain JSON.
 func (r recording) save(key copay.Key, path string) (int, error) {
 	h := &historypb.History{}
-	iter := r.s.Process.Temporal.GetWorkflowHistory(r.ctx, key.WorkflowID(), "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	iter := r.s.Process.Temporal.GetWorkflowHistory(r.ctx, key.WorkflowID(), r.runs[key], false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for iter.HasNext() {
 		e, err := iter.Next()
 		if err != nil {

@@ -46,7 +46,9 @@ func platformTestCommand(c *connection) *cobra.Command {
 				var err error
 				r, err = copayv1.NewPlatformServiceClient(conn).TestConnection(ctx, &copayv1.TestConnectionRequest{PracticeId: c.practice, Platform: args[0]})
 				return r, err
-			}, func(w io.Writer, r *copayv1.TestConnectionResponse) { fmt.Fprintf(w, "%s: %s\n", args[0], r.GetMessage()) })
+			}, func(w io.Writer, r *copayv1.TestConnectionResponse) {
+				fmt.Fprintf(w, "%s: %s\n", args[0], r.GetMessage())
+			})
 			if err == nil && !r.GetOk() {
 				err = fmt.Errorf("%s cannot be used (%s)", args[0], r.GetFailure())
 			}

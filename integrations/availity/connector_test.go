@@ -393,6 +393,7 @@ func TestScenarioHeaderAndConcurrency(t *testing.T) {
 
 func TestConnectionTest(t *testing.T) {
 	t.Parallel()
+	require.Equal(t, []string{"eligibility check"}, integrations.Capabilities((*availity.Connector)(nil)))
 	f := setup(t)
 	say, err := f.TestConnection(t.Context())
 	require.NoError(t, err)

@@ -1,6 +1,7 @@
 package availity_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -37,6 +38,83 @@ func TestTokensLastFiveMinutes(t *testing.T) {
 	f.sim.Faults().Add(sim.Fault{Kind: sim.FaultToken, Path: "/v1/coverages", Times: 2})
 	_, err = f.Check(t.Context(), request(availitysim.MemberCoPay))
 	require.Equal(t, http.StatusUnauthorized, requireKind(t, err, integrations.KindUnauthorized).Status)
+}
+
+// Each fault once, on the asking and on the polling; then the work goes on,
+// and the payer was asked once.
+func TestEachFaultThenTheAnswer(t *testing.T) {
+	t.Parallel()
+	for fault, want := range map[sim.FaultKind]integrations.Kind{sim.FaultServer: integrations.KindUnavailable, sim.FaultRateLimit: integrations.KindRateLimited,
+		sim.FaultDrop: integrations.KindUnavailable, sim.FaultToken: ""} {
+		for _, method := range []string{http.MethodPost, http.MethodGet} {
+			f := setupWith(t, availitysim.Config{Polls: 1}, nil)
+			f.sim.Faults().Add(sim.Fault{Kind: fault, Method: method, Path: "/v1/coverages"})
+			// Without keep-alive a cut connection is not repeated below us.
+			f.wire.base = &http.Transport{DisableKeepAlives: true}
+			res, err := f.Check(t.Context(), request(availitysim.MemberCoPay))
+			if err == nil && res.Pending {
+				_, err = f.Poll(t.Context(), res.Handle)
+			}
+			if want == "" {
+				require.NoError(t, err, "a token that ran out is renewed")
+			} else {
+				requireKind(t, err, want)
+			}
+			res, err = f.Check(t.Context(), request(availitysim.MemberCoPay))
+			for err == nil && res.Pending {
+				res, err = f.Poll(t.Context(), res.Handle)
+			}
+			require.NoError(t, err)
+			require.Equal(t, copay.CoverageActive, res.Benefits.Status)
+			require.Equal(t, 1, f.sim.Checks(), "%s %s", fault, method)
+		}
+	}
+}
+
+func TestTokenServerFails(t *testing.T) {
+	t.Parallel()
+	for fault, want := range map[sim.FaultKind]integrations.Kind{sim.FaultServer: integrations.KindUnavailable, sim.FaultRateLimit: integrations.KindRateLimited,
+		sim.FaultToken: integrations.KindUnauthorized} {
+		f := setup(t)
+		f.sim.Faults().Add(sim.Fault{Kind: fault, Path: "/v1/token", Times: 2})
+		_, err := f.Check(t.Context(), request(availitysim.MemberCoPay))
+		requireKind(t, err, want)
+		f.sim.Faults().Clear()
+		require.Equal(t, copay.CoverageActive, f.benefits(availitysim.MemberCoPay).Status)
+	}
+}
+
+func TestCancelledCall(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := setup(t).Poll(ctx, "4711")
+	requireKind(t, err, integrations.KindUnavailable)
+}
+
+// What the platform says beside its body is repeated with care.
+func TestHeadersOfFailures(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	answer := func(status int, header ...string) {
+		f.wire.set(func(r *http.Request) *http.Response {
+			if !strings.HasPrefix(r.URL.Path, "/v1/coverages") {
+				return nil
+			}
+			res := reply(status, "")
+			res.Header = http.Header{}
+			for i := 0; i+1 < len(header); i += 2 {
+				res.Header.Set(header[i], header[i+1])
+			}
+			return res
+		}, nil)
+	}
+	answer(429, "Retry-After", "7")
+	_, err := f.Poll(t.Context(), "1")
+	require.Equal(t, 7*time.Second, requireKind(t, err, integrations.KindRateLimited).RetryAfter)
+	answer(500, "X-Global-Transaction-ID", lastName+" 1980", "X-Availity-Transaction-ID", "av-9")
+	_, err = f.Poll(t.Context(), "1")
+	require.Equal(t, "av-9", requireKind(t, err, integrations.KindUnavailable).RequestID)
 }
 
 func TestCutAfterCommitDoesNotAskTwice(t *testing.T) {

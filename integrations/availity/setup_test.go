@@ -38,6 +38,7 @@ type exchange struct {
 // wire records all calls; intercept may answer in the platform's stead, and
 // change may alter its answers.
 type wire struct {
+	base      http.RoundTripper // nil: the default one
 	mu        sync.Mutex
 	seen      []exchange
 	intercept func(r *http.Request) *http.Response
@@ -58,8 +59,12 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		res = intercept(r)
 	}
 	if res == nil {
+		base := w.base
+		if base == nil {
+			base = http.DefaultTransport
+		}
 		var err error
-		if res, err = http.DefaultTransport.RoundTrip(r); err != nil {
+		if res, err = base.RoundTrip(r); err != nil {
 			return nil, err
 		}
 	}

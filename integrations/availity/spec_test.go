@@ -22,6 +22,8 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 	"github.com/stretchr/testify/require"
 
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
 	availitysim "github.com/copayflow/copayflow/sandbox/availity"
 	"github.com/copayflow/copayflow/sandbox/sim"
 )
@@ -243,6 +245,30 @@ func TestSpecIsThere(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, c.routers, 4)
 	require.NotNil(t, c.failure)
+}
+
+// Every scenario, answered at once and after polling, is as specified: the
+// fixture's server holds all traffic to it.
+func TestAllScenariosAreSpecShaped(t *testing.T) {
+	t.Parallel()
+	for _, polls := range []int{-1, 2} {
+		f := setupWith(t, availitysim.Config{Polls: polls}, nil)
+		for i, sc := range availitysim.Scenarios() {
+			member := fmt.Sprintf("M%d-", i)
+			f.sim.SetScenario(member+memberTail, sc)
+			for _, service := range []copay.ServiceType{"98", "BZ", "30"} {
+				res, err := f.Check(t.Context(), request(member, func(r *integrations.EligibilityRequest) { r.Service = service }))
+				for range 4 {
+					if err == nil && res.Pending {
+						res, err = f.Poll(t.Context(), res.Handle)
+					}
+				}
+				if err != nil {
+					requireKind(t, err, integrations.KindUnavailable)
+				}
+			}
+		}
+	}
 }
 
 // The check itself notices what it should.

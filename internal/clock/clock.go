@@ -25,7 +25,7 @@ type File struct {
 }
 
 // fresh is how long an offset is used before the file is looked at again.
-const fresh = 50 * time.Millisecond
+const fresh = time.Millisecond
 
 // NewFile makes a clock on a file; a file that is missing means no offset.
 func NewFile(path string) *File { return &File{path: path} }
