@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -86,11 +87,12 @@ func memberKey(i integrations.Insurance) string { return i.PayerID + "\x00" + i.
 const fallbackFrom = 3
 
 // ask tries the platforms in order; one that is down gives way to the next.
+// A payer that is still working is waited for, not passed over.
 func (a *Activities) ask(ctx context.Context, list []Eligibility, r integrations.EligibilityRequest) (copay.Benefits, error) {
 	var last error = integrations.NotFound("", "eligibility")
 	var pending pendingCheck
 	if activity.HasHeartbeatDetails(ctx) {
-		_ = activity.GetHeartbeatDetails(ctx, &pending)
+		_ = activity.GetHeartbeatDetails(ctx, &pending) // unreadable: asked anew
 	}
 	for _, e := range list {
 		if pending.Handle != "" && e.Platform != pending.Platform {
@@ -100,17 +102,29 @@ func (a *Activities) ask(ctx context.Context, list []Eligibility, r integrations
 		if err == nil {
 			return b, nil
 		}
+		if isPending(err) {
+			return copay.Benefits{}, err
+		}
 		last = err
 		if k := integrations.KindOf(err); (k == integrations.KindUnavailable || k == integrations.KindUnknown) && activity.GetInfo(ctx).Attempt < fallbackFrom {
 			return copay.Benefits{}, err // a short hiccup is no reason to believe somebody else
 		}
 		switch integrations.KindOf(err) {
 		case integrations.KindUnavailable, integrations.KindUnknown, integrations.KindNotFound, integrations.KindUnauthorized:
-			continue // the next platform may know
+			pending = pendingCheck{} // the next platform may know
+			continue
 		}
 		return copay.Benefits{}, err
 	}
 	return copay.Benefits{}, last
+}
+
+// pendingType marks the failure of an attempt whose payer is still working.
+const pendingType = "pending"
+
+func isPending(err error) bool {
+	var app *temporal.ApplicationError
+	return errors.As(err, &app) && app.Type() == pendingType
 }
 
 func (a *Activities) askOne(ctx context.Context, e Eligibility, r integrations.EligibilityRequest, p pendingCheck) (copay.Benefits, error) {
@@ -121,14 +135,15 @@ func (a *Activities) askOne(ctx context.Context, e Eligibility, r integrations.E
 	var err error
 	if p.Handle != "" {
 		res, err = e.Checker.Poll(ctx, p.Handle)
-	} else {
-		res, err = e.Checker.Check(ctx, r)
+	}
+	if p.Handle == "" || (err != nil && integrations.KindOf(err) == integrations.KindNotFound) {
+		res, err = e.Checker.Check(ctx, r) // the clearinghouse has forgotten the earlier one
 	}
 	for waited := time.Duration(0); err == nil && res.Pending; {
 		activity.RecordHeartbeat(ctx, pendingCheck{Platform: e.Platform, Handle: res.Handle})
 		pause := max(res.RetryAfter, 200*time.Millisecond)
 		if waited+pause > 2*time.Second {
-			return copay.Benefits{}, temporal.NewApplicationErrorWithOptions("the payer has not answered yet", "pending",
+			return copay.Benefits{}, temporal.NewApplicationErrorWithOptions("the payer has not answered yet", pendingType,
 				temporal.ApplicationErrorOptions{NextRetryDelay: min(pause, 8*time.Second),
 					Details: []any{Failure{Kind: integrations.KindUnavailable, Platform: e.Platform, Message: "the payer has not answered yet"}}})
 		}
@@ -139,6 +154,10 @@ func (a *Activities) askOne(ctx context.Context, e Eligibility, r integrations.E
 			return copay.Benefits{}, ctx.Err()
 		}
 		res, err = e.Checker.Poll(ctx, res.Handle)
+	}
+	if err != nil {
+		// An ended check must not be polled again by the next attempt.
+		activity.RecordHeartbeat(ctx, pendingCheck{})
 	}
 	return res.Benefits, err
 }

@@ -1,225 +1,227 @@
 package drchrono
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/copayflow/copayflow/integrations"
 	"github.com/copayflow/copayflow/integrations/transport"
 )
 
-// client calls the API. It is safe for concurrent use.
-type client struct {
-	http *transport.Client
-	base *url.URL
-	hour *hourly
-}
+// id reads identifiers that DrChrono writes as a number in one object and as
+// a string in another.
+type id string
 
-const (
-	// maxRedirects bounds how often one call is sent on.
-	maxRedirects = 4
-	// maxPages bounds a listing; what needs more is a mistake.
-	maxPages = 200
-	// pageSize is asked of listings that take one.
-	pageSize = "100"
-)
-
-// do makes one call. DrChrono answers some with a redirect, after which the
-// same method, headers and body have to be sent to the new address; nothing
-// has been done by then, also when the call moves money.
-func (c *client) do(ctx context.Context, r transport.Request, into any) error {
-	for range maxRedirects {
-		if err := c.hour.take(r.Op); err != nil {
-			return err
-		}
-		res, err := c.http.Do(ctx, r, nil)
-		if err != nil {
-			return err
-		}
-		if res.Status >= 300 {
-			to, ok := c.within(res.Header.Get("Location"))
-			if !ok {
-				return fail(integrations.KindUnavailable, r.Op, "the platform sends us away from its API; check base_url and the connection's consent")
-			}
-			r.Path, r.Query = to, nil
-			continue
-		}
-		if err := json.Unmarshal(res.Body, into); err != nil {
-			kind := integrations.KindUnavailable
-			if r.Moves {
-				kind = integrations.KindUnknown
-			}
-			e := fail(kind, r.Op, "the answer is not the JSON that was expected")
-			e.Status = res.Status
-			return e
-		}
-		return nil
+// UnmarshalJSON implements json.Unmarshaler.
+func (i *id) UnmarshalJSON(b []byte) error {
+	s := strings.Trim(string(b), `"`)
+	if s == "null" {
+		s = ""
 	}
-	return fail(integrations.KindUnavailable, r.Op, "too many redirects; check base_url")
-}
-
-func fail(k integrations.Kind, op, msg string) *integrations.Error {
-	return &integrations.Error{Kind: k, Platform: Platform, Op: op, Message: msg}
-}
-
-// redirected are the statuses that do followes.
-var redirected = []int{http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect}
-
-func success(status int) bool {
-	return status >= 200 && status < 300 || slices.Contains(redirected, status)
-}
-
-// within turns a link of the platform into an address below our base URL: it
-// answers under several hosts, and credentials must go to none but ours.
-func (c *client) within(link string) (string, bool) {
-	u, err := url.Parse(link)
-	if err != nil || link == "" {
-		return "", false
-	}
-	path := strings.TrimPrefix(u.EscapedPath(), strings.TrimSuffix(c.base.Path, "/"))
-	if !strings.HasPrefix(path, "/api/") || strings.Contains(path, "..") {
-		return "", false
-	}
-	to := *c.base
-	to.Path, to.RawPath, to.RawQuery, to.Fragment = "", "", "", ""
-	s := to.String() + strings.TrimSuffix(c.base.Path, "/") + path
-	if u.RawQuery != "" {
-		s += "?" + u.RawQuery
-	}
-	return s, true
-}
-
-func (c *client) get(ctx context.Context, op, path string, q url.Values, into any) error {
-	return c.do(ctx, transport.Request{Op: op, Method: http.MethodGet, Path: path, Query: q}, into)
-}
-
-// each reads a listing page by page until its end, or until visit has enough.
-func each[T any](ctx context.Context, c *client, op, path string, q url.Values, visit func(T) (enough bool)) error {
-	for range maxPages {
-		var p page[T]
-		if err := c.get(ctx, op, path, q, &p); err != nil {
-			return err
-		}
-		for _, x := range p.items() {
-			if visit(x) {
-				return nil
-			}
-		}
-		if p.next() == "" {
-			return nil
-		}
-		to, ok := c.within(p.next())
-		if !ok {
-			return fail(integrations.KindUnavailable, op, "the listing's next page is not part of the API")
-		}
-		path, q = to, nil
-	}
-	return fail(integrations.KindUnavailable, op, "the listing does not end")
-}
-
-// list reads a whole listing.
-func list[T any](ctx context.Context, c *client, op, path string, q url.Values) ([]T, error) {
-	var all []T
-	err := each(ctx, c, op, path, q, func(x T) bool { all = append(all, x); return false })
-	return all, err
-}
-
-// hourly holds calls to the platform's count, which starts anew at the top of
-// each clock hour. A rate that trickles would let twice as many through.
-type hourly struct {
-	max int
-	now func() time.Time
-
-	mu    sync.Mutex
-	start time.Time
-	calls int
-}
-
-func (h *hourly) take(op string) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	now := h.now()
-	if start := now.Truncate(time.Hour); !start.Equal(h.start) {
-		h.start, h.calls = start, 0
-	}
-	if h.calls >= h.max {
-		e := fail(integrations.KindRateLimited, op, "held back to stay within the platform's hourly limit")
-		e.RetryAfter = nextHour(now)
-		return e
-	}
-	h.calls++
+	*i = id(s)
 	return nil
 }
 
-func nextHour(t time.Time) time.Duration { return t.Truncate(time.Hour).Add(time.Hour).Sub(t) }
+// number is the id as a JSON number, which writes want.
+func (i id) number() json.Number { return json.Number(i) }
 
-// throttle reads 429. DrChrono throttles for two reasons and does not say
-// which: ten calls within a second, and 500 within a clock hour. A refusal out
-// of the blue is taken for the first, one that lasts for the second.
-type throttle struct {
-	now func() time.Time
+// decimal reads amounts, numbers and strings alike, without a float.
+type decimal string
 
-	mu          sync.Mutex
-	first, last time.Time
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *decimal) UnmarshalJSON(b []byte) error {
+	s := strings.Trim(string(b), `"`)
+	if s == "null" {
+		s = ""
+	}
+	*d = decimal(strings.TrimSpace(s))
+	return nil
 }
 
-const (
-	burstPause = 2 * time.Second
-	forgetful  = time.Minute
-)
-
-func (t *throttle) pause() (time.Duration, string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := t.now()
-	if now.Sub(t.last) > forgetful || now.Before(t.last) {
-		t.first = now
-	}
-	t.last = now
-	if now.Sub(t.first) < burstPause {
-		return burstPause, "too many calls at once"
-	}
-	return nextHour(now), "the application's hourly limit is used up"
+type lineItem struct {
+	ID          id      `json:"id"`
+	Appointment id      `json:"appointment"`
+	Patient     id      `json:"patient"`
+	Doctor      id      `json:"doctor"`
+	Code        string  `json:"code"`
+	Price       decimal `json:"price"`
+	Billed      decimal `json:"billed"`
+	Allowed     decimal `json:"allowed"`
+	BalancePt   decimal `json:"balance_pt"`
+	ServiceDate string  `json:"service_date"`
+	PostedDate  string  `json:"posted_date"`
+	UpdatedAt   string  `json:"updated_at"`
 }
 
-var fieldName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
+type appointment struct {
+	ID             id     `json:"id"`
+	Patient        id     `json:"patient"`
+	Doctor         id     `json:"doctor"`
+	ScheduledTime  string `json:"scheduled_time"`
+	Status         string `json:"status"`
+	PaymentProfile string `json:"payment_profile"`
+	Deleted        bool   `json:"deleted_flag"`
+}
+
+type doctor struct {
+	ID        id     `json:"id"`
+	Timezone  string `json:"timezone"`
+	Specialty string `json:"specialty"`
+}
+
+type insurance struct {
+	Company     string `json:"insurance_company"`
+	PayerID     string `json:"insurance_payer_id"`
+	IDNumber    string `json:"insurance_id_number"`
+	GroupNumber string `json:"insurance_group_number"`
+	PlanName    string `json:"insurance_plan_name"`
+	Self        *bool  `json:"is_subscriber_the_patient"`
+}
+
+type patient struct {
+	ID         id         `json:"id"`
+	FirstName  string     `json:"first_name"`
+	LastName   string     `json:"last_name"`
+	BirthDate  string     `json:"date_of_birth"`
+	Gender     string     `json:"gender"`
+	Email      string     `json:"email"`
+	CellPhone  string     `json:"cell_phone"`
+	HomePhone  string     `json:"home_phone"`
+	State      string     `json:"state"`
+	Zip        string     `json:"zip_code"`
+	Language   string     `json:"preferred_language"`
+	DisableSMS bool       `json:"disable_sms_messages"`
+	CoPay      decimal    `json:"copay"`
+	Profile    string     `json:"patient_payment_profile"`
+	Primary    *insurance `json:"primary_insurance"`
+	Secondary  *insurance `json:"secondary_insurance"`
+	Tertiary   *insurance `json:"tertiary_insurance"`
+	RespName   string     `json:"responsible_party_name"`
+	RespEmail  string     `json:"responsible_party_email"`
+	RespPhone  string     `json:"responsible_party_phone"`
+}
+
+type deletion struct {
+	LineItem id `json:"billing_line_item_id"`
+}
+
+type eligibilityCheck struct {
+	Appointment id              `json:"appointment"`
+	Level       string          `json:"cob_level"`
+	QueryDate   string          `json:"query_date"`
+	Eligibility string          `json:"eligibility"`
+	Service     string          `json:"request_service_type"`
+	Details     json.RawMessage `json:"coverage_details"`
+}
+
+type patientPayment struct {
+	ID          id      `json:"id"`
+	Amount      decimal `json:"amount"`
+	Trace       string  `json:"trace_number"`
+	LineItem    id      `json:"line_item"`
+	Appointment id      `json:"appointment"`
+	CreatedAt   string  `json:"created_at"`
+}
+
+// newPayment is the body of POST /api/patient_payments.
+type newPayment struct {
+	Patient     json.Number `json:"patient"`
+	Appointment json.Number `json:"appointment,omitempty"`
+	LineItem    json.Number `json:"line_item,omitempty"`
+	Doctor      json.Number `json:"doctor,omitempty"`
+	Amount      json.Number `json:"amount"`
+	Method      string      `json:"payment_method"`
+	Type        string      `json:"payment_transaction_type"`
+	Received    string      `json:"received_date"`
+	Trace       string      `json:"trace_number"`
+	Notes       string      `json:"notes,omitempty"`
+}
+
+// page is a list answer: the schema calls the array data, live answers results.
+type page[T any] struct {
+	Next    *string `json:"next"`
+	Results []T     `json:"results"`
+	Data    []T     `json:"data"`
+}
+
+func (p page[T]) items() []T {
+	if len(p.Results) > 0 {
+		return p.Results
+	}
+	return p.Data
+}
+
+// maxPages bounds a listing; what needs more is a mistake.
+const maxPages = 200
+
+// list reads a listing from its first page to its end.
+func list[T any](ctx context.Context, c *transport.Client, op, path string, q url.Values) ([]T, error) {
+	var all []T
+	for range maxPages {
+		var p page[T]
+		if err := get(ctx, c, op, path, q, &p); err != nil {
+			return nil, err
+		}
+		all = append(all, p.items()...)
+		if p.Next == nil || *p.Next == "" {
+			return all, nil
+		}
+		path, q = *p.Next, nil
+	}
+	return nil, &integrations.Error{Kind: integrations.KindUnavailable, Platform: Platform, Op: op, Message: "the listing does not end"}
+}
+
+// get reads one object. DrChrono answers some reads with a redirect, which
+// has to be followed with the same method and headers.
+func get(ctx context.Context, c *transport.Client, op, path string, q url.Values, into any) error {
+	for range 3 {
+		res, err := c.Do(ctx, transport.Request{Op: op, Method: http.MethodGet, Path: path, Query: q}, nil)
+		if err != nil {
+			return err
+		}
+		if res.Status < 300 {
+			dec := json.NewDecoder(bytes.NewReader(res.Body))
+			if err := dec.Decode(into); err != nil {
+				return &integrations.Error{Kind: integrations.KindUnavailable, Platform: Platform, Op: op, Status: res.Status, Message: "the answer is not the JSON that was expected"}
+			}
+			return nil
+		}
+		path, q = res.Header.Get("Location"), nil
+	}
+	return &integrations.Error{Kind: integrations.KindUnavailable, Platform: Platform, Op: op, Message: "too many redirects"}
+}
 
 // classify reads DrChrono's errors. Their texts may repeat what was sent, so
 // only the names of the fields are kept.
-func (t *throttle) classify(status int, h http.Header, body []byte) transport.Failure {
-	switch status {
-	case http.StatusTooManyRequests:
-		f := transport.Failure{Kind: integrations.KindRateLimited}
-		f.RetryAfter, f.Message = t.pause()
-		if said := transport.RetryAfter(h); said > 0 {
-			f.RetryAfter = said
-		}
-		return f
-	case http.StatusForbidden:
-		return transport.Failure{Kind: integrations.KindUnauthorized, Message: "the token lacks a scope, or the user a permission inside DrChrono"}
-	case http.StatusBadRequest:
-		f := transport.Failure{Kind: integrations.KindInvalid, Code: strconv.Itoa(status)}
-		var fields map[string]json.RawMessage
-		if json.Unmarshal(body, &fields) == nil {
-			var names []string
-			for _, name := range sortedKeys(fields) {
-				if fieldName.MatchString(name) {
-					names = append(names, name)
+func classify(now func() time.Time) func(status int, h http.Header, body []byte) transport.Failure {
+	return func(status int, _ http.Header, body []byte) transport.Failure {
+		switch status {
+		case http.StatusTooManyRequests:
+			t := now()
+			// The count starts anew at the top of the clock hour.
+			return transport.Failure{Kind: integrations.KindRateLimited, RetryAfter: t.Truncate(time.Hour).Add(time.Hour).Sub(t), Message: "the application's hourly limit is used up"}
+		case http.StatusForbidden:
+			return transport.Failure{Kind: integrations.KindUnauthorized, Message: "the token lacks a scope, or the user a permission inside DrChrono"}
+		case http.StatusBadRequest:
+			var fields map[string]json.RawMessage
+			if json.Unmarshal(body, &fields) == nil {
+				var names []string
+				for f := range fields {
+					if len(f) < 40 {
+						names = append(names, f)
+					}
 				}
+				return transport.Failure{Kind: integrations.KindInvalid, Code: strconv.Itoa(status), Message: "refused fields: " + strings.Join(sorted(names), ", ")}
 			}
-			f.Message = "refused fields: " + strings.Join(names, ", ")
+		case http.StatusConflict:
+			return transport.Failure{Kind: integrations.KindInvalid, Message: "it conflicts with what is there"}
 		}
-		return f
-	case http.StatusConflict:
-		return transport.Failure{Kind: integrations.KindInvalid, Message: "it conflicts with what is there"}
+		return transport.Failure{}
 	}
-	return transport.Failure{}
 }

@@ -24,8 +24,8 @@ type Config struct {
 	RefreshToken integrations.Secret `mapstructure:"refresh_token"`
 	// WebhookSecret is the "secret token" of the webhook in the console.
 	WebhookSecret integrations.Secret `mapstructure:"webhook_secret"`
-	// LimitPerSecond is the most calls that any second sees, LimitPerHour any
-	// clock hour; DrChrono allows an application 9 and 500.
+	// LimitPerSecond and LimitPerHour are kept below DrChrono's 10 a second
+	// and 500 an hour per application.
 	LimitPerSecond int `mapstructure:"limit_per_second"`
 	LimitPerHour   int `mapstructure:"limit_per_hour"`
 	// SettleDelay is how long lists may lag behind writes: after an open
@@ -54,9 +54,7 @@ func (c *Config) defaults() error {
 	case c.ClientID == "" || c.ClientSecret.IsZero():
 		return errors.New("client_id and client_secret are missing; they stand in the API management console")
 	case c.LimitPerSecond < 0 || c.LimitPerHour < 0:
-		return errors.New("limit_per_second and limit_per_hour must be positive")
-	case c.SettleDelay < 0 || c.Timeout < 0:
-		return errors.New("settle_delay and timeout must be positive")
+		return errors.New("limits must be positive")
 	}
 	return nil
 }
