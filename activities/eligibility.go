@@ -53,7 +53,7 @@ func (a *Activities) CheckEligibility(ctx context.Context, in CheckInput) (Check
 	member := memberKey(ins)
 	if b, ok, err := a.Store.FreshBenefits(ctx, in.Key.Practice, member, in.Service, in.On, in.Fresh); err != nil {
 		return Checked{}, classify(err)
-	} else if ok {
+	} else if ok && b.Problem == "" { // what was wrong may have been mended since
 		return checked(b, true), nil
 	}
 	pr, err := a.Practices(in.Key.Practice)

@@ -54,5 +54,5 @@ func ResolveSecret(ref string) (Secret, error) {
 	case "literal":
 		return Secret{rest}, nil
 	}
-	return Secret{}, fmt.Errorf("unknown credential reference %q: use env:, file: or literal:", scheme+":")
+	return Secret{}, fmt.Errorf("unknown credential reference %q: use env, file or literal before the colon", scheme+":")
 }

@@ -172,7 +172,7 @@ func (p *Process) dial(ctx context.Context) (client.Client, error) {
 	}
 	c, err := client.DialContext(ctx, o)
 	if err != nil {
-		return nil, fmt.Errorf("Temporal at %s cannot be reached (namespace %s): %w", t.Address, t.Namespace, err)
+		return nil, fmt.Errorf("cannot reach Temporal at %s (namespace %s): %w", t.Address, t.Namespace, err)
 	}
 	return c, nil
 }

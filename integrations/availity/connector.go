@@ -91,21 +91,50 @@ func (c *Connector) Check(ctx context.Context, r integrations.EligibilityRequest
 	if gaps := need.missing(form); len(gaps) > 0 {
 		return c.unusable("", "", lacking(gaps)), nil
 	}
-	var sum coverage
-	if err := c.do(ctx, transport.Request{Op: "coverages.create", Method: http.MethodPost, Path: "/v1/coverages", Form: need.trim(form)}, &sum); err != nil {
+	sum, err := c.ask(ctx, need.trim(form))
+	if err != nil {
 		return integrations.EligibilityResult{}, err
 	}
-	// The summary names plans but not their benefits, nor why it was refused.
+	res, err := c.first(ctx, sum)
+	if sum.failed() {
+		c.forget(ctx, sum.ID)
+	}
+	return res, err
+}
+
+// staleAfter is from when on a failed record is an old one, of a check that is over.
+const staleAfter = 30 * time.Second
+
+// ask requests a coverage. The record of an earlier request that failed would
+// give the same failure for as long as it lives, although the payer may be
+// back or the EHR corrected meanwhile: it is deleted and the payer asked anew.
+func (c *Connector) ask(ctx context.Context, form url.Values) (coverage, error) {
+	post := func() (sum coverage, err error) {
+		err = c.do(ctx, transport.Request{Op: "coverages.create", Method: http.MethodPost, Path: "/v1/coverages", Form: form}, &sum)
+		return sum, err
+	}
+	sum, err := post()
+	if made := moment(sum.CreatedDate); err == nil && sum.failed() && !made.IsZero() && c.now().Sub(made) > staleAfter {
+		c.forget(ctx, sum.ID)
+		return post()
+	}
+	return sum, err
+}
+
+// first reads the answer to a request. It is a summary, which names plans but
+// not their benefits, nor why it was refused: those are in the record.
+func (c *Connector) first(ctx context.Context, sum coverage) (integrations.EligibilityResult, error) {
 	switch outcomes[sum.StatusCode] {
 	case complete, rejected:
 		if sum.ID != "" {
 			return c.Poll(ctx, sum.ID)
 		}
 	}
-	return c.read(ctx, sum)
+	return c.read(sum)
 }
 
-// Poll implements integrations.EligibilityChecker.
+// Poll implements integrations.EligibilityChecker. It leaves the record where
+// it is, also a failed one: an attempt on another worker may poll it again.
 func (c *Connector) Poll(ctx context.Context, handle string) (integrations.EligibilityResult, error) {
 	var cov coverage
 	if err := c.do(ctx, transport.Request{Op: "coverages.read", Method: http.MethodGet, Path: "/v1/coverages/" + url.PathEscape(handle)}, &cov); err != nil {
@@ -114,10 +143,10 @@ func (c *Connector) Poll(ctx context.Context, handle string) (integrations.Eligi
 	if cov.ID == "" {
 		cov.ID = handle
 	}
-	return c.read(ctx, cov)
+	return c.read(cov)
 }
 
-func (c *Connector) read(ctx context.Context, cov coverage) (integrations.EligibilityResult, error) {
+func (c *Connector) read(cov coverage) (integrations.EligibilityResult, error) {
 	if cov.ID == "" {
 		return integrations.EligibilityResult{}, &integrations.Error{Kind: integrations.KindUnavailable, Platform: Platform, Op: "coverages.create",
 			Message: "the answer names no coverage"}
@@ -126,19 +155,16 @@ func (c *Connector) read(ctx context.Context, cov coverage) (integrations.Eligib
 	case complete:
 		return integrations.EligibilityResult{Handle: cov.ID, Benefits: cov.benefits(c.cfg.PlaceOfService, c.now())}, nil
 	case rejected, garbled:
-		c.forget(ctx, cov.ID)
 		return c.unusable(cov.ID, cov.ControlNumber, cov.problem()), nil
 	case unreachable:
-		c.forget(ctx, cov.ID)
 		return integrations.EligibilityResult{}, &integrations.Error{Kind: integrations.KindUnavailable, Platform: Platform, Op: "coverages.read",
 			Code: cov.StatusCode, Message: whyUnreachable[cov.StatusCode]}
 	}
 	return integrations.EligibilityResult{Pending: true, Handle: cov.ID, RetryAfter: c.pause(cov)}, nil
 }
 
-// forget deletes a record that failed: the same request would otherwise get
-// the same failure for as long as the record lives. Should the deletion fail,
-// nothing is lost but time.
+// forget deletes a record that failed, so that the next check asks anew.
+// Should the deletion fail, nothing is lost but time.
 func (c *Connector) forget(ctx context.Context, id string) {
 	_, _ = c.http.Do(ctx, transport.Request{Op: "coverages.delete", Method: http.MethodDelete, Path: "/v1/coverages/" + url.PathEscape(id)}, nil)
 }

@@ -230,14 +230,31 @@ func TestSlowAndSilentPayers(t *testing.T) {
 // A check that failed does not fail again for as long as its record lives.
 func TestAFailureIsNotKept(t *testing.T) {
 	t.Parallel()
-	f := setup(t)
-	for n, member := range []string{availitysim.MemberSilent, availitysim.MemberRejected} {
+	for _, member := range []string{availitysim.MemberSilent, availitysim.MemberRejected, availitysim.MemberInvalid} {
+		f := setup(t)
 		_, _ = f.Check(t.Context(), request(member))
-		require.Equal(t, n, f.sim.Checks(), "the record of the failure is gone")
-		require.Equal(t, n+1, f.sim.Calls("DELETE /v1/coverages/{id}"))
-		f.sim.SetScenario(member+memberTail, availitysim.ScenarioCoPay)
-		require.Equal(t, copay.CoverageActive, f.benefits(member).Status)
-		f.sim.SetScenario(member+memberTail, "")
+		require.Zero(t, f.sim.Checks(), "it failed at once: its record is gone")
+		require.Equal(t, 1, f.sim.Calls("DELETE /v1/coverages/{id}"))
+
+		// It fails while it is polled: the record stays, since an attempt on
+		// another worker may poll it, and the next check asks anew.
+		slow := setupWith(t, availitysim.Config{Polls: 1}, nil)
+		res, err := slow.Check(t.Context(), request(member))
+		require.NoError(t, err)
+		for range 3 {
+			before := res.Handle
+			if res, err = slow.Poll(t.Context(), before); err != nil {
+				requireKind(t, err, integrations.KindUnavailable)
+				res.Handle = before
+			}
+		}
+		require.Zero(t, slow.sim.Calls("DELETE /v1/coverages/{id}"))
+		slow.now.add(time.Minute)
+		again, err := slow.Check(t.Context(), request(member))
+		require.NoError(t, err)
+		require.True(t, again.Pending, "the payer is asked anew")
+		require.NotEqual(t, res.Handle, again.Handle)
+		require.Equal(t, 1, slow.sim.Checks())
 	}
 }
 

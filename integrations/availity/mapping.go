@@ -28,6 +28,15 @@ var outcomes = map[string]outcome{
 	"7": unreachable, "13": unreachable, "14": unreachable, "15": unreachable,
 }
 
+// failed reports a record that will never hold benefits.
+func (c coverage) failed() bool {
+	switch outcomes[c.StatusCode] {
+	case rejected, garbled, unreachable:
+		return c.ID != ""
+	}
+	return false
+}
+
 // whyUnreachable explains the payer's silence to staff.
 var whyUnreachable = map[string]string{
 	"7": "the connection to the payer broke", "13": "the payer did not answer in time", "14": "the payer is not available", "15": "the payer's system failed",

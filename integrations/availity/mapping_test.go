@@ -183,6 +183,22 @@ func TestNotCovered(t *testing.T) {
 	}
 }
 
+// The sentence for staff repeats names of fields that we know, once, and
+// nothing else that the platform put there.
+func TestProblemsNameFieldsOnly(t *testing.T) {
+	t.Parallel()
+	for messages, want := range map[string]string{
+		`{"field":"memberId"},{"field":"Muster"},{"field":"memberId"},{"field":"patientGender"}`: "check memberId, patientGender in the EHR",
+		`{"field":"Muster","errorMessage":"Muster"}`:                                             "check insurance and member id in the EHR",
+		``: "check insurance and member id in the EHR",
+	} {
+		var c coverage
+		require.NoError(t, json.Unmarshal([]byte(`{"statusCode":"19","validationMessages":[`+messages+`]}`), &c))
+		require.Contains(t, c.problem(), want)
+		require.NotContains(t, c.problem(), "Muster")
+	}
+}
+
 func TestRequirementRules(t *testing.T) {
 	t.Parallel()
 	var c configuration

@@ -28,9 +28,6 @@ func (i *id) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// number is the id as a JSON number, which writes want.
-func (i id) number() json.Number { return json.Number(i) }
-
 // decimal reads amounts, numbers and strings alike, without a float.
 type decimal string
 

@@ -52,11 +52,11 @@ func (s *Server) planFor(m *message) []step {
 		plan = append(plan, step{status: "queued"})
 	}
 	if o.status == "failed" {
-		return append(plan, step{o.status, o.code})
+		return append(plan, step(o))
 	}
 	plan = append(plan, step{status: "sending"}, step{status: "sent"})
 	if o.status != "sent" {
-		plan = append(plan, step{o.status, o.code})
+		plan = append(plan, step(o))
 	}
 	return plan
 }

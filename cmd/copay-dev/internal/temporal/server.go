@@ -151,7 +151,7 @@ func prepare(o Options, s *config.SQL) error {
 		}
 		if _, err := os.Stat(o.Database); errors.Is(err, os.ErrNotExist) {
 			if err := sqlite.SetupSchema(s); err != nil {
-				return fmt.Errorf("Temporal's schema cannot be made in %s: %w", o.Database, err)
+				return fmt.Errorf("the schema of Temporal cannot be made in %s: %w", o.Database, err)
 			}
 		}
 	}
