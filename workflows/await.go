@@ -16,9 +16,6 @@ func (c *coPay) awaitPayment(ctx workflow.Context) error {
 		c.paidInFull("the amount has been paid")
 		return nil
 	}
-	if err := c.flush(ctx); err != nil {
-		return err
-	}
 	if c.hold { // nothing could be sent just now
 		return c.waitOrGiveUp(ctx, time.Hour)
 	}
@@ -44,6 +41,10 @@ func (c *coPay) awaitPayment(ctx workflow.Context) error {
 		if open := c.openPayment(); p.Decision.Round > 0 && open != nil && !c.truth {
 			c.suspect(open.ID) // before a reminder the processor is asked, webhook or not
 			return nil
+		}
+		// A message is sent against the recorded state, so that comes first.
+		if err := c.flush(ctx); err != nil {
+			return err
 		}
 		return c.send(ctx, p.Decision)
 	case copay.ReminderEscalate:
@@ -82,6 +83,9 @@ func (c *coPay) waitOrGiveUp(ctx workflow.Context, next time.Duration) error {
 		}
 	}
 	c.plan(ctx, what, next)
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
 	timeUp, err := c.sleep(ctx, next, what)
 	if timeUp && poll {
 		if open := c.openPayment(); open != nil {
@@ -131,6 +135,9 @@ func (c *coPay) awaitCard(ctx workflow.Context) error {
 	}
 	if d := c.p.ChargeAt.Sub(workflow.Now(ctx)); d > 0 {
 		c.plan(ctx, "charge the stored card", d)
+		if err := c.flush(ctx); err != nil {
+			return err
+		}
 		_, err := c.sleep(ctx, d, "the patient's notice before the stored card is charged")
 		return err
 	}
@@ -145,6 +152,9 @@ func (c *coPay) giveNotice(ctx workflow.Context) error {
 	switch p.Decision.Action {
 	case copay.ReminderSend:
 		p.Decision.Template = copay.TemplateCardNotice
+		if err := c.flush(ctx); err != nil {
+			return err
+		}
 		sent := len(c.p.Reminders)
 		if err := c.send(ctx, p.Decision); err != nil || len(c.p.Reminders) == sent {
 			return err

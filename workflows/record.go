@@ -30,6 +30,7 @@ func (c *coPay) move(to copay.State, who copay.Actor, why string) {
 		panic(err)
 	}
 	c.p.State = next
+	c.p.NextAction, c.p.NextActionAt = "", zeroTime
 	if to != copay.StateNeedsReview {
 		c.p.Review = nil
 	}
