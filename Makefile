@@ -50,10 +50,6 @@ e2e: setup ## only the end-to-end and kill tests
 bench: setup build ## co-pays per second against the bare workflow, and webhook acknowledgement, in one run
 	@exec $(BIN)/copay-dev bench
 
-.PHONY: soak
-soak: setup build ## many co-pays with faults for ten minutes, then the invariants
-	@exec $(BIN)/copay-dev soak --for 10m
-
 .PHONY: fuzz
 fuzz: ## fuzz every parser for a little while
 	@./tools/fuzz.sh
@@ -68,7 +64,7 @@ generate: ## protos to Go, gateway and OpenAPI
 
 .PHONY: generate-check
 generate-check: generate ## fails when committed generated code is not current
-	@git diff --exit-code --stat -- proto || { echo "generated code is not current: run 'make generate' and commit"; exit 1; }
+	@test -z "$$(git status --porcelain -- proto)" || { git status --short -- proto; echo "generated code is not current: run 'make generate' and commit"; exit 1; }
 
 .PHONY: histories
 histories: setup build ## record histories anew for the replay test (a decision, not a routine)

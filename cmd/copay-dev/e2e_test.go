@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -310,4 +311,20 @@ func TestNothingOfThePatientLeaks(t *testing.T) {
 	}
 	require.NotContains(t, key.WorkflowID(), s.Patients["ana"])
 	require.False(t, strings.Contains(raw, "$25.00"), "summaries are encrypted too")
+}
+
+func TestMetricsAnswerQuestions(t *testing.T) {
+	s := begin(t, nil)
+	key := s.charge("kim")
+	s.pays(key)
+	s.in(key, copay.StateSettled)
+	res, err := http.Get("http://" + s.Config.Listen.Metrics + "/metrics")
+	require.NoError(t, err)
+	page, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	for _, want := range []string{`copay_copays{`, `state="settled"`, `copay_collected_cents{practice="maple"} 14500`, "copay_platform_request_seconds", "copay_inbox"} {
+		require.Contains(t, string(page), want)
+	}
+	require.NotContains(t, string(page), "Voorbeeld")
 }

@@ -65,6 +65,11 @@ func API(ctx context.Context, p *worker.Process, l Listeners) error {
 	if err != nil {
 		return err
 	}
+	business, err := registerGauges(p)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = business.Unregister() }() // the process ends
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return srv.Serve(ctx, l.GRPC, l.HTTP) })
 	g.Go(func() error { return ignoreCancel(ctx, d.Run(ctx)) })

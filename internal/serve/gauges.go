@@ -1,0 +1,94 @@
+package serve
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/ledger"
+	"github.com/copayflow/copayflow/worker"
+)
+
+// gaugesEvery is how old the figures may be: counting reads whole tables.
+const gaugesEvery = 30 * time.Second
+
+// figures are what the business gauges show.
+type figures struct {
+	states    []ledger.StateCount
+	collected map[copay.PracticeID]int64
+}
+
+// gauges publishes co-pays by state, the age of those that wait longest, and
+// money collected, without anything of patients.
+type gauges struct {
+	p    *worker.Process
+	mu   sync.Mutex
+	at   time.Time
+	last figures
+}
+
+func registerGauges(p *worker.Process) (metric.Registration, error) {
+	m := otel.Meter("github.com/copayflow/copayflow/internal/serve")
+	count, err := m.Int64ObservableGauge("copay_copays", metric.WithDescription("Co-pays by practice and state"))
+	if err != nil {
+		return nil, err
+	}
+	oldest, err := m.Float64ObservableGauge("copay_oldest_seconds", metric.WithUnit("s"), metric.WithDescription("Since the longest waiting co-pay of a state last changed"))
+	if err != nil {
+		return nil, err
+	}
+	money, err := m.Int64ObservableGauge("copay_collected_cents", metric.WithDescription("Money captured so far, all rails, in US cents"))
+	if err != nil {
+		return nil, err
+	}
+	g := &gauges{p: p}
+	return m.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		f, err := g.read(ctx)
+		if err != nil {
+			return err
+		}
+		for _, s := range f.states {
+			attrs := metric.WithAttributes(attribute.String("practice", string(s.Practice)), attribute.String("state", string(s.State)), attribute.String("review", string(s.Review)))
+			o.ObserveInt64(count, s.Count, attrs)
+			if !s.State.Closed() && !s.Oldest.IsZero() {
+				o.ObserveFloat64(oldest, p.Now().Sub(s.Oldest).Seconds(), attrs)
+			}
+		}
+		for practice, cents := range f.collected {
+			o.ObserveInt64(money, cents, metric.WithAttributes(attribute.String("practice", string(practice))))
+		}
+		return nil
+	}, count, oldest, money)
+}
+
+func (g *gauges) read(ctx context.Context) (figures, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if time.Since(g.at) < gaugesEvery {
+		return g.last, nil
+	}
+	f := figures{collected: map[copay.PracticeID]int64{}}
+	var err error
+	if f.states, err = g.p.Store.StateCounts(ctx); err != nil {
+		return figures{}, err
+	}
+	for _, practice := range g.p.Directory.Practices() {
+		balances, err := g.p.Store.TrialBalance(ctx, practice)
+		if err != nil {
+			return figures{}, err
+		}
+		for _, b := range balances {
+			switch b.Account {
+			case ledger.AccountClearing, ledger.AccountTerminal, ledger.AccountCash:
+				f.collected[practice] += b.Debit
+			}
+		}
+	}
+	g.at, g.last = time.Now(), f
+	return f, nil
+}
