@@ -96,6 +96,8 @@ type benchRun struct {
 	bareW sdkworker.Worker
 	last  copay.Key
 
+	patients int
+
 	mu   sync.Mutex
 	acks []time.Duration
 }
@@ -110,7 +112,13 @@ func (b *benchRun) real(ctx context.Context, n int) (float64, error) {
 	began := time.Now()
 	keys := make([]copay.Key, n)
 	for i := range n {
-		id := b.s.Sandbox.DrChrono.AddCharge(drchronosim.Charge{Patient: b.s.Patients["ana"], Cents: 145_00})
+		// A patient each, as in a clinic: looking for a posting reads the
+		// patient's payments.
+		who := stack.Sample[0].Patient
+		b.patients++
+		who.Phone, who.MemberID = fmt.Sprintf("+1312555%04d", b.patients%10000), fmt.Sprintf("%s%06d", who.MemberID, b.patients)
+		who.Email = fmt.Sprintf("patient%d@example.org", b.patients)
+		id := b.s.Sandbox.DrChrono.AddCharge(drchronosim.Charge{Patient: b.s.Sandbox.DrChrono.AddPatient(who), Cents: 145_00})
 		keys[i] = copay.Key{Practice: stack.Practice, EHR: "drchrono", Charge: copay.ChargeID(id)}
 	}
 	b.last = keys[n-1]
