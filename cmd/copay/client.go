@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,11 @@ func (c *connection) dial(ctx context.Context) (context.Context, *grpc.ClientCon
 	conn, err := grpc.NewClient(c.address, grpc.WithTransportCredentials(creds))
 	if err != nil {
 		return ctx, nil, usagef("--address %s cannot be used: %v", c.address, err)
+	}
+	// The environment is read here and not as the flags' default, which the
+	// help would print.
+	if c.token == "" && c.apiKey == "" {
+		c.token, c.apiKey = os.Getenv("COPAY_TOKEN"), os.Getenv("COPAY_API_KEY")
 	}
 	switch {
 	case c.token != "":

@@ -1,11 +1,12 @@
 package drchrono
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -20,9 +21,19 @@ type id string
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (i *id) UnmarshalJSON(b []byte) error {
-	s := strings.Trim(string(b), `"`)
-	if s == "null" {
-		s = ""
+	*i = ""
+	if string(b) == "null" {
+		return nil
+	}
+	if b[0] == '"' {
+		var s string
+		err := json.Unmarshal(b, &s)
+		*i = id(strings.TrimSpace(s))
+		return err
+	}
+	s := strings.TrimSuffix(string(b), ".0") // some are declared as decimals
+	if _, err := strconv.ParseUint(s, 10, 64); err != nil {
+		return errors.New("an id is a whole number or a text")
 	}
 	*i = id(s)
 	return nil
@@ -33,12 +44,20 @@ type decimal string
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (d *decimal) UnmarshalJSON(b []byte) error {
-	s := strings.Trim(string(b), `"`)
-	if s == "null" {
-		s = ""
+	*d = ""
+	switch {
+	case string(b) == "null":
+		return nil
+	case b[0] == '"':
+		var s string
+		err := json.Unmarshal(b, &s)
+		*d = decimal(strings.TrimSpace(s))
+		return err
+	case b[0] == '-' || b[0] >= '0' && b[0] <= '9':
+		*d = decimal(b)
+		return nil
 	}
-	*d = decimal(strings.TrimSpace(s))
-	return nil
+	return errors.New("an amount is a number or a text")
 }
 
 type lineItem struct {
@@ -105,10 +124,13 @@ type patient struct {
 }
 
 type deletion struct {
-	LineItem id `json:"billing_line_item_id"`
+	LineItem    id     `json:"billing_line_item_id"`
+	Appointment id     `json:"appointment_id"`
+	CreatedAt   string `json:"created_at"`
 }
 
 type eligibilityCheck struct {
+	ID          id              `json:"id"`
 	Appointment id              `json:"appointment"`
 	Level       string          `json:"cob_level"`
 	QueryDate   string          `json:"query_date"`
@@ -135,7 +157,7 @@ type newPayment struct {
 	Amount      json.Number `json:"amount"`
 	Method      string      `json:"payment_method"`
 	Type        string      `json:"payment_transaction_type"`
-	Received    string      `json:"received_date"`
+	Received    string      `json:"received_date,omitempty"`
 	Trace       string      `json:"trace_number"`
 	Notes       string      `json:"notes,omitempty"`
 }
@@ -154,45 +176,120 @@ func (p page[T]) items() []T {
 	return p.Data
 }
 
-// maxPages bounds a listing; what needs more is a mistake.
-const maxPages = 200
-
-// list reads a listing from its first page to its end.
-func list[T any](ctx context.Context, c *transport.Client, op, path string, q url.Values) ([]T, error) {
-	var all []T
-	for range maxPages {
-		var p page[T]
-		if err := get(ctx, c, op, path, q, &p); err != nil {
-			return nil, err
-		}
-		all = append(all, p.items()...)
-		if p.Next == nil || *p.Next == "" {
-			return all, nil
-		}
-		path, q = *p.Next, nil
+func (p page[T]) next() string {
+	if p.Next == nil {
+		return ""
 	}
-	return nil, &integrations.Error{Kind: integrations.KindUnavailable, Platform: Platform, Op: op, Message: "the listing does not end"}
+	return *p.Next
 }
 
-// get reads one object. DrChrono answers some reads with a redirect, which
-// has to be followed with the same method and headers.
-func get(ctx context.Context, c *transport.Client, op, path string, q url.Values, into any) error {
-	for range 3 {
-		res, err := c.Do(ctx, transport.Request{Op: op, Method: http.MethodGet, Path: path, Query: q}, nil)
+// client calls the API. It is safe for concurrent use.
+type client struct {
+	http *transport.Client
+	base *url.URL
+	hour *hourly
+}
+
+const (
+	// maxRedirects bounds how often one call is sent on.
+	maxRedirects = 4
+	// maxPages bounds a listing; what needs more is a mistake.
+	maxPages = 200
+	// pageSize is asked of listings that take one.
+	pageSize = "100"
+)
+
+func fail(k integrations.Kind, op, msg string) *integrations.Error {
+	return &integrations.Error{Kind: k, Platform: Platform, Op: op, Message: msg}
+}
+
+// do makes one call. DrChrono answers some with a redirect, after which the
+// same method, headers and body have to be sent to the new address; nothing
+// has been done by then, also when the call moves money.
+func (c *client) do(ctx context.Context, r transport.Request, into any) error {
+	for range maxRedirects {
+		if err := c.hour.take(r.Op); err != nil {
+			return err
+		}
+		res, err := c.http.Do(ctx, r, nil)
 		if err != nil {
 			return err
 		}
-		if res.Status < 300 {
-			dec := json.NewDecoder(bytes.NewReader(res.Body))
-			if err := dec.Decode(into); err != nil {
-				return &integrations.Error{Kind: integrations.KindUnavailable, Platform: Platform, Op: op, Status: res.Status, Message: "the answer is not the JSON that was expected"}
+		if res.Status >= 300 {
+			to, ok := c.within(res.Header.Get("Location"))
+			if !ok {
+				return fail(integrations.KindUnavailable, r.Op, "the platform sends us away from its API; check base_url and the connection's consent")
 			}
-			return nil
+			r.Path, r.Query = to, nil
+			continue
 		}
-		path, q = res.Header.Get("Location"), nil
+		if err := json.Unmarshal(res.Body, into); err != nil {
+			e := fail(integrations.KindUnavailable, r.Op, "the answer is not the JSON that was expected")
+			if r.Moves {
+				e.Kind = integrations.KindUnknown
+			}
+			e.Status = res.Status
+			return e
+		}
+		return nil
 	}
-	return &integrations.Error{Kind: integrations.KindUnavailable, Platform: Platform, Op: op, Message: "too many redirects"}
+	return fail(integrations.KindUnavailable, r.Op, "too many redirects; check base_url")
 }
+
+// success takes the redirects in that do follows.
+func success(status int) bool {
+	switch status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return status >= 200 && status < 300
+}
+
+// within turns a link of the platform into an address below our base URL: it
+// answers under several hosts, and credentials must go to none but ours.
+func (c *client) within(link string) (string, bool) {
+	u, err := url.Parse(link)
+	if err != nil {
+		return "", false
+	}
+	root := strings.TrimSuffix(c.base.Path, "/")
+	path := strings.TrimPrefix(u.EscapedPath(), root)
+	if !strings.HasPrefix(path, "/api/") || strings.Contains(path, "..") {
+		return "", false
+	}
+	to := c.base.Scheme + "://" + c.base.Host + root + path
+	if u.RawQuery != "" {
+		to += "?" + u.RawQuery
+	}
+	return to, true
+}
+
+func (c *client) get(ctx context.Context, op, path string, q url.Values, into any) error {
+	return c.do(ctx, transport.Request{Op: op, Method: http.MethodGet, Path: path, Query: q}, into)
+}
+
+// list reads a listing from its first page to its end.
+func list[T any](ctx context.Context, c *client, op, path string, q url.Values) ([]T, error) {
+	var all []T
+	for range maxPages {
+		var p page[T]
+		if err := c.get(ctx, op, path, q, &p); err != nil {
+			return nil, err
+		}
+		all = append(all, p.items()...)
+		if p.next() == "" {
+			return all, nil
+		}
+		to, ok := c.within(p.next())
+		if !ok {
+			return nil, fail(integrations.KindUnavailable, op, "the listing's next page is not part of the API")
+		}
+		path, q = to, nil
+	}
+	return nil, fail(integrations.KindUnavailable, op, "the listing does not end")
+}
+
+var fieldName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 
 // classify reads DrChrono's errors. Their texts may repeat what was sent, so
 // only the names of the fields are kept.
@@ -202,7 +299,7 @@ func classify(now func() time.Time) func(status int, h http.Header, body []byte)
 		case http.StatusTooManyRequests:
 			t := now()
 			// The count starts anew at the top of the clock hour.
-			return transport.Failure{Kind: integrations.KindRateLimited, RetryAfter: t.Truncate(time.Hour).Add(time.Hour).Sub(t), Message: "the application's hourly limit is used up"}
+			return transport.Failure{Kind: integrations.KindRateLimited, RetryAfter: nextHour(t), Message: "the application's hourly limit is used up"}
 		case http.StatusForbidden:
 			return transport.Failure{Kind: integrations.KindUnauthorized, Message: "the token lacks a scope, or the user a permission inside DrChrono"}
 		case http.StatusBadRequest:
@@ -210,7 +307,7 @@ func classify(now func() time.Time) func(status int, h http.Header, body []byte)
 			if json.Unmarshal(body, &fields) == nil {
 				var names []string
 				for f := range fields {
-					if len(f) < 40 {
+					if fieldName.MatchString(f) {
 						names = append(names, f)
 					}
 				}

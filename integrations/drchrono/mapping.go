@@ -1,12 +1,8 @@
 package drchrono
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/nyaruka/phonenumbers"
 
@@ -25,12 +21,17 @@ func money(d decimal) (copay.Money, bool, error) {
 	return m, err == nil, err
 }
 
-func optional(d decimal) *copay.Money {
-	if m, ok, err := money(d); ok && err == nil {
+// typed reads an amount that a person or a payer wrote, such as "$25.00". What
+// is negative or anything else counts as not said.
+func typed(s string) *copay.Money {
+	s = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(s), "$"))
+	if m, err := copay.ParseMoney(s, copay.USD); err == nil && !m.IsNegative() {
 		return &m
 	}
 	return nil
 }
+
+func optional(d decimal) *copay.Money { return typed(string(d)) }
 
 // facts is what a line item says of the charge.
 func (l lineItem) facts(a appointment, d doctor) (copay.ChargeFacts, error) {
@@ -40,9 +41,6 @@ func (l lineItem) facts(a appointment, d doctor) (copay.ChargeFacts, error) {
 	}
 	if err != nil {
 		return copay.ChargeFacts{}, &integrations.Error{Kind: integrations.KindInvalid, Platform: Platform, Op: "line_items.read", Message: "the charge's amount is not a US dollar amount"}
-	}
-	if billed.Currency == "" {
-		billed.Currency = copay.USD
 	}
 	f := copay.ChargeFacts{Billed: billed, Service: copay.ServiceOfficeVisit, ServiceDate: copay.Date(l.ServiceDate), Preventive: preventive(l.Code)}
 	if m := optional(l.Allowed); m != nil {
@@ -60,6 +58,9 @@ func (l lineItem) facts(a appointment, d doctor) (copay.ChargeFacts, error) {
 	}
 	if a.PaymentProfile == "Cash" {
 		f.SelfPay = true
+	}
+	if a.PaymentProfile == "Insurance Out of Network" {
+		f.Network = copay.NetworkOut
 	}
 	return f, nil
 }
@@ -81,9 +82,12 @@ func specialist(specialty string) bool {
 // person is the patient in the product's shape.
 func (p patient) person() (integrations.Patient, error) {
 	out := integrations.Patient{Ref: copay.PatientRef(p.ID), FirstName: p.FirstName, LastName: p.LastName, BirthDate: copay.Date(p.BirthDate),
-		Gender: gender(p.Gender), Phone: phone(p.CellPhone, p.HomePhone), Email: strings.TrimSpace(p.Email), State: p.State, Zip: p.Zip,
+		Gender: gender(p.Gender), Phone: phone(p.CellPhone), Email: strings.TrimSpace(p.Email), State: p.State, Zip: p.Zip,
 		Language: language(p.Language), NoSMS: p.DisableSMS, SelfPay: p.Profile == "Cash", EHRCoPay: optional(p.CoPay)}
 	for _, i := range []*insurance{p.Primary, p.Secondary, p.Tertiary} {
+		if othersPay[p.Profile] {
+			break // the health plan is not the one to ask: a person decides
+		}
 		if i == nil || i.IDNumber == "" || i.PayerID == "" {
 			continue
 		}
@@ -99,6 +103,10 @@ func (p patient) person() (integrations.Patient, error) {
 	return out, nil
 }
 
+// othersPay are the payment profiles in which neither patient nor health plan
+// pays the visit.
+var othersPay = map[string]bool{"Auto Accident": true, "Worker's Comp": true}
+
 func gender(g string) string {
 	switch strings.ToLower(g) {
 	case "male", "m":
@@ -112,7 +120,7 @@ func gender(g string) string {
 // phone is the first valid US number in E.164 form.
 func phone(candidates ...string) string {
 	for _, c := range candidates {
-		if n, err := phonenumbers.Parse(c, "US"); err == nil && phonenumbers.IsPossibleNumber(n) {
+		if n, err := phonenumbers.Parse(c, "US"); err == nil && phonenumbers.IsValidNumber(n) {
 			return phonenumbers.Format(n, phonenumbers.E164)
 		}
 	}
@@ -125,124 +133,6 @@ func language(l string) string {
 		return "es"
 	}
 	return "en"
-}
-
-// ebStatus reads X12 271 EB01 codes of the check as a whole.
-func ebStatus(code string) copay.CoverageStatus {
-	switch code {
-	case "1", "2", "3", "4", "5", "A", "B", "C", "G":
-		return copay.CoverageActive
-	case "6", "7", "8":
-		return copay.CoverageInactive
-	}
-	return copay.CoverageUnknown
-}
-
-// benefits puts the rows of the EHR's last check together. The shape of the
-// details is the clearinghouse's, so they are walked with care: an object that
-// names an EB code and an amount counts, everything else is passed over.
-func benefits(checks []eligibilityCheck, now time.Time) copay.Benefits {
-	b := copay.Benefits{Status: copay.CoverageUnknown, Source: string(Platform), CheckedAt: now}
-	for _, c := range checks {
-		if c.Level != "" && c.Level != "Primary Insurance" {
-			if ebStatus(c.Eligibility) == copay.CoverageActive {
-				b.Secondary = append(b.Secondary, copay.SecondaryCoverage{Active: true, Source: "EHR eligibility check (secondary)"})
-			}
-			continue
-		}
-		if s := ebStatus(c.Eligibility); b.Status != copay.CoverageInactive && s != copay.CoverageUnknown {
-			b.Status = s
-		}
-		src := fmt.Sprintf("271 EB*%s (EHR's check of %s)", c.Eligibility, c.QueryDate)
-		for _, a := range walk(c.Details, c.Eligibility) {
-			row := copay.BenefitAmount{Amount: a.amount, Service: copay.ServiceType(c.Service), Note: a.note, Source: src}
-			switch a.code {
-			case "B":
-				b.CoPays = append(b.CoPays, row)
-			case "C":
-				b.Deductible = append(b.Deductible, row)
-			case "G":
-				b.OutOfPocket = append(b.OutOfPocket, row)
-			}
-		}
-	}
-	if b.Status == copay.CoverageUnknown {
-		b.Problem = "the EHR's last eligibility check does not say whether the plan is active"
-	}
-	return b
-}
-
-type found struct {
-	code   string
-	amount copay.Money
-	note   string
-}
-
-// walk collects objects with an amount from a document of unknown shape;
-// outer is the code that holds where an object names none.
-func walk(raw json.RawMessage, outer string) []found {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	var doc any
-	if len(raw) == 0 || dec.Decode(&doc) != nil {
-		return nil
-	}
-	var out []found
-	visit(doc, outer, 0, &out)
-	return out
-}
-
-const maxDepth = 12
-
-func visit(v any, code string, depth int, out *[]found) {
-	if depth > maxDepth {
-		return
-	}
-	switch v := v.(type) {
-	case []any:
-		for _, x := range v {
-			visit(x, code, depth+1, out)
-		}
-	case map[string]any:
-		for _, k := range []string{"code", "eligibility_code", "eligibility", "eb01"} {
-			if s, ok := v[k].(string); ok && len(s) <= 2 && s != "" {
-				code = s
-			}
-		}
-		if f, ok := amountOf(v); ok {
-			f.code = code
-			*out = append(*out, f)
-		}
-		for _, k := range sortedKeys(v) {
-			visit(v[k], code, depth+1, out)
-		}
-	}
-}
-
-func amountOf(m map[string]any) (found, bool) {
-	for _, k := range []string{"amount", "benefit_amount", "monetary_amount", "copay_amount"} {
-		s := ""
-		switch x := m[k].(type) {
-		case string:
-			s = strings.TrimPrefix(strings.TrimSpace(x), "$")
-		case json.Number:
-			s = x.String()
-		}
-		if s == "" {
-			continue
-		}
-		if a, err := copay.ParseMoney(s, copay.USD); err == nil && !a.IsNegative() {
-			f := found{amount: a}
-			for _, n := range []string{"message", "note", "description"} {
-				if t, ok := m[n].(string); ok && len(t) < 80 {
-					f.note = t
-					break
-				}
-			}
-			return f, true
-		}
-	}
-	return found{}, false
 }
 
 func sortedKeys(m map[string]any) []string {
@@ -264,15 +154,4 @@ func method(r copay.Rail) string {
 		return "CRDT"
 	}
 	return "OTHR"
-}
-
-// naive reads DrChrono's local times; without a zone they are taken as UTC,
-// which is good enough for "when was it made".
-func naive(s string) time.Time {
-	for _, f := range []string{"2006-01-02T15:04:05", "2006-01-02T15:04:05.999999", time.RFC3339Nano} {
-		if t, err := time.Parse(f, s); err == nil {
-			return t.UTC()
-		}
-	}
-	return time.Time{}
 }

@@ -1,6 +1,7 @@
 package drchrono
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -9,8 +10,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
-	"time"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
@@ -43,8 +44,8 @@ func (c *Connector) Verify(_ context.Context, w integrations.Webhook) (integrati
 		return integrations.WebhookAnswer{}, refuse(integrations.KindUnauthorized, "the signature does not match")
 	}
 	event := w.Header.Get("X-drchrono-event")
-	if event == "" {
-		return integrations.WebhookAnswer{}, refuse(integrations.KindInvalid, "the event header is missing")
+	if !eventName.MatchString(event) {
+		return integrations.WebhookAnswer{}, refuse(integrations.KindInvalid, "the event header is missing or strange")
 	}
 	if event == "PING" {
 		return integrations.WebhookAnswer{}, nil
@@ -60,13 +61,22 @@ func refuse(k integrations.Kind, msg string) error {
 	return &integrations.Error{Kind: k, Platform: Platform, Op: "webhook", Message: msg}
 }
 
-// handshake answers the verification of a new callback address.
+// maxChallenge is more than any handshake needs.
+const maxChallenge = 256
+
+// handshake answers the verification of a new callback address. Anybody may
+// ask, so it must never sign what could pass for a delivery's body, which is
+// always a JSON object.
 func handshake(raw, secret string) (integrations.WebhookAnswer, error) {
 	u, err := url.Parse(raw)
-	if err != nil || u.Query().Get("msg") == "" {
-		return integrations.WebhookAnswer{}, refuse(integrations.KindInvalid, "the handshake has no msg")
+	if err != nil {
+		return integrations.WebhookAnswer{}, refuse(integrations.KindInvalid, "the handshake cannot be read")
 	}
-	body, err := json.Marshal(map[string]string{"secret_token": mac(secret, []byte(u.Query().Get("msg")))})
+	msg := u.Query().Get("msg")
+	if msg == "" || len(msg) > maxChallenge || strings.ContainsAny(msg, "{}") {
+		return integrations.WebhookAnswer{}, refuse(integrations.KindInvalid, "the handshake's msg is missing or not a challenge")
+	}
+	body, err := json.Marshal(map[string]string{"secret_token": mac(secret, []byte(msg))})
 	if err != nil {
 		return integrations.WebhookAnswer{}, err
 	}
@@ -79,11 +89,21 @@ func mac(secret string, data []byte) string {
 	return hex.EncodeToString(m.Sum(nil))
 }
 
+// authentic accepts the shared secret, or the HMAC-SHA256 of a body that is a
+// JSON object: a handshake never signs one.
 func authentic(w integrations.Webhook, secret string) bool {
-	got := []byte(w.Header.Get("X-drchrono-signature"))
-	plain := subtle.ConstantTimeCompare(got, []byte(secret))
-	signed := subtle.ConstantTimeCompare(got, []byte(mac(secret, w.Body)))
+	got := w.Header.Get("X-drchrono-signature")
+	plain, signed := equal(got, secret), equal(strings.ToLower(got), mac(secret, w.Body))
+	if !bytes.HasPrefix(bytes.TrimSpace(w.Body), []byte("{")) {
+		signed = 0
+	}
 	return plain|signed == 1
+}
+
+// equal compares in constant time, whatever the lengths.
+func equal(a, b string) int {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:])
 }
 
 // parse reads the ids. The event's id is made of what happened to what and
@@ -98,18 +118,20 @@ func parse(event string, w integrations.Webhook) (integrations.Event, error) {
 			UpdatedAt   string `json:"updated_at"`
 		} `json:"object"`
 	}
-	if err := json.Unmarshal(w.Body, &body); err != nil || body.Object == nil || body.Object.ID == "" || len(body.Object.ID) > 256 {
+	err := json.Unmarshal(w.Body, &body)
+	if _, wanted := kinds[event]; !wanted { // whatever it holds, it is acknowledged
+		return integrations.Event{ID: strings.ToLower(event) + ":" + delivery(w), Kind: integrations.EventIgnored, Type: event, At: w.At}, nil
+	}
+	if err != nil || body.Object == nil || !proper(string(body.Object.ID)) {
 		return integrations.Event{}, refuse(integrations.KindInvalid, "the body names no object")
 	}
 	o := body.Object
+	if o.UpdatedAt == "" || len(o.UpdatedAt) > maxID { // then the delivery tells two events apart
+		o.UpdatedAt = delivery(w)
+	}
 	e := integrations.Event{ID: strings.ToLower(event) + ":" + string(o.ID) + ":" + o.UpdatedAt, Kind: kinds[event], Type: event, At: w.At,
 		Patient: copay.PatientRef(o.Patient), Object: string(o.ID)}
-	if o.UpdatedAt == "" { // a deletion says no time: the delivery tells two apart
-		e.ID += w.Header.Get("X-drchrono-delivery")
-	}
 	switch e.Kind {
-	case "":
-		e.Kind = integrations.EventIgnored
 	case integrations.EventChargeCreated, integrations.EventChargeChanged, integrations.EventChargeDeleted:
 		e.Charge, e.Appointment = copay.ChargeID(o.ID), copay.AppointmentID(o.Appointment)
 	case integrations.EventVisitChanged:
@@ -120,22 +142,21 @@ func parse(event string, w integrations.Webhook) (integrations.Event, error) {
 	return e, nil
 }
 
-// PollEvents implements integrations.EventPoller: it makes up for webhooks
-// that were missed. The cursor is the time of the last look.
-func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integrations.Event, string, error) {
-	since := c.now().Add(-24 * time.Hour)
-	if t, err := time.Parse(time.RFC3339, cursor); err == nil {
-		since = t.Add(-5 * time.Minute) // lists lag, and the same event twice is harmless
+var eventName = regexp.MustCompile(`^[A-Z][A-Z_]{0,63}$`)
+
+// maxID is longer than any of DrChrono's ids and times.
+const maxID = 128
+
+// proper reports whether an id has no surprises.
+func proper(s string) bool {
+	return s != "" && len(s) <= maxID && strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
+}
+
+// delivery names a delivery whose object does not say when it changed.
+func delivery(w integrations.Webhook) string {
+	if d := w.Header.Get("X-drchrono-delivery"); proper(d) {
+		return d
 	}
-	next := c.now().UTC().Format(time.RFC3339)
-	items, err := list[lineItem](ctx, c.http, "line_items.list", "/api/line_items", url.Values{"since": {since.UTC().Format("2006-01-02T15:04:05")}, "page_size": {"100"}})
-	if err != nil {
-		return nil, cursor, err
-	}
-	var out []integrations.Event
-	for _, l := range items {
-		out = append(out, integrations.Event{ID: "line_item_create:" + string(l.ID) + ":" + l.UpdatedAt, Kind: integrations.EventChargeCreated, Type: "LINE_ITEM_CREATE",
-			At: c.now(), Charge: copay.ChargeID(l.ID), Appointment: copay.AppointmentID(l.Appointment), Patient: copay.PatientRef(l.Patient), Object: string(l.ID)})
-	}
-	return out, next, nil
+	sum := sha256.Sum256(w.Body)
+	return hex.EncodeToString(sum[:16])
 }

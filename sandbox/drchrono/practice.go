@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -31,7 +32,7 @@ func (s *Server) AddPatient(p Patient) string {
 	defer s.mu.Unlock()
 	id := s.nextID()
 	o := object{"id": json.Number(id), "first_name": p.FirstName, "last_name": p.LastName, "date_of_birth": p.BirthDate, "gender": p.Gender,
-		"cell_phone": p.Phone, "home_phone": "", "email": p.Email, "state": p.State, "zip_code": p.Zip, "preferred_language": p.Language,
+		"cell_phone": p.Phone, "home_phone": "", "email": p.Email, "state": p.State, "zip_code": p.Zip, "preferred_language": language(p.Language),
 		"disable_sms_messages": p.NoSMS, "copay": p.CoPay, "patient_payment_profile": "Insurance", "patient_status": "A", "doctor": json.Number("310055"),
 		"primary_insurance": nil, "secondary_insurance": nil, "tertiary_insurance": nil, "updated_at": s.stamp()}
 	if p.SelfPay {
@@ -45,12 +46,35 @@ func (s *Server) AddPatient(p Patient) string {
 	return id
 }
 
+// language is DrChrono's ISO 639 alpha-3 code.
+func language(l string) string {
+	switch l {
+	case "":
+		return "blank"
+	case "es":
+		return "spa"
+	case "en":
+		return "eng"
+	}
+	return l
+}
+
+// AddDoctor seeds a doctor with a time zone and returns the id.
+func (s *Server) AddDoctor(timeZone, specialty string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := s.nextID()
+	s.doctors[id] = object{"id": json.Number(id), "first_name": "Robin", "last_name": "Doctor", "specialty": specialty, "timezone": timeZone, "practice_group": "4711"}
+	return id
+}
+
 // Charge is a billed service to seed.
 type Charge struct {
 	Patient string
 	Cents   int64
 	Code    string // CPT; default 99213
 	Date    string // of service; default today at the office
+	Doctor  string // default the practice's first
 	// Quiet keeps the webhook back (it was lost).
 	Quiet bool
 }
@@ -65,13 +89,16 @@ func (s *Server) AddCharge(c Charge) string {
 	if c.Date == "" {
 		c.Date = s.stamp()[:10]
 	}
+	if c.Doctor == "" {
+		c.Doctor = "310055"
+	}
 	visit, line := s.nextID(), s.nextID()
 	now := s.stamp()
-	s.visits[visit] = object{"id": visit, "patient": json.Number(c.Patient), "doctor": json.Number("310055"), "office": json.Number("318822"), "exam_room": 1,
+	s.visits[visit] = object{"id": visit, "patient": json.Number(c.Patient), "doctor": json.Number(c.Doctor), "office": json.Number("318822"), "exam_room": 1,
 		"scheduled_time": c.Date + "T09:30:00", "duration": 30, "status": "Complete", "billing_status": "Bill Insurance", "payment_profile": "Insurance",
 		"deleted_flag": false, "updated_at": now}
 	amount := dollars(c.Cents)
-	s.lines[line] = object{"id": json.Number(line), "appointment": json.Number(visit), "patient": c.Patient, "doctor": "310055", "code": c.Code, "procedure_type": "CPT(C)",
+	s.lines[line] = object{"id": json.Number(line), "_made": time.Now(), "appointment": json.Number(visit), "patient": c.Patient, "doctor": c.Doctor, "code": c.Code, "procedure_type": "CPT(C)", "diagnosis_pointers": []string{"1", "0", "0", "0"}, "modifiers": []string{"", "", "", ""},
 		"description": "Office visit", "price": amount, "quantity": json.Number("1.0"), "billed": amount, "allowed": json.Number("0.00"), "balance_pt": json.Number("0.00"),
 		"balance_total": amount.String(), "paid_total": "0.00", "service_date": c.Date, "posted_date": c.Date, "billing_status": "", "updated_at": now}
 	o := public(s.lines[line])
@@ -93,7 +120,11 @@ func dollars(cents int64) json.Number {
 // ModifyCharge changes a line item's amount and fires LINE_ITEM_MODIFY.
 func (s *Server) ModifyCharge(line string, cents int64) {
 	s.mu.Lock()
-	l := s.lines[line]
+	l, ok := s.lines[line]
+	if !ok {
+		s.mu.Unlock()
+		return
+	}
 	l["price"], l["billed"], l["updated_at"] = dollars(cents), dollars(cents), s.stamp()
 	o := public(l)
 	s.mu.Unlock()
@@ -103,6 +134,10 @@ func (s *Server) ModifyCharge(line string, cents int64) {
 // DeleteCharge deletes a line item and fires LINE_ITEM_DELETE.
 func (s *Server) DeleteCharge(line string) {
 	s.mu.Lock()
+	if s.lines[line] == nil {
+		s.mu.Unlock()
+		return
+	}
 	o := public(s.lines[line])
 	delete(s.lines, line)
 	s.gone = append(s.gone, object{"billing_line_item_id": o["id"], "appointment_id": o["appointment"], "created_at": s.stamp(), "updated_at": s.stamp()})
@@ -121,9 +156,17 @@ func (s *Server) Resend(line string) {
 // AddCheck stores an eligibility check the EHR has run: an EB code, a service
 // type and the clearinghouse's details.
 func (s *Server) AddCheck(appointment, eb, service string, details any) {
+	s.AddCheckAt(appointment, "Primary Insurance", "", eb, service, details)
+}
+
+// AddCheckAt is AddCheck for a level of coverage and a day ("": now).
+func (s *Server) AddCheckAt(appointment, level, day, eb, service string, details any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.checks = append(s.checks, object{"id": json.Number(s.nextID()), "appointment": appointment, "cob_level": "Primary Insurance", "query_date": s.stamp()[:10],
+	if day == "" {
+		day = s.stamp()
+	}
+	s.checks = append(s.checks, object{"id": json.Number(s.nextID()), "appointment": appointment, "cob_level": level, "query_date": day,
 		"eligibility": eb, "request_service_type": service, "coverage_details": details, "updated_at": s.stamp()})
 }
 
@@ -136,6 +179,8 @@ func (s *Server) DeletePayment(payment string) {
 		if fmt.Sprint(p["id"]) == payment {
 			o = public(p)
 			s.payments = append(s.payments[:i], s.payments[i+1:]...)
+			s.log = append(s.log, object{"id": json.Number(s.nextID()), "action": "D", "amount": p["amount"], "patient": fmt.Sprint(p["patient"]),
+				"appointment": fmt.Sprint(p["appointment"]), "payment_method": p["payment_method"], "source": "web", "created_by": "310055", "updated_at": s.stamp()})
 			break
 		}
 	}
@@ -189,12 +234,15 @@ func (s *Server) fire(event string, o object) {
 	s.o.Hooks.Send(sim.Delivery{URL: u, Header: h, Body: body})
 }
 
+// Ping sends the event behind the console's "Ping webhook" button.
+func (s *Server) Ping() { s.fire("PING", object{}) }
+
 // VerifyWebhook does the handshake that a new callback address must pass.
 func (s *Server) VerifyWebhook(ctx context.Context) error {
 	s.mu.Lock()
 	u, secret := s.cfg.WebhookURL, s.cfg.WebhookSecret
 	s.mu.Unlock()
-	msg := fmt.Sprintf("verify-%d", time.Now().UnixNano())
+	msg := rand.Text()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u+"?msg="+url.QueryEscape(msg), nil)
 	if err != nil {
 		return err

@@ -27,8 +27,24 @@ func (s *Server) stamp() string {
 	return s.o.Time().In(loc).Format("2006-01-02T15:04:05")
 }
 
-func (s *Server) currentUser(w http.ResponseWriter, _ *http.Request) {
-	sim.WriteJSON(w, http.StatusOK, object{"id": 1, "username": "sandbox", "doctor": 310055, "practice_group": 4711, "is_doctor": true, "is_staff": false, "permissions": object{}})
+// currentUser redirects to the user's own address, as the vendor documents.
+func (s *Server) currentUser(w http.ResponseWriter, r *http.Request) {
+	http.Redirect(w, r, s.base(r)+"/api/users/500055", http.StatusFound)
+}
+
+func (s *Server) user(w http.ResponseWriter, r *http.Request) {
+	if r.PathValue("id") != "500055" {
+		notFound(w)
+		return
+	}
+	sim.WriteJSON(w, http.StatusOK, object{"id": "500055", "username": "sandbox", "doctor": "310055", "practice_group": "4711", "is_doctor": true, "is_staff": false, "permissions": object{}})
+}
+
+func (s *Server) listDoctors(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	all := values(s.doctors)
+	s.mu.Unlock()
+	s.page(w, r, all)
 }
 
 // one answers GET of a single resource.
@@ -60,8 +76,8 @@ func public(o object) object {
 // page answers a listing with cursor links, as the live API does.
 func (s *Server) page(w http.ResponseWriter, r *http.Request, all []object) {
 	size := 20
-	if n, err := strconv.Atoi(r.URL.Query().Get("page_size")); err == nil && n > 0 && n <= 250 {
-		size = n
+	if n, err := strconv.Atoi(r.URL.Query().Get("page_size")); err == nil && n > 0 {
+		size = min(n, 250)
 	}
 	from := 0
 	if c := r.URL.Query().Get("cursor"); c != "" {
@@ -247,8 +263,8 @@ func (s *Server) createPayment(w http.ResponseWriter, r *http.Request) {
 		p["appointment"] = s.lines[fmt.Sprint(p["line_item"])]["appointment"]
 	}
 	s.payments = append(s.payments, p)
-	s.log = append(s.log, object{"id": json.Number(s.nextID()), "action": "C", "amount": p["amount"], "patient": p["patient"], "appointment": p["appointment"],
-		"payment_method": p["payment_method"], "source": "api", "created_by": "310055", "updated_at": s.stamp()})
+	s.log = append(s.log, object{"id": json.Number(s.nextID()), "action": "C", "amount": p["amount"], "patient": fmt.Sprint(p["patient"]), "appointment": fmt.Sprint(p["appointment"]),
+		"payment_method": p["payment_method"], "source": "API", "created_by": "310055", "updated_at": s.stamp()})
 	sim.WriteJSON(w, http.StatusCreated, public(p))
 }
 

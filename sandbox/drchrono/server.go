@@ -5,6 +5,7 @@ package drchronosim
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,11 +21,18 @@ type Config struct {
 	WebhookURL    string
 	WebhookSecret string        // default sandbox-hook
 	AccessLife    time.Duration // default 48 h
-	// ListLag is how long lists do not show a new object.
+	// Scopes are those of the first refresh token; default DefaultScopes.
+	Scopes []string
+	// RedirectURIs are those registered for the application.
+	RedirectURIs []string
+	// ListLag is how long lists do not show a new line item or payment.
 	ListLag time.Duration
-	// NoLimits switches off 10 calls a second and 500 an hour.
-	NoLimits bool
-	TimeZone string // of the office; default America/Chicago
+	// NoLimits switches off the limits: BurstLimit calls within a second
+	// (default 10) are one too many, and so are more than HourLimit in a clock
+	// hour (default 500).
+	NoLimits              bool
+	BurstLimit, HourLimit int
+	TimeZone              string // of the office; default America/Chicago
 }
 
 // Server is the simulator. It is safe for concurrent use.
@@ -36,10 +44,12 @@ type Server struct {
 
 	mu       sync.Mutex
 	next     int64
-	refresh  string
-	access   map[string]time.Time
-	limits   map[int64]int // calls by second
-	hourly   map[int64]int // calls by hour
+	refresh  grant
+	codes    map[string]grant
+	access   map[string]grant
+	recent   []time.Time    // calls of the last second
+	hourly   map[int64]int  // calls by hour
+	moved    map[string]int // redirects to come, by method and path
 	doctors  map[string]object
 	patients map[string]object
 	visits   map[string]object
@@ -68,13 +78,23 @@ func New(o sim.Options, c Config) *Server {
 	if c.AccessLife == 0 {
 		c.AccessLife = 48 * time.Hour
 	}
+	if c.Scopes == nil {
+		c.Scopes = DefaultScopes()
+	}
+	if c.BurstLimit == 0 {
+		c.BurstLimit = 10
+	}
+	if c.HourLimit == 0 {
+		c.HourLimit = 500
+	}
 	// Ids go on from the clock, so that a sandbox that was started again never
 	// gives a number away twice.
-	s := &Server{o: o, cfg: c, next: time.Now().Unix(), refresh: c.RefreshToken, access: map[string]time.Time{}, limits: map[int64]int{}, hourly: map[int64]int{},
-		doctors: map[string]object{}, patients: map[string]object{}, visits: map[string]object{}, lines: map[string]object{}}
-	s.doctors["310055"] = object{"id": 310055, "first_name": "Dana", "last_name": "Doctor", "specialty": "Family Medicine", "timezone": c.TimeZone, "practice_group": 4711}
+	s := &Server{o: o, cfg: c, next: time.Now().Unix(), refresh: grant{token: c.RefreshToken, scopes: c.Scopes}, codes: map[string]grant{}, access: map[string]grant{},
+		hourly: map[int64]int{}, moved: map[string]int{}, doctors: map[string]object{}, patients: map[string]object{}, visits: map[string]object{}, lines: map[string]object{}}
+	s.doctors["310055"] = object{"id": 310055, "first_name": "Dana", "last_name": "Doctor", "specialty": "Family Medicine", "timezone": c.TimeZone, "practice_group": "4711"}
 	s.faults.Render = render
 	mux := http.NewServeMux()
+	mux.HandleFunc("/o/authorize/{$}", s.authorize)
 	mux.HandleFunc("POST /o/token/{$}", s.token)
 	mux.Handle("/api/", s.authorized(s.routes()))
 	s.handler = s.faults.Wrap(mux)
@@ -97,6 +117,8 @@ func (s *Server) SetWebhook(url, secret string) {
 func (s *Server) routes() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET /api/users/current", s.currentUser)
+	m.HandleFunc("GET /api/users/{id}", s.user)
+	m.HandleFunc("GET /api/doctors", s.listDoctors)
 	m.HandleFunc("GET /api/doctors/{id}", s.one(func() map[string]object { return s.doctors }))
 	m.HandleFunc("GET /api/patients/{id}", s.one(func() map[string]object { return s.patients }))
 	m.HandleFunc("GET /api/appointments/{id}", s.one(func() map[string]object { return s.visits }))
@@ -112,76 +134,55 @@ func (s *Server) routes() http.Handler {
 	return m
 }
 
-// token is the OAuth2 endpoint. Each use of a refresh token replaces it, and
-// the old one is dead from then on.
-func (s *Server) token(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		sim.WriteJSON(w, http.StatusBadRequest, object{"error": "invalid_request"})
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case r.PostForm.Get("client_id") != s.cfg.ClientID || r.PostForm.Get("client_secret") != s.cfg.ClientSecret:
-		sim.WriteJSON(w, http.StatusUnauthorized, object{"error": "invalid_client"})
-		return
-	case r.PostForm.Get("grant_type") != "refresh_token":
-		sim.WriteJSON(w, http.StatusBadRequest, object{"error": "unsupported_grant_type"})
-		return
-	case r.PostForm.Get("refresh_token") != s.refresh:
-		sim.WriteJSON(w, http.StatusBadRequest, object{"error": "invalid_grant"})
-		return
-	}
-	s.refresh = "refresh-" + s.nextID()
-	access := "access-" + s.nextID()
-	s.access[access] = time.Now().Add(s.cfg.AccessLife)
-	sim.WriteJSON(w, http.StatusOK, object{"access_token": access, "refresh_token": s.refresh, "expires_in": int64(s.cfg.AccessLife / time.Second),
-		"token_type": "Bearer", "scope": "user:read calendar:read patients:read billing:read billing:patient-payment:read billing:patient-payment:write"})
-}
-
-// ExpireAccess ends all access tokens.
-func (s *Server) ExpireAccess() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	clear(s.access)
-}
-
-// RevokeConsent ends the refresh token too: the practice must connect again.
-func (s *Server) RevokeConsent() {
-	s.ExpireAccess()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.refresh = "revoked"
-}
-
 func (s *Server) authorized(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		tok, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		s.mu.Lock()
-		until, known := s.access[tok]
-		limited := known && s.limited()
+		g, known := s.access[tok]
+		limited := known && s.limited(time.Now())
+		key := r.Method + " " + r.URL.Path
+		moved := known && !limited && s.moved[key] > 0
+		if moved {
+			s.moved[key]--
+		}
 		s.mu.Unlock()
 		switch {
-		case !ok || !known || time.Now().After(until):
+		case !ok || !known || time.Now().After(g.until):
 			render(w, r, sim.FaultToken)
 		case limited:
 			render(w, r, sim.FaultRateLimit)
+		case moved:
+			w.Header().Set("Location", s.base(r)+r.URL.RequestURI())
+			w.WriteHeader(http.StatusFound)
+		case !g.may(r):
+			sim.WriteJSON(w, http.StatusForbidden, object{"detail": "You do not have permission to perform this action."})
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
-// limited counts a call and reports whether it is one too many: 10 a second
-// and 500 in a clock hour.
-func (s *Server) limited() bool {
+// Redirect answers the next calls of a method and path with a 302 to the very
+// address that was called, as some of the platform's endpoints do.
+func (s *Server) Redirect(method, path string, times int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.moved[method+" "+path] += times
+}
+
+// limited counts a call and reports whether it is one too many.
+func (s *Server) limited(now time.Time) bool {
 	if s.cfg.NoLimits {
 		return false
 	}
-	now := time.Now()
-	s.limits[now.Unix()]++
-	s.hourly[now.Unix()/3600]++
-	return s.limits[now.Unix()] > 10 || s.hourly[now.Unix()/3600] > 500
+	s.recent = slices.DeleteFunc(s.recent, func(t time.Time) bool { return now.Sub(t) >= time.Second })
+	hour := now.Unix() / 3600
+	if len(s.recent)+1 >= s.cfg.BurstLimit || s.hourly[hour] >= s.cfg.HourLimit {
+		return true
+	}
+	s.recent = append(s.recent, now)
+	s.hourly[hour]++
+	return false
 }
 
 // render writes DrChrono's error bodies.

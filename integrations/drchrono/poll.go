@@ -1,0 +1,52 @@
+package drchrono
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+)
+
+const (
+	// firstLook is how far back the first poll looks.
+	firstLook = 24 * time.Hour
+	// lookAgain makes up for lists that lag: the same event twice is harmless.
+	lookAgain = 5 * time.Minute
+)
+
+// PollEvents implements integrations.EventPoller: it makes up for webhooks
+// that were missed. The cursor is the time of the last look.
+func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integrations.Event, string, error) {
+	now := c.now()
+	since := now.Add(-firstLook)
+	if t, err := time.Parse(time.RFC3339, cursor); err == nil {
+		since = t.Add(-lookAgain)
+	}
+	from, err := c.wallClock(ctx, since)
+	if err != nil {
+		return nil, cursor, err
+	}
+	changed, err := list[lineItem](ctx, c.api, "line_items.list", "/api/line_items", url.Values{"since": {from}, "page_size": {pageSize}})
+	if err != nil {
+		return nil, cursor, err
+	}
+	gone, err := list[deletion](ctx, c.api, "line_item_deletions.list", "/api/line_item_deletions", url.Values{"since": {from}})
+	if err != nil {
+		return nil, cursor, err
+	}
+	out := make([]integrations.Event, 0, len(changed)+len(gone))
+	for _, l := range changed {
+		// A listing does not tell new from changed. The id is that of
+		// LINE_ITEM_CREATE, so that a charge whose webhook came and that has not
+		// changed since is not read once more.
+		out = append(out, integrations.Event{ID: "line_item_create:" + string(l.ID) + ":" + l.UpdatedAt, Kind: integrations.EventChargeChanged, Type: "line_items",
+			At: now, Charge: copay.ChargeID(l.ID), Appointment: copay.AppointmentID(l.Appointment), Patient: copay.PatientRef(l.Patient), Object: string(l.ID)})
+	}
+	for _, d := range gone {
+		out = append(out, integrations.Event{ID: "line_item_delete:" + string(d.LineItem) + ":" + d.CreatedAt, Kind: integrations.EventChargeDeleted,
+			Type: "line_item_deletions", At: now, Charge: copay.ChargeID(d.LineItem), Appointment: copay.AppointmentID(d.Appointment), Object: string(d.LineItem)})
+	}
+	return out, now.UTC().Format(time.RFC3339), nil
+}
