@@ -2,6 +2,7 @@ package activities
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -73,8 +74,8 @@ func classify(err error) error {
 		return temporal.NewApplicationErrorWithOptions(d.Message, string(kind), temporal.ApplicationErrorOptions{
 			NonRetryable: kind != integrations.KindUnavailable, Details: []any{f}})
 	}
-	// Whatever else (database, configuration) may hold anything in its text:
-	// the cause goes through the encoded failure, the message does not.
-	return temporal.NewApplicationErrorWithOptions("a dependency failed; the step will be tried again", string(integrations.KindUnavailable),
-		temporal.ApplicationErrorOptions{Cause: err, Details: []any{Failure{Kind: integrations.KindUnavailable, Message: "a dependency failed"}}})
+	// Whatever else (database, configuration) may hold anything in its text,
+	// and the SDK logs causes: only the kind of error goes on.
+	return temporal.NewApplicationErrorWithOptions(fmt.Sprintf("a dependency failed (%T); the step will be tried again", err), string(integrations.KindUnavailable),
+		temporal.ApplicationErrorOptions{Details: []any{Failure{Kind: integrations.KindUnavailable, Message: "a dependency failed"}}})
 }

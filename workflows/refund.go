@@ -115,9 +115,11 @@ func (c *coPay) returnMoney(ctx workflow.Context, r *copay.Refund) error {
 		c.note(copay.System(), "by_hand", "give "+r.Amount.String()+" ("+string(pay.Rail)+") back to the patient at the desk", r.Reason)
 		return nil
 	}
+	// It is always looked for first: a run that was reset or started again does
+	// not know what an earlier one has tried, and keys are forgotten after a day.
 	var got activities.Refunded
 	err := workflow.ExecuteActivity(c.platform(ctx, PortCollect, "refund "+r.Amount.String()), steps.RefundPayment,
-		activities.RefundInput{Key: c.p.Key, Payment: *pay, Refund: *r, Look: c.parked > 0}).Get(ctx, &got)
+		activities.RefundInput{Key: c.p.Key, Payment: *pay, Refund: *r, Look: true}).Get(ctx, &got)
 	if err == nil {
 		r.PlatformID = got.PlatformID
 	}
