@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -19,8 +20,7 @@ import (
 // Inbox is the queue of verified platform events.
 type Inbox interface {
 	Claim(ctx context.Context, n int, lease time.Duration, worker string) ([]ledger.InboxRow, error)
-	Done(ctx context.Context, e ledger.InboxRow) error
-	Ignored(ctx context.Context, e ledger.InboxRow, why string) error
+	Close(ctx context.Context, events ...ledger.Closed) error
 	Retry(ctx context.Context, e ledger.InboxRow, why string, next time.Time) (dead bool, err error)
 	Bury(ctx context.Context, e ledger.InboxRow, why string) error
 	Lag(ctx context.Context) ([]ledger.InboxLag, error)
@@ -32,8 +32,9 @@ type Store interface {
 	ListCoPays(ctx context.Context, practice copay.PracticeID, f ledger.Filter, from ledger.PageToken, size int) ([]ledger.CoPayRow, ledger.PageToken, error)
 	FindByObject(ctx context.Context, practice copay.PracticeID, platform copay.Platform, object string) (ledger.CoPayRow, error)
 	FindByPosting(ctx context.Context, practice copay.PracticeID, ehr copay.Platform, posting string) (ledger.CoPayRow, error)
-	MessageStatus(ctx context.Context, practice copay.PracticeID, platform copay.Platform, providerID string,
+	MessageStatus(ctx context.Context, practice copay.PracticeID, platform copay.Platform, providerID string, ref copay.Ref,
 		status integrations.DeliveryStatus, code string, at time.Time) (n ledger.Notification, changed bool, err error)
+	RecordNotification(ctx context.Context, n ledger.Notification) error
 	Revoke(ctx context.Context, practice copay.PracticeID, channel copay.Channel, address string, scope ledger.OptOut, source string, at time.Time) ([]copay.ID, error)
 	Restore(ctx context.Context, practice copay.PracticeID, channel copay.Channel, address, source string, at time.Time) error
 	MarkBad(ctx context.Context, practice copay.PracticeID, channel copay.Channel, address, code string, at time.Time) ([]copay.ID, error)
@@ -56,6 +57,7 @@ type Options struct {
 	Workers int           // delivered at the same time; 16
 	Lease   time.Duration // after which another process takes over; 1 minute
 	Poll    time.Duration // look even without a notification; 5 s
+	Gather  time.Duration // from the first news to the claim; 25 ms
 	Now     func() time.Time
 	Log     *slog.Logger
 	Meter   metric.MeterProvider // nil: the global one
@@ -76,6 +78,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Poll <= 0 {
 		o.Poll = 5 * time.Second
+	}
+	if o.Gather <= 0 {
+		o.Gather = 25 * time.Millisecond
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -126,11 +131,23 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 			if !open {
 				wake = nil // the ticker goes on
 			}
+			d.gather(ctx)
 		case <-tick.C:
 		case <-ctx.Done():
 		}
 	}
 	return nil
+}
+
+// gather waits a moment for what comes together: a platform tells of one
+// payment in several events, and each claim is a round trip.
+func (d *Dispatcher) gather(ctx context.Context) {
+	t := time.NewTimer(d.o.Gather)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // Pass claims one batch, delivers it and says how many events it held.
@@ -145,25 +162,48 @@ func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
 	defer cancel()
 	var g errgroup.Group
 	g.SetLimit(d.o.Workers)
-	for _, row := range rows {
-		g.Go(func() error { d.one(work, row); return nil })
+	ended := &closing{}
+	for _, b := range bundles(rows) {
+		g.Go(func() error { d.one(work, b, ended); return nil })
 	}
 	_ = g.Wait() // every event accounts for itself
+	if err := d.inbox.Close(context.WithoutCancel(ctx), ended.list...); err != nil {
+		// The lease ends and the events come again; workflows drop the repeats.
+		d.o.Log.ErrorContext(ctx, "the inbox could not be told", "events", len(ended.list), "error", err)
+	}
 	return len(rows), nil
 }
 
-// one delivers one event and accounts for it in the inbox.
-func (d *Dispatcher) one(ctx context.Context, row ledger.InboxRow) {
+// closing gathers the events of a pass that need nothing more.
+type closing struct {
+	mu   sync.Mutex
+	list []ledger.Closed
+}
+
+func (c *closing) add(row ledger.InboxRow, why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list = append(c.list, ledger.Closed{InboxRow: row, Ignored: why})
+}
+
+// one delivers one bundle and accounts for its events.
+func (d *Dispatcher) one(ctx context.Context, b bundle, ended *closing) {
+	verdict := d.deliver(ctx, b.delivery)
+	for _, row := range b.rows {
+		d.account(ctx, row, verdict, ended)
+	}
+}
+
+func (d *Dispatcher) account(ctx context.Context, row ledger.InboxRow, verdict error, ended *closing) {
 	log := d.o.Log.With("practice_id", row.Practice, "platform", row.Platform, "kind", row.Kind, "inbox_id", row.Row, "attempt", row.Attempts)
-	verdict := d.deliver(ctx, row)
 	var err error
 	outcome := "done"
 	switch {
 	case verdict == nil:
-		err = d.inbox.Done(ctx, row)
+		ended.add(row, "")
 	case isIgnored(verdict):
 		outcome = "ignored"
-		err = d.inbox.Ignored(ctx, row, verdict.Error())
+		ended.add(row, verdict.Error())
 	case isForStaff(verdict):
 		outcome = "dead"
 		log.WarnContext(ctx, "an event needs a person", "reason", verdict.Error())

@@ -240,3 +240,61 @@ func TestMetrics(t *testing.T) {
 		require.True(t, names[want], want)
 	}
 }
+
+func captured(id string) integrations.Event {
+	return integrations.Event{ID: id, Kind: integrations.EventPayment, CoPay: key.ID(), Ref: copay.NewRef(key.ID(), copay.EffectRequest, 1), Status: string(copay.PaymentCaptured)}
+}
+
+// A processor tells of one payment in several events: one hint is enough.
+func TestEventsOfOnePaymentAreJoined(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.m.add(key, copay.StateAwaitingPayment)
+	one, two := b.m.receive(t, "stripe", captured("evt_1")), b.m.receive(t, "stripe", captured("evt_2"))
+	failed := captured("evt_3")
+	failed.Status = string(copay.PaymentFailed)
+	three := b.m.receive(t, "stripe", failed)
+	b.pass(t)
+	for _, row := range []int64{one, two, three} {
+		require.Equal(t, "done", b.m.outcome[row])
+	}
+	require.Len(t, b.f.signals, 2, "one for the capture, one for what says something else")
+}
+
+func TestJoinedEventsAreTriedAgainTogether(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.m.add(key, copay.StateAwaitingPayment)
+	b.f.fail = errors.New("down")
+	one, two := b.m.receive(t, "stripe", captured("evt_1")), b.m.receive(t, "stripe", captured("evt_2"))
+	b.pass(t)
+	require.Equal(t, "retry", b.m.outcome[one])
+	require.Equal(t, "retry", b.m.outcome[two])
+}
+
+func TestKnownCaptureWakesNobody(t *testing.T) {
+	t.Parallel()
+	for status, signals := range map[copay.PaymentStatus]int{copay.PaymentCaptured: 0, copay.PaymentRequested: 1, copay.PaymentDisputed: 1} {
+		b := setup(t)
+		id := b.m.add(key, copay.StateSettled)
+		row := b.m.copays[id]
+		row.CoPay.Payments = []copay.Payment{{Ref: captured("").Ref, Status: status}}
+		b.m.copays[id] = row
+		n := b.m.receive(t, "stripe", captured("evt_1"))
+		b.pass(t)
+		require.Equal(t, "done", b.m.outcome[n])
+		require.Len(t, b.f.signals, signals, status)
+	}
+}
+
+func TestReportOnAnUnrecordedMessageOfOursIsKept(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.m.add(key, copay.StateAwaitingPayment)
+	row := b.m.receive(t, "sendgrid", integrations.Event{ID: "e", Kind: integrations.EventMessageStatus, Object: "msg-9", Channel: copay.ChannelEmail,
+		Ref: copay.NewRef(key.ID(), copay.EffectNotify, 1), Status: string(integrations.DeliveryFailed)})
+	b.pass(t)
+	require.Equal(t, "done", b.m.outcome[row])
+	require.Equal(t, key.ID(), b.m.messages["msg-9"].CoPayID)
+	require.Len(t, b.f.signals, 1, "a failed message is told to its co-pay")
+}

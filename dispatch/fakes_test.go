@@ -80,9 +80,17 @@ func (m *memory) set(e ledger.InboxRow, what, why string) error {
 	return nil
 }
 
-func (m *memory) Done(_ context.Context, e ledger.InboxRow) error { return m.set(e, "done", "") }
-func (m *memory) Ignored(_ context.Context, e ledger.InboxRow, why string) error {
-	return m.set(e, "ignored", why)
+func (m *memory) Close(_ context.Context, events ...ledger.Closed) error {
+	for _, e := range events {
+		what := "done"
+		if e.Ignored != "" {
+			what = "ignored"
+		}
+		if err := m.set(e.InboxRow, what, e.Ignored); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 func (m *memory) Bury(_ context.Context, e ledger.InboxRow, why string) error {
 	return m.set(e, "dead", why)
@@ -130,7 +138,7 @@ func (m *memory) FindByPosting(ctx context.Context, p copay.PracticeID, ehr copa
 	return m.CoPay(ctx, p, m.postings[string(ehr)+"/"+posting])
 }
 
-func (m *memory) MessageStatus(_ context.Context, _ copay.PracticeID, _ copay.Platform, id string, s integrations.DeliveryStatus, _ string, _ time.Time) (ledger.Notification, bool, error) {
+func (m *memory) MessageStatus(_ context.Context, _ copay.PracticeID, _ copay.Platform, id string, _ copay.Ref, s integrations.DeliveryStatus, _ string, _ time.Time) (ledger.Notification, bool, error) {
 	n, ok := m.messages[id]
 	if !ok {
 		return n, false, nothing("message")
@@ -139,6 +147,11 @@ func (m *memory) MessageStatus(_ context.Context, _ copay.PracticeID, _ copay.Pl
 	n.Status = string(s)
 	m.messages[id] = n
 	return n, changed, nil
+}
+
+func (m *memory) RecordNotification(_ context.Context, n ledger.Notification) error {
+	m.messages[n.ProviderID] = n
+	return nil
 }
 
 func (m *memory) note(format string) {

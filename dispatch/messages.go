@@ -12,7 +12,10 @@ import (
 // co-pay, unless that needs no messages any more.
 func (d *Dispatcher) messageStatus(ctx context.Context, v delivery) error {
 	status := integrations.DeliveryStatus(v.e.Status)
-	n, changed, err := d.store.MessageStatus(ctx, v.row.Practice, v.row.Platform, v.e.Object, status, v.e.Code, v.e.At)
+	n, changed, err := d.store.MessageStatus(ctx, v.row.Practice, v.row.Platform, v.e.Object, v.e.Ref, status, v.e.Code, v.e.At)
+	if copay.CodeOf(err) == copay.CodeNotFound && v.e.Ref != "" {
+		n, changed, err = d.unrecorded(ctx, v, status)
+	}
 	if copay.CodeOf(err) == copay.CodeNotFound {
 		// Its record may still be on the way; a message that never gets one is
 		// somebody else's on the same account.
@@ -33,6 +36,26 @@ func (d *Dispatcher) messageStatus(ctx context.Context, v delivery) error {
 		return nil
 	}
 	return d.signal(ctx, v, row.CoPay.Key)
+}
+
+// unrecorded takes a report on a message that is ours by its reference and
+// whose record is missing: the report was faster, or the answer to the sending
+// was lost. The report proves that the message exists, so it is kept.
+func (d *Dispatcher) unrecorded(ctx context.Context, v delivery, status integrations.DeliveryStatus) (ledger.Notification, bool, error) {
+	row, err := d.store.CoPay(ctx, v.row.Practice, v.e.Ref.CoPay())
+	if err != nil {
+		return ledger.Notification{}, false, err
+	}
+	at := v.e.At
+	if at.IsZero() {
+		at = v.row.ReceivedAt
+	}
+	err = d.store.RecordNotification(ctx, ledger.Notification{Practice: v.row.Practice, CoPayID: row.CoPay.ID, Ref: v.e.Ref, Channel: v.e.Channel,
+		Platform: v.row.Platform, ProviderID: v.e.Object, Status: string(integrations.DeliverySent), At: at})
+	if err != nil {
+		return ledger.Notification{}, false, err
+	}
+	return d.store.MessageStatus(ctx, v.row.Practice, v.row.Platform, v.e.Object, v.e.Ref, status, v.e.Code, v.e.At)
 }
 
 // address changes what is known of a patient's address and lets every open

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 
 	"github.com/copayflow/copayflow/copay"
@@ -11,17 +10,10 @@ import (
 	"github.com/copayflow/copayflow/workflows"
 )
 
-// delivery is one event on its way.
-type delivery struct {
-	row ledger.InboxRow
-	e   integrations.Event
-}
-
 // deliver brings an event to where it belongs. nil says that it arrived; an
 // ignored or forStaff verdict ends it; any other error is tried again.
-func (d *Dispatcher) deliver(ctx context.Context, row ledger.InboxRow) error {
-	v := delivery{row: row}
-	if err := json.Unmarshal(row.Payload, &v.e); err != nil {
+func (d *Dispatcher) deliver(ctx context.Context, v delivery) error {
+	if v.bad {
 		return forStaff{"the stored event cannot be read; look it up at the platform by its id"}
 	}
 	switch v.e.Kind {
@@ -128,7 +120,21 @@ func (d *Dispatcher) money(ctx context.Context, v delivery) error {
 	if err != nil {
 		return err
 	}
+	if v.captured() && knowsCapture(row.CoPay, v) {
+		return nil // its truth was read already; waking the co-pay again would be in vain
+	}
 	return d.signal(ctx, v, row.CoPay.Key)
+}
+
+// knowsCapture reports whether the co-pay's record holds the payment of the
+// event as captured.
+func knowsCapture(c copay.CoPay, v delivery) bool {
+	for i := range c.Payments {
+		if p := &c.Payments[i]; p.Ref == v.e.Ref && p.Status == copay.PaymentCaptured {
+			return true
+		}
+	}
+	return false
 }
 
 // find looks for an event's co-pay in its practice and nowhere else: by the

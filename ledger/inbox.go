@@ -1,8 +1,11 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,6 +17,20 @@ import (
 // Inbox keeps platform events from the moment they were verified until they
 // were delivered to their co-pay.
 type Inbox struct{ s *Store }
+
+// NewInboxEvents makes inbox entries of a platform's events. traceID names the
+// request that brought them, or is empty.
+func NewInboxEvents(events []integrations.Event, traceID string) ([]InboxEvent, error) {
+	rows := make([]InboxEvent, len(events))
+	for i, e := range events {
+		payload, err := json.Marshal(e)
+		if err != nil {
+			return nil, copay.Errorf(copay.CodeInvalid, "events", "an event cannot be stored")
+		}
+		rows[i] = InboxEvent{ID: e.ID, Kind: e.Kind, Type: e.Type, Payload: payload, TraceID: traceID}
+	}
+	return rows, nil
+}
 
 const sqlReceive = `INSERT INTO inbox (practice, platform, event_id, kind, type, payload, trace_id, status, received_at, next_at)
 SELECT $1, $2, e.id, e.kind, e.type, e.payload, e.trace, e.status, $9, $9
@@ -126,23 +143,40 @@ func (i *Inbox) opened(ctx context.Context, list []InboxRow) ([]InboxRow, error)
 	return out, nil
 }
 
-const sqlFinishInbox = `UPDATE inbox SET status = $3, done_at = $4, last_error = $5
-WHERE practice = $1 AND row_id = $2 AND status IN ('pending', 'dead')`
-
-// Done closes an event that was delivered. It holds even when the lease has
-// ended meanwhile: the delivery happened.
-func (i *Inbox) Done(ctx context.Context, e InboxRow) error {
-	return i.finish(ctx, e, InboxDone, "")
+// Closed is a claimed event that needs nothing more.
+type Closed struct {
+	InboxRow
+	// Ignored says why it concerns nobody; "" says that it was delivered.
+	Ignored string
 }
 
-// Ignored closes an event that concerns nobody; why is for the record.
-func (i *Inbox) Ignored(ctx context.Context, e InboxRow, why string) error {
-	return i.finish(ctx, e, InboxIgnored, why)
-}
+const sqlCloseInbox = `UPDATE inbox i SET status = c.status, done_at = $5, last_error = c.note
+FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[]) AS c (practice, row_id, status, note)
+WHERE i.practice = c.practice AND i.row_id = c.row_id AND i.status IN ('pending', 'dead')`
 
-func (i *Inbox) finish(ctx context.Context, e InboxRow, status InboxStatus, note string) error {
-	_, err := i.s.pool.Exec(ctx, sqlFinishInbox, e.Practice, e.Row, status, i.s.now(), clean(note))
-	return translate("close the event", err)
+// Close ends events that were delivered or that concern nobody, in one round
+// trip. It holds even when the lease has ended meanwhile: the delivery
+// happened.
+func (i *Inbox) Close(ctx context.Context, events ...Closed) error {
+	if len(events) == 0 {
+		return nil
+	}
+	// In one order everywhere, so that two of these never wait for each other.
+	slices.SortFunc(events, func(a, b Closed) int { return cmp.Compare(a.Row, b.Row) })
+	var practices, statuses, notes []string
+	var rows []int64
+	for _, e := range events {
+		status := InboxDone
+		if e.Ignored != "" {
+			status = InboxIgnored
+		}
+		practices, rows = append(practices, string(e.Practice)), append(rows, e.Row)
+		statuses, notes = append(statuses, string(status)), append(notes, clean(e.Ignored))
+	}
+	return again(ctx, "close the events", func() error {
+		_, err := i.s.pool.Exec(ctx, sqlCloseInbox, practices, rows, statuses, notes, i.s.now())
+		return err
+	})
 }
 
 const sqlRetryInbox = `UPDATE inbox SET status = $4, next_at = $5, last_error = $6

@@ -101,7 +101,7 @@ func TestInboxClaimAtTheSameTime(t *testing.T) {
 				mu.Lock()
 				seen[r.ID]++
 				mu.Unlock()
-				if err := b.Inbox().Done(t.Context(), r); err != nil {
+				if err := b.Inbox().Close(t.Context(), ledger.Closed{InboxRow: r}); err != nil {
 					return err
 				}
 			}
@@ -153,7 +153,7 @@ func TestInboxLeaseEnds(t *testing.T) {
 	require.False(t, dead)
 	require.Empty(t, b.take(t, 1))
 	// …but what it delivered is delivered.
-	require.NoError(t, b.Inbox().Done(t.Context(), first))
+	require.NoError(t, b.Inbox().Close(t.Context(), ledger.Closed{InboxRow: first}))
 	_, err = b.Inbox().Retry(t.Context(), second, "x", noon)
 	require.NoError(t, err)
 	b.clock.Add(time.Hour)
@@ -186,7 +186,7 @@ func TestInboxRetriesThenDeadLetters(t *testing.T) {
 	require.NoError(t, b.Inbox().Replay(t.Context(), maple, list[0].Row, staff, "workflow was started"))
 	r := b.take(t, 1)[0]
 	require.Equal(t, 1, r.Attempts)
-	require.NoError(t, b.Inbox().Done(t.Context(), r))
+	require.NoError(t, b.Inbox().Close(t.Context(), ledger.Closed{InboxRow: r}))
 	requireCode(t, copay.CodeNotFound, b.Inbox().Replay(t.Context(), maple, r.Row, staff, ""))
 	audit, _, err := b.Audit(t.Context(), maple, ledger.AuditFilter{Action: "inbox.replay"}, "", 0)
 	require.NoError(t, err)

@@ -32,7 +32,7 @@ func TestMessageStatusOnlyMovesForward(t *testing.T) {
 		{integrations.DeliveryDelivered, true, "delivered"}, {integrations.DeliveryDelivered, false, "delivered"}, {"odd", false, "delivered"},
 		{integrations.DeliveryFailed, true, "failed"}, {integrations.DeliveryDelivered, false, "failed"}, {integrations.DeliveryOptedOut, true, "opted_out"},
 	} {
-		n, moved, err := b.MessageStatus(t.Context(), maple, "twilio", "SM1", c.status, "30007", noon.Add(time.Minute))
+		n, moved, err := b.MessageStatus(t.Context(), maple, "twilio", "SM1", "", c.status, "30007", noon.Add(time.Minute))
 		require.NoError(t, err)
 		require.Equal(t, c.moves, moved, c.status)
 		require.Equal(t, c.stands, n.Status)
@@ -45,7 +45,7 @@ func TestMessageStatusOnlyMovesForward(t *testing.T) {
 	want.Status, want.Code = "opted_out", "30007"
 	require.Equal(t, []ledger.Notification{want}, list)
 	for _, provider := range []string{"SM2", ""} {
-		_, _, err = b.MessageStatus(t.Context(), maple, "twilio", provider, integrations.DeliverySent, "", noon)
+		_, _, err = b.MessageStatus(t.Context(), maple, "twilio", provider, "", integrations.DeliverySent, "", noon)
 		requireCode(t, copay.CodeNotFound, err)
 	}
 }
@@ -57,7 +57,7 @@ func TestNotificationLearnsItsProviderID(t *testing.T) {
 	n.ProviderID = ""
 	require.NoError(t, b.RecordNotification(t.Context(), n))
 	require.NoError(t, b.RecordNotification(t.Context(), message(id)))
-	_, moved, err := b.MessageStatus(t.Context(), maple, "twilio", "SM1", integrations.DeliverySent, "", noon)
+	_, moved, err := b.MessageStatus(t.Context(), maple, "twilio", "SM1", "", integrations.DeliverySent, "", noon)
 	require.NoError(t, err)
 	require.True(t, moved)
 	n.Ref = ""
@@ -99,4 +99,34 @@ func TestArchive(t *testing.T) {
 	rep, err := b.VerifyAudit(t.Context(), maple)
 	require.NoError(t, err)
 	require.True(t, rep.OK, rep.Problem)
+}
+
+// A message whose answer was lost is sent again: its reports come under two
+// ids of the platform and one reference of ours.
+func TestReportsFindTheirMessageByReference(t *testing.T) {
+	b := setup(t)
+	b.claim(t, maple, "c-1")
+	n := message(keyOf(maple, "c-1").ID())
+	require.NoError(t, b.RecordNotification(t.Context(), n))
+	got, moved, err := b.MessageStatus(t.Context(), maple, "twilio", "SM-lost", n.Ref, integrations.DeliveryDelivered, "", noon.Add(time.Minute))
+	require.NoError(t, err)
+	require.True(t, moved)
+	require.Equal(t, n.Ref, got.Ref)
+	_, _, err = b.MessageStatus(t.Context(), birch, "twilio", "SM-lost", n.Ref, integrations.DeliveryFailed, "", noon.Add(time.Minute))
+	requireCode(t, copay.CodeNotFound, err)
+}
+
+// A report may be all that is known of a message; our own record completes it.
+func TestRecordCompletesAReportedMessage(t *testing.T) {
+	b := setup(t)
+	b.claim(t, maple, "c-1")
+	full := message(keyOf(maple, "c-1").ID())
+	reported := full
+	reported.Template, reported.Round = "", 0
+	require.NoError(t, b.RecordNotification(t.Context(), reported))
+	require.NoError(t, b.RecordNotification(t.Context(), full))
+	list, err := b.Notifications(t.Context(), maple, full.CoPayID)
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	require.Equal(t, full.Template, list[0].Template)
 }

@@ -58,11 +58,25 @@ func (t *teller) run() {
 	for {
 		select {
 		case <-t.bell:
+			t.gather()
 			t.send()
 		case <-t.quit:
 			t.send()
 			return
 		}
+	}
+}
+
+// gatherFor is how long notifications are collected before they are sent:
+// nothing to a person who watches, and under load one round trip for many.
+const gatherFor = 5 * time.Millisecond
+
+func (t *teller) gather() {
+	timer := time.NewTimer(gatherFor)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.quit: // run sends what there is and ends
 	}
 }
 

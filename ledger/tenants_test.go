@@ -67,7 +67,7 @@ func exercise(t *testing.T, s *ledger.Store, key copay.Key) {
 	require.NoError(t, s.PassPayLink(ctx, token))
 	_, err = s.OpenPayLink(ctx, token)
 	require.NoError(t, err)
-	_, _, err = s.MessageStatus(ctx, p, "twilio", "SM1", integrations.DeliverySent, "", noon)
+	_, _, err = s.MessageStatus(ctx, p, "twilio", "SM1", "", integrations.DeliverySent, "", noon)
 	require.NoError(t, err)
 	_, err = s.Refresh(ctx, p, "quickbooks", renewTo("b"))
 	require.NoError(t, err)
@@ -83,7 +83,7 @@ func exercise(t *testing.T, s *ledger.Store, key copay.Key) {
 	rows, err := s.Inbox().Claim(ctx, 5, time.Minute, "w")
 	require.NoError(t, err)
 	require.NotEmpty(t, rows)
-	require.NoError(t, s.Inbox().Done(ctx, rows[0]))
+	require.NoError(t, s.Inbox().Close(ctx, ledger.Closed{InboxRow: rows[0]}))
 	require.NoError(t, s.RotateDataKey(ctx, p))
 	_, err = s.RewrapKeys(ctx)
 	require.NoError(t, err)
@@ -209,7 +209,7 @@ func trespassChanges(s *ledger.Store, id copay.ID) map[string]attempt {
 			return nil, s.RecordNotification(t.Context(), ledger.Notification{Practice: birch, CoPayID: id, Ref: "ref-1", ProviderID: "SM9"})
 		},
 		"MessageStatus": func(t *testing.T) (any, error) {
-			_, changed, err := s.MessageStatus(t.Context(), birch, "twilio", "SM1", integrations.DeliveryFailed, "", noon)
+			_, changed, err := s.MessageStatus(t.Context(), birch, "twilio", "SM1", "", integrations.DeliveryFailed, "", noon)
 			return orNothing(changed), err
 		},
 		"BeginAct": func(t *testing.T) (any, error) {
@@ -263,8 +263,7 @@ func trespassInbox(in *ledger.Inbox, row ledger.InboxRow) map[string]attempt {
 			_, err := in.Receive(t.Context(), birch, "stripe", []ledger.InboxEvent{{ID: "evt-1", Payload: []byte("y")}})
 			return nil, err
 		},
-		"Inbox.Done":    func(t *testing.T) (any, error) { return nil, in.Done(t.Context(), stranger) },
-		"Inbox.Ignored": func(t *testing.T) (any, error) { return nil, in.Ignored(t.Context(), stranger, "") },
+		"Inbox.Close": func(t *testing.T) (any, error) { return nil, in.Close(t.Context(), ledger.Closed{InboxRow: stranger}) },
 		"Inbox.Retry": func(t *testing.T) (any, error) {
 			dead, err := in.Retry(t.Context(), stranger, "x", noon.Add(time.Hour))
 			return orNothing(dead), err

@@ -5,7 +5,6 @@ package webhook
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -179,17 +178,13 @@ func verdict(err error) *refused {
 }
 
 func (h *handler) store(ctx context.Context, platform copay.Platform, practice copay.PracticeID, events []integrations.Event) *refused {
-	trace := trace.SpanContextFromContext(ctx)
-	rows := make([]ledger.InboxEvent, len(events))
-	for i, e := range events {
-		payload, err := json.Marshal(e)
-		if err != nil {
-			return &refused{http.StatusInternalServerError, "encode", err}
-		}
-		rows[i] = ledger.InboxEvent{ID: e.ID, Kind: e.Kind, Type: e.Type, Payload: payload}
-		if trace.HasTraceID() {
-			rows[i].TraceID = trace.TraceID().String()
-		}
+	var traceID string
+	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
+		traceID = span.TraceID().String()
+	}
+	rows, err := ledger.NewInboxEvents(events, traceID)
+	if err != nil {
+		return &refused{http.StatusInternalServerError, "encode", err}
 	}
 	fresh, err := h.Inbox.Receive(ctx, practice, platform, rows)
 	if copay.CodeOf(err) == copay.CodeInvalid {
