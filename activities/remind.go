@@ -34,7 +34,11 @@ type Plan struct {
 // PlanReminder decides the next reminder from consent, contact, clock and
 // policy as they are now. It runs as a local activity.
 func (a *Activities) PlanReminder(ctx context.Context, in PlanInput) (Plan, error) {
-	d, now, err := a.decide(ctx, in)
+	pat, err := a.Store.Patient(ctx, in.Key.Practice, in.Key.ID())
+	if err != nil {
+		return Plan{}, classify(err)
+	}
+	d, now, err := a.decide(ctx, in, pat)
 	if err != nil {
 		return Plan{}, classify(err)
 	}
@@ -45,12 +49,8 @@ func (a *Activities) PlanReminder(ctx context.Context, in PlanInput) (Plan, erro
 	return p, nil
 }
 
-func (a *Activities) decide(ctx context.Context, in PlanInput) (copay.ReminderDecision, time.Time, error) {
+func (a *Activities) decide(ctx context.Context, in PlanInput, pat integrations.Patient) (copay.ReminderDecision, time.Time, error) {
 	now := a.now()
-	pat, err := a.Store.Patient(ctx, in.Key.Practice, in.Key.ID())
-	if err != nil {
-		return copay.ReminderDecision{}, now, err
-	}
 	reach, err := a.Store.Reach(ctx, in.Key.Practice, in.Key.ID())
 	if err != nil {
 		return copay.ReminderDecision{}, now, err
@@ -80,6 +80,9 @@ type NotifyInput struct {
 	// LinkUntil is how long the payment link in the message works.
 	LinkUntil time.Time `json:"link_until"`
 	Since     time.Time `json:"since"`
+	// Open is the payment that may have been made meanwhile: its truth is read
+	// before a reminder goes out, whether its webhook came or not.
+	Open *copay.Payment `json:"open,omitempty"`
 }
 
 // Notified says what came of it.
@@ -88,6 +91,8 @@ type Notified struct {
 	// Why it was not sent, for the audit log: paid, opted out, quiet hours…
 	Why string    `json:"why,omitempty"`
 	At  time.Time `json:"at,omitzero"`
+	// Payment is the open payment as the processor has it, where that was read.
+	Payment *PaymentState `json:"payment,omitempty"`
 }
 
 // Notify decides once more, at the moment of sending and against the recorded
@@ -101,14 +106,44 @@ func (a *Activities) Notify(ctx context.Context, in NotifyInput) (Notified, erro
 	if why := a.obsolete(in, row); why != "" {
 		return Notified{Why: why}, nil
 	}
-	d, now, err := a.decide(ctx, in.PlanInput)
+	pat, err := a.Store.Patient(ctx, in.Key.Practice, in.Key.ID())
+	if err != nil {
+		return Notified{}, classify(err)
+	}
+	d, now, err := a.decide(ctx, in.PlanInput, pat)
 	if err != nil {
 		return Notified{}, classify(err)
 	}
 	if d.Action != copay.ReminderSend || !contains(d.Channels, in.Channel) {
 		return Notified{Why: "not now: " + d.Reason}, nil
 	}
-	return a.send(ctx, in, now)
+	truth, paid, err := a.paidMeanwhile(ctx, in)
+	if err != nil {
+		return Notified{}, err
+	}
+	if paid {
+		return Notified{Why: "the patient has paid meanwhile", Payment: truth}, nil
+	}
+	n, err := a.send(ctx, in, pat, now)
+	n.Payment = truth
+	return n, err
+}
+
+// paidMeanwhile asks the processor about the open payment. A payment that is
+// on its way counts as paid. One that the processor does not know leaves the
+// message alone.
+func (a *Activities) paidMeanwhile(ctx context.Context, in NotifyInput) (*PaymentState, bool, error) {
+	if in.Open == nil {
+		return nil, false, nil
+	}
+	got, err := a.FetchPayment(ctx, PaymentInput{Key: in.Key, Payment: *in.Open})
+	if err != nil {
+		if FailureOf(err).Kind == integrations.KindNotFound {
+			return nil, false, nil
+		}
+		return nil, false, err
+	}
+	return &got, got.Status == copay.PaymentCaptured || got.Status == copay.PaymentProcessing, nil
 }
 
 // obsolete says why a message must not go out any more, or "".
@@ -126,12 +161,8 @@ func (a *Activities) obsolete(in NotifyInput, row ledger.CoPayRow) string {
 	return ""
 }
 
-func (a *Activities) send(ctx context.Context, in NotifyInput, now time.Time) (Notified, error) {
+func (a *Activities) send(ctx context.Context, in NotifyInput, pat integrations.Patient, now time.Time) (Notified, error) {
 	pr, err := a.Practices(in.Key.Practice)
-	if err != nil {
-		return Notified{}, classify(err)
-	}
-	pat, err := a.Store.Patient(ctx, in.Key.Practice, in.Key.ID())
 	if err != nil {
 		return Notified{}, classify(err)
 	}

@@ -38,10 +38,6 @@ func (c *coPay) awaitPayment(ctx workflow.Context) error {
 	}
 	switch p.Decision.Action {
 	case copay.ReminderSend:
-		if open := c.openPayment(); p.Decision.Round > 0 && open != nil && !c.truth {
-			c.suspect(open.ID) // before a reminder the processor is asked, webhook or not
-			return nil
-		}
 		// A message is sent against the recorded state, so that comes first.
 		if err := c.flush(ctx); err != nil {
 			return err
@@ -91,9 +87,6 @@ func (c *coPay) waitOrGiveUp(ctx workflow.Context, next time.Duration) error {
 		if open := c.openPayment(); open != nil {
 			c.suspect(open.ID)
 		}
-	}
-	if !timeUp {
-		c.truth = false
 	}
 	return err
 }

@@ -34,11 +34,13 @@ type coPay struct {
 	acts    []*act  // staff acts that wait for their turn
 	recheck bool    // something a wait depends on has changed
 
-	stale  []copay.PaymentID // payments whose truth must be read
-	truth  bool              // the open payment was read since the last message
-	forced bool              // staff asked for a message now
-	hold   bool              // nothing could be sent: pause before the next look
-	parked int               // how often in a row a platform was found down
+	stale   []copay.PaymentID // payments whose truth must be read
+	reading copay.PaymentID   // the one that is being read
+	heard   bool              // and that a hint calls captured meanwhile
+	forced  bool              // staff asked for a message now
+	hold    bool              // nothing could be sent: pause before the next look
+	alarm   *alarm            // of the present or the last wait
+	parked  int               // how often in a row a platform was found down
 
 	pending activities.RecordInput // not yet recorded
 }

@@ -139,6 +139,10 @@ func (c *coPay) heardOfPayment(e Event) {
 	if p.Status == copay.PaymentCaptured && copay.PaymentStatus(e.Status) == copay.PaymentCaptured {
 		return // known already: a charge answers before its webhook comes
 	}
+	if p.ID == c.reading && copay.PaymentStatus(e.Status) == copay.PaymentCaptured {
+		c.heard = true // most likely the read under way says so, too
+		return
+	}
 	c.suspect(p.ID)
 }
 

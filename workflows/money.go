@@ -19,29 +19,36 @@ func (c *coPay) refresh(ctx workflow.Context) error {
 		return nil
 	}
 	id := pay.ID
+	c.settled(id) // what is heard of it from here on makes it stale again
+	c.reading, c.heard = id, false
+	defer func() { c.reading = "" }()
 	var got activities.PaymentState
 	done, err := c.call(ctx, func(ctx workflow.Context) workflow.Future {
 		return workflow.ExecuteActivity(c.platform(ctx, PortCollect, "read the payment from the processor"), steps.FetchPayment,
 			activities.PaymentInput{Key: c.p.Key, Payment: *pay})
 	}, &got)
 	if !done {
+		c.suspect(id)
 		return err
 	}
 	if err != nil {
 		f := activities.FailureOf(err)
 		if ctx.Err() != nil {
+			c.suspect(id)
 			return ctx.Err()
 		}
 		if cured(f) || f.Kind == integrations.KindUnauthorized {
+			c.suspect(id)
 			return c.park(ctx, f, "read the payment from the processor")
 		}
 		c.note(copay.System(), "payment", "the processor does not know the payment: "+f.Message, "")
 		got = activities.PaymentState{Platform: pay.Platform, PlatformID: pay.PlatformID, Status: pay.Status, Amount: pay.Amount}
 	}
 	c.parked = 0
-	c.truth = true
-	c.settled(id)
 	c.apply(ctx, c.payment(id), got)
+	if c.heard && got.Status != copay.PaymentCaptured { // the read was too early
+		c.suspect(id)
+	}
 	return nil
 }
 

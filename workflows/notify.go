@@ -28,7 +28,7 @@ func (c *coPay) send(ctx workflow.Context, d copay.ReminderDecision) error {
 		}
 		sent += n
 	}
-	c.forced, c.truth, c.hold = false, false, sent == 0
+	c.forced, c.hold = false, sent == 0
 	return nil
 }
 
@@ -40,6 +40,10 @@ func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels 
 		in := activities.NotifyInput{PlanInput: c.planInput(), Channel: ch, Template: d.Template, Round: d.Round,
 			Amount: c.p.Amounts.Outstanding(), Visit: c.p.ServiceDate, Since: workflow.Now(ctx),
 			Ref: copay.NewRef(c.p.ID, copay.EffectNotify, c.p.Counters.Rounds)}
+		if open := c.openPayment(); open != nil && d.Round > 0 {
+			asked := *open
+			in.Open = &asked
+		}
 		summary := fmt.Sprintf("%s by %s (round %d)", d.Template, ch, d.Round)
 		futures[i] = workflow.ExecuteActivity(c.platform(ctx, portOf(ch), summary), steps.Notify, in)
 	}
@@ -51,6 +55,11 @@ func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels 
 				return sent, ctx.Err()
 			}
 			got.Why = activities.FailureOf(err).Message
+		}
+		if got.Payment != nil {
+			if open := c.openPayment(); open != nil {
+				c.apply(ctx, open, *got.Payment)
+			}
 		}
 		if !got.Sent {
 			c.note(copay.System(), "not_sent", string(channels[i])+" not sent: "+got.Why, "")

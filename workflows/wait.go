@@ -46,8 +46,37 @@ func (c *coPay) sleep(ctx workflow.Context, d time.Duration, why string) (bool, 
 	if d <= 0 {
 		return false, workflow.Await(ctx, woken)
 	}
-	ok, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{Timeout: d, TimerOptions: workflow.TimerOptions{Summary: why}}, woken)
-	return !ok && err == nil, err
+	c.setAlarm(ctx, d, why)
+	rings := c.alarm.rings
+	err := workflow.Await(ctx, func() bool { return rings.IsReady() || woken() })
+	if err == nil {
+		err = ctx.Err()
+	}
+	return err == nil && rings.IsReady(), err
+}
+
+// alarm is the one timer of a run. It outlives the wait that set it: what
+// interrupts a wait mostly leads back to the same moment, or to the end.
+type alarm struct {
+	due    time.Time
+	rings  workflow.Future
+	cancel workflow.CancelFunc
+}
+
+// sameMoment is how far apart two moments count as one.
+const sameMoment = 10 * time.Second
+
+// setAlarm sets the alarm to d from now, unless it is set so already.
+func (c *coPay) setAlarm(ctx workflow.Context, d time.Duration, why string) {
+	due := workflow.Now(ctx).Add(d)
+	if a := c.alarm; a != nil && !a.rings.IsReady() {
+		if due.Sub(a.due).Abs() < sameMoment {
+			return
+		}
+		a.cancel()
+	}
+	inner, cancel := workflow.WithCancel(ctx)
+	c.alarm = &alarm{due: due, cancel: cancel, rings: workflow.NewTimerWithOptions(inner, d, workflow.TimerOptions{Summary: why})}
 }
 
 // park waits until a platform that is down may be asked again: longer every

@@ -6,9 +6,12 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +19,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	sdkworker "go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -28,29 +32,30 @@ import (
 )
 
 func benchCommand(file *string) *cobra.Command {
-	n := 150
+	n, profile := 150, ""
 	cmd := &cobra.Command{
 		Use: "bench", Short: "Co-pays per second against the bare workflow, and webhook acknowledgement, in one run", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), 8*time.Minute)
 			defer cancel()
-			return bench(ctx, cmd.OutOrStdout(), *file, n)
+			return bench(ctx, cmd.OutOrStdout(), *file, n, profile)
 		},
 	}
 	cmd.Flags().IntVar(&n, "n", n, "co-pays in each measurement")
+	cmd.Flags().StringVar(&profile, "profile", "", "write a CPU profile of the co-pays' rounds to this file")
 	return cmd
 }
 
 // rounds alternate bare and real runs, so that neither has the warmer machine.
 const rounds = 2
 
-func bench(ctx context.Context, out io.Writer, file string, n int) error {
+func bench(ctx context.Context, out io.Writer, file string, n int, profile string) error {
 	s, clean, err := throwaway(ctx, out, file, "", func(o *stack.Options) { o.Fast = true })
 	if err != nil {
 		return err
 	}
 	defer clean()
-	b := &benchRun{s: s, out: out, payer: newPayer(s)}
+	b := &benchRun{s: s, out: out, payer: newPayer(s), asked: make(chan string, 4096)}
 	if err := b.bareWorker(); err != nil {
 		return err
 	}
@@ -61,13 +66,16 @@ func bench(ctx context.Context, out io.Writer, file string, n int) error {
 	if _, err := b.bare(ctx, 10); err != nil {
 		return err
 	}
+	done := make(chan struct{})
+	defer close(done)
+	go b.measureAcks(ctx, done) // through all rounds, so that it burdens both alike
 	var bare, real float64
 	for i := range rounds {
 		x, err := b.bare(ctx, n)
 		if err != nil {
 			return err
 		}
-		y, err := b.real(ctx, n)
+		y, err := b.profiled(ctx, n, profile, i == rounds-1)
 		if err != nil {
 			return err
 		}
@@ -97,18 +105,15 @@ type benchRun struct {
 	last  copay.Key
 
 	patients int
+	asked    chan string // bare workflows that wait for their second signal
 
 	mu   sync.Mutex
 	acks []time.Duration
 }
 
 // real runs n co-pays from the EHR's webhook to settled, each paid by link as
-// soon as it is asked for, and returns how many a second. Meanwhile other
-// webhooks arrive and their acknowledgement is timed.
+// soon as it is asked for, and returns how many a second.
 func (b *benchRun) real(ctx context.Context, n int) (float64, error) {
-	done := make(chan struct{})
-	go b.measureAcks(ctx, done)
-	defer close(done)
 	began := time.Now()
 	keys := make([]copay.Key, n)
 	for i := range n {
@@ -137,9 +142,26 @@ func (b *benchRun) real(ctx context.Context, n int) (float64, error) {
 		select {
 		case <-ctx.Done():
 			return 0, fmt.Errorf("only %d of %d co-pays settled in time", settled-b.payer.total, n)
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond): // watching costs, too
 		}
 	}
+}
+
+// profiled is real, with the CPU profiled when that is wanted of this round.
+func (b *benchRun) profiled(ctx context.Context, n int, profile string, wanted bool) (rate float64, err error) {
+	if profile == "" || !wanted {
+		return b.real(ctx, n)
+	}
+	f, err := os.Create(profile)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return 0, err
+	}
+	defer pprof.StopCPUProfile()
+	return b.real(ctx, n)
 }
 
 func (b *benchRun) settled(ctx context.Context) (int, error) {
@@ -200,8 +222,9 @@ func (b *benchRun) measureAcks(ctx context.Context, done <-chan struct{}) {
 				time.Now().UnixNano(), n.Add(1), b.s.Clock.Now().Unix())
 			at := time.Now()
 			if b.post(ctx, url, body) {
+				took := time.Since(at)
 				b.mu.Lock()
-				b.acks = append(b.acks, time.Since(at))
+				b.acks = append(b.acks, took)
 				b.mu.Unlock()
 			}
 		}
@@ -236,55 +259,75 @@ func (b *benchRun) ackMedian() float64 {
 	return float64(b.acks[len(b.acks)/2].Microseconds()) / 1000
 }
 
-// The bare workflow: as many activities, timers and signals as a co-pay paid
-// by link, in the same order, doing nothing.
+// The bare workflow: as many activities (local ones, too), timers and signals
+// as a co-pay paid by link, in the same order, doing nothing.
 
 const bareQueue = "bare"
 
 func nothing(context.Context) error { return nil }
 
+// told is the last activity before the wait: the second signal follows it, as
+// a payment follows its message.
+func (b *benchRun) told(ctx context.Context) error {
+	b.asked <- activity.GetInfo(ctx).WorkflowExecution.ID
+	return nil
+}
+
 // Bare is the control.
 func Bare(ctx workflow.Context) error {
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 30 * time.Second, TaskQueue: bareQueue})
-	together := func(n int) error {
-		var all []workflow.Future
-		for range n {
-			all = append(all, workflow.ExecuteActivity(ctx, nothing))
-		}
-		for _, f := range all {
-			if err := f.Get(ctx, nil); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	workflow.GetSignalChannel(ctx, "go").Receive(ctx, nil) // the charge
-	for _, n := range []int{1, 1, 1, 2} {                  // charge, eligibility, request, text and mail
-		if err := together(n); err != nil {
-			return err
-		}
-	}
-	paid := workflow.GetSignalChannel(ctx, "go")
-	got := false
+	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{StartToCloseTimeout: 10 * time.Second})
+	signals := workflow.GetSignalChannel(ctx, "go")
+	signals.Receive(ctx, nil) // the charge
+	run := bareRun{ctx: ctx}
+	run.local(1)                                         // open
+	run.remote(1)                                        // charge
+	run.remote(1)                                        // eligibility
+	run.local(1)                                         // estimate
+	run.remote(1)                                        // request
+	run.local(2)                                         // plan, record
+	run.remote(1, workflow.ExecuteActivity(ctx, "told")) // text and mail
+	run.local(2)                                         // plan, record
+	paid := false
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		paid.Receive(ctx, nil)
-		got = true
+		signals.Receive(ctx, nil)
+		paid = true
 	})
-	if _, err := workflow.AwaitWithTimeout(ctx, time.Hour, func() bool { return got }); err != nil {
+	if _, err := workflow.AwaitWithTimeout(ctx, time.Hour, func() bool { return paid }); err != nil {
 		return err
 	}
-	for _, n := range []int{1, 2} { // the truth, EHR and books
-		if err := together(n); err != nil {
-			return err
-		}
+	run.remote(1) // the truth
+	run.remote(2) // EHR and books
+	run.local(1)  // record
+	return run.err
+}
+
+// bareRun runs activities that do nothing, until the first error.
+type bareRun struct {
+	ctx workflow.Context
+	err error
+}
+
+func (r *bareRun) remote(n int, all ...workflow.Future) {
+	for range n {
+		all = append(all, workflow.ExecuteActivity(r.ctx, nothing))
 	}
-	return nil
+	for _, f := range all {
+		r.err = errors.Join(r.err, f.Get(r.ctx, nil))
+	}
+}
+
+func (r *bareRun) local(n int) {
+	for range n {
+		r.err = errors.Join(r.err, workflow.ExecuteLocalActivity(r.ctx, nothing).Get(r.ctx, nil))
+	}
 }
 
 func (b *benchRun) bareWorker() error {
 	b.bareW = sdkworker.New(b.s.Process.Temporal, bareQueue, sdkworker.Options{})
 	b.bareW.RegisterWorkflow(Bare)
 	b.bareW.RegisterActivity(nothing)
+	b.bareW.RegisterActivityWithOptions(b.told, activity.RegisterOptions{Name: "told"})
 	return b.bareW.Start()
 }
 
@@ -302,8 +345,8 @@ func (b *benchRun) bare(ctx context.Context, n int) (float64, error) {
 		}
 		runs[i] = run
 	}
-	for _, r := range runs {
-		if err := c.SignalWorkflow(ctx, r.GetID(), "", "go", nil); err != nil {
+	for range runs {
+		if err := c.SignalWorkflow(ctx, <-b.asked, "", "go", nil); err != nil {
 			return 0, err
 		}
 	}
