@@ -212,6 +212,9 @@ func (c *Config) defaults() {
 		def(&c.Practices[i].Language, "en")
 		def(&c.Practices[i].PayPage.SecondFactor, FactorBirthDate)
 		def(&c.Practices[i].PayURL, c.PublicURL)
+		if c.Practices[i].CatchUp == 0 {
+			c.Practices[i].CatchUp = 15 * time.Minute
+		}
 	}
 }
 

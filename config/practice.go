@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/copayflow/copayflow/copay"
@@ -56,7 +57,10 @@ type Practice struct {
 	// RateLimited gives a platform a task queue of its own, with this many
 	// calls per second over the whole fleet.
 	RateLimited map[copay.Platform]float64 `koanf:"rate_limited"`
-	Policy      Policy                     `koanf:"policy"`
+	// CatchUp is how often platforms are asked for events whose webhook may have
+	// been lost; below zero: never.
+	CatchUp time.Duration `koanf:"catch_up"`
+	Policy  Policy        `koanf:"policy"`
 }
 
 // Consent is the practice's registration form.
@@ -147,6 +151,16 @@ func (p *Practice) Queues() map[string]string {
 		}
 	}
 	return out
+}
+
+// Used lists the platforms that serve a port, sorted.
+func (p *Practice) Used() []copay.Platform {
+	var out []copay.Platform
+	for _, platforms := range p.Ports {
+		out = append(out, platforms...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // Channels are the message channels the practice has a platform for.

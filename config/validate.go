@@ -112,6 +112,9 @@ func (p *Practice) validate(f *faults) {
 		f.add("%s: pay_page.second_factor must be birth_date or none", at)
 	}
 	p.validatePorts(f, at)
+	if p.CatchUp > 0 && p.CatchUp < time.Minute {
+		f.add("%s: catch_up must be a minute or more, or below zero for never", at)
+	}
 	if _, err := p.Policy.Build(); err != nil {
 		f.add("%s: %v", at, err)
 	}

@@ -204,6 +204,15 @@ func (p *Process) Activities() *activities.Activities {
 	return &activities.Activities{Store: p.Store, Ports: NewPorts(p.Directory), Now: p.Now, Practices: p.practice}
 }
 
+// Upkeep makes the steps that belong to no single co-pay.
+func (p *Process) Upkeep() *activities.Upkeep {
+	return &activities.Upkeep{Inbox: p.Store.Inbox(), Archive: p.Store, Now: clock.System,
+		Histories: histories{client: p.Temporal, converter: p.Codec.DataConverter()},
+		Pollers: func(practice copay.PracticeID, platform copay.Platform) (integrations.EventPoller, error) {
+			return integrations.As[integrations.EventPoller](p.Directory, practice, platform)
+		}}
+}
+
 func (p *Process) practice(id copay.PracticeID) (activities.Practice, error) {
 	c, err := p.Config.Practice(string(id))
 	if err != nil {
@@ -218,5 +227,5 @@ func (p *Process) Worker() *Worker {
 	w := p.Config.Worker
 	o := Options{MaxActivities: w.MaxActivities, MaxWorkflowTasks: w.MaxWorkflowTasks, StickyCache: w.StickyCache, Throttled: p.Config.Throttled(),
 		Identity: fmt.Sprintf("copay-worker-%d", os.Getpid())}
-	return New(p.Temporal, p.Activities(), o)
+	return New(p.Temporal, p.Activities(), p.Upkeep(), o)
 }

@@ -36,7 +36,7 @@ const stopTimeout = 20 * time.Second
 type Worker struct{ all []sdkworker.Worker }
 
 // New makes a worker of every queue. Nothing runs before Start.
-func New(c client.Client, a *activities.Activities, o Options) *Worker {
+func New(c client.Client, a *activities.Activities, u *activities.Upkeep, o Options) *Worker {
 	if o.StickyCache > 0 {
 		sdkworker.SetStickyWorkflowCacheSize(o.StickyCache)
 	}
@@ -53,6 +53,7 @@ func New(c client.Client, a *activities.Activities, o Options) *Worker {
 	main := sdkworker.New(c, workflows.TaskQueue, base)
 	Register(main)
 	main.RegisterActivity(a)
+	main.RegisterActivity(u)
 	w.all = append(w.all, main)
 	for queue, perSecond := range o.Throttled {
 		o := base
@@ -60,6 +61,7 @@ func New(c client.Client, a *activities.Activities, o Options) *Worker {
 		o.TaskQueueActivitiesPerSecond = perSecond
 		t := sdkworker.New(c, queue, o)
 		t.RegisterActivity(a)
+		t.RegisterActivity(u)
 		w.all = append(w.all, t)
 	}
 	return w
@@ -73,6 +75,8 @@ type Registry interface {
 // Register names the workflows once for workers and replay tests.
 func Register(r Registry) {
 	r.RegisterWorkflowWithOptions(workflows.CoPay, workflow.RegisterOptions{Name: workflows.CoPayType})
+	r.RegisterWorkflowWithOptions(workflows.PollEvents, workflow.RegisterOptions{Name: workflows.PollEventsType})
+	r.RegisterWorkflowWithOptions(workflows.ArchiveHistories, workflow.RegisterOptions{Name: workflows.ArchiveHistoriesType})
 }
 
 // Start begins polling.

@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	// firstLook is how far back the first poll looks.
-	firstLook = 24 * time.Hour
+	// firstLook is how far back the first poll looks: a practice that begins
+	// today must not ask for what was charged before.
+	firstLook = lookAgain
 	// lookAgain makes up for lists that lag: the same event twice is harmless.
 	lookAgain = 5 * time.Minute
 )

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+
+	"github.com/copayflow/copayflow/cmd/copay-dev/internal/stack"
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/ledger"
+	drchronosim "github.com/copayflow/copayflow/sandbox/drchrono"
+	"github.com/copayflow/copayflow/worker"
+)
+
+func (s scene) trigger(schedule string) {
+	s.t.Helper()
+	err := s.Process.Temporal.ScheduleClient().GetHandle(s.t.Context(), schedule).Trigger(s.t.Context(), client.ScheduleTriggerOptions{})
+	require.NoError(s.t, err)
+}
+
+// A charge whose webhook was lost is found by asking the EHR.
+func TestLostWebhookIsMadeUpFor(t *testing.T) {
+	s := begin(t, nil)
+	id := s.Sandbox.DrChrono.AddCharge(drchronosim.Charge{Patient: s.Patients["ana"], Cents: 145_00, Quiet: true})
+	key := copay.Key{Practice: stack.Practice, EHR: "drchrono", Charge: copay.ChargeID(id)}
+	_, err := s.Process.Store.CoPay(t.Context(), key.Practice, key.ID())
+	require.Equal(t, copay.CodeNotFound, copay.CodeOf(err))
+	s.trigger(worker.PollSchedule(stack.Practice, "drchrono"))
+	s.in(key, copay.StateAwaitingPayment)
+	s.pays(key)
+	s.in(key, copay.StateSettled)
+	s.invariants()
+}
+
+// A closed history is kept in the archive, encrypted, and the audit chain
+// vouches for it.
+func TestClosedHistoriesAreArchived(t *testing.T) {
+	s := begin(t, nil)
+	key := s.charge("kim")
+	s.pays(key)
+	s.in(key, copay.StateSettled)
+	var kept []ledger.ArchiveRow
+	require.Eventually(t, func() bool {
+		s.trigger(worker.ArchiveSchedule)
+		var err error
+		kept, err = s.Process.Store.Archived(t.Context(), key.Practice, key.ID())
+		return err == nil && len(kept) > 0
+	}, patience, 500*time.Millisecond, "the history is not archived")
+	row, err := s.Process.Store.ArchivedHistory(t.Context(), key.Practice, key.ID(), kept[0].RunID)
+	require.NoError(t, err)
+	require.Contains(t, string(row.History), `"EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED"`)
+	require.NotContains(t, string(row.History), "Voorbeeld")
+	s.invariants()
+}
