@@ -226,6 +226,34 @@ func TestNotifyDecidesAgainAtTheMomentOfSending(t *testing.T) {
 	}
 }
 
+func TestReminderAsksTheProcessorFirst(t *testing.T) {
+	open := copay.Payment{ID: "pay-1", Ref: copay.NewRef(key.ID(), copay.EffectRequest, 1), Platform: "stripe", PlatformID: "cs_1"}
+	for status, sent := range map[copay.PaymentStatus]bool{copay.PaymentCaptured: false, copay.PaymentProcessing: false,
+		copay.PaymentRequested: true, copay.PaymentExpired: true} {
+		t.Run(string(status), func(t *testing.T) {
+			b := setup(t)
+			in := notify(b)
+			in.Open = &open
+			b.p.payments = map[copay.Ref]integrations.ProcessorPayment{open.Ref: {PlatformID: "cs_1", Ref: open.Ref, Status: status}}
+			var out Notified
+			require.NoError(t, b.run(b.a.Notify, in, &out))
+			require.Equal(t, sent, out.Sent)
+			require.Equal(t, status, out.Payment.Status, "what was read is told to the workflow")
+			require.Len(t, b.p.messages, map[bool]int{true: 1}[sent])
+		})
+	}
+}
+
+func TestReminderGoesOutWhenTheProcessorDoesNotKnowThePayment(t *testing.T) {
+	b := setup(t)
+	in := notify(b)
+	in.Open = &copay.Payment{Platform: "stripe", PlatformID: "cs_gone"}
+	var out Notified
+	require.NoError(t, b.run(b.a.Notify, in, &out))
+	require.True(t, out.Sent)
+	require.Nil(t, out.Payment)
+}
+
 func TestRefusedRecipientsAreRemembered(t *testing.T) {
 	b := setup(t)
 	in := notify(b)

@@ -32,6 +32,9 @@ func (c *coPay) awaitPayment(ctx workflow.Context) error {
 		c.plan(ctx, "hand to staff", c.untilGivenUp(ctx))
 		return c.waitOrGiveUp(ctx, 0)
 	}
+	if open := c.openPayment(); open != nil && open.Status == copay.PaymentProcessing {
+		return c.waitOrGiveUp(ctx, 0) // the bank is at it: nothing to remind of
+	}
 	p, err := c.planReminder(ctx)
 	if err != nil {
 		return err

@@ -26,6 +26,45 @@ func TestPatientPaysByLinkAfterOneReminder(t *testing.T) {
 	require.EqualValues(t, 25_00, w.journal["receivable"])
 }
 
+// The webhook of a payment is lost: no reminder crosses with it.
+func TestAReminderFindsThePaymentWhoseWebhookWasLost(t *testing.T) {
+	w := newWorld(t)
+	policy := input()
+	policy.Policy.LinkLifetime = 20 * day // so that nothing else asks the processor
+	w.after(2*day, func() {
+		for _, p := range w.stored.Payments {
+			w.captured[p.Ref] = p.Amount
+		}
+	})
+	require.Equal(t, copay.StateSettled, w.run(policy))
+	require.Len(t, w.sent, 2, "the request only")
+	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Collected)
+	require.Len(t, w.posted, 1)
+}
+
+// A bank debit takes days: the patient is left alone meanwhile.
+func TestNobodyIsRemindedWhileTheBankIsAtIt(t *testing.T) {
+	w := newWorld(t)
+	in := input()
+	in.Policy.LinkLifetime = 20 * day
+	w.after(2*day, func() { w.processing = true })
+	w.after(8*day, func() { // and its webhook is lost, too
+		w.processing = false
+		for _, p := range w.stored.Payments {
+			w.captured[p.Ref] = p.Amount
+		}
+	})
+	require.Equal(t, copay.StateSettled, w.run(in))
+	require.Len(t, w.sent, 2, "the request only")
+	asked := 0
+	for _, c := range w.calls {
+		if c == "Notify" || c == "FetchPayment" {
+			asked++
+		}
+	}
+	require.Less(t, asked, 12, "and the processor is asked now and then")
+}
+
 func TestStoredCardIsChargedAfterNotice(t *testing.T) {
 	w := newWorld(t)
 	w.est.Card = true

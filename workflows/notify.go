@@ -21,14 +21,14 @@ func (c *coPay) send(ctx workflow.Context, d copay.ReminderDecision) error {
 		together = 1
 	}
 	sent := 0
-	for list := d.Channels; len(list) > 0 && sent == 0; list = list[min(together, len(list)):] {
+	for list := d.Channels; len(list) > 0 && sent == 0 && c.p.State == copay.StateAwaitingPayment; list = list[min(together, len(list)):] {
 		n, err := c.sendOn(ctx, d, list[:min(together, len(list))])
 		if err != nil {
 			return err
 		}
 		sent += n
 	}
-	c.forced, c.hold = false, sent == 0
+	c.forced, c.hold = false, sent == 0 && c.p.State == copay.StateAwaitingPayment
 	return nil
 }
 

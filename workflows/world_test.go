@@ -31,6 +31,7 @@ type world struct {
 
 	cardDecline string
 	captured    map[copay.Ref]copay.Money // paid at the processor
+	processing  bool                      // what was asked for is on its way at the bank
 	cancelled   []string
 	refunded    map[copay.Ref]copay.Money
 	posted      map[copay.Ref]copay.Money // signed
@@ -187,7 +188,11 @@ func (w *world) FetchPayment(_ context.Context, in activities.PaymentInput) (act
 	if err := w.trouble("FetchPayment"); err != nil {
 		return activities.PaymentState{}, err
 	}
-	return w.truthOf(in.Payment), nil
+	truth := w.truthOf(in.Payment)
+	if w.processing {
+		truth.Status = copay.PaymentProcessing
+	}
+	return truth, nil
 }
 
 func (w *world) truthOf(p copay.Payment) activities.PaymentState {
@@ -287,15 +292,27 @@ func (w *world) PlanReminder(_ context.Context, in activities.PlanInput) (activi
 	return p, nil
 }
 
-func (w *world) Notify(_ context.Context, in activities.NotifyInput) (activities.Notified, error) {
+func (w *world) Notify(ctx context.Context, in activities.NotifyInput) (activities.Notified, error) {
 	if err := w.trouble("Notify"); err != nil {
 		return activities.Notified{}, err
 	}
 	if w.stored.State != copay.StateAwaitingPayment {
 		w.t.Errorf("a message was to go out although the recorded state is %s", w.stored.State)
 	}
+	out := activities.Notified{Sent: true, At: w.now()}
+	if in.Open != nil {
+		truth, err := w.FetchPayment(ctx, activities.PaymentInput{Payment: *in.Open})
+		if err != nil {
+			return activities.Notified{}, err
+		}
+		out.Payment = &truth
+		if truth.Status == copay.PaymentCaptured || truth.Status == copay.PaymentProcessing {
+			out.Sent, out.Why = false, "the patient has paid meanwhile"
+			return out, nil
+		}
+	}
 	w.sent = append(w.sent, in)
-	return activities.Notified{Sent: true, At: w.now()}, nil
+	return out, nil
 }
 
 func (w *world) Record(_ context.Context, in activities.RecordInput) error {
