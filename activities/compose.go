@@ -35,11 +35,11 @@ func (a *Activities) payLink(ctx context.Context, key copay.Key, pr Practice) (p
 // the visit, leads to the practice's own domain and gives a number to check;
 // a mail, which travels under no business associate agreement, says even less.
 type wording struct {
-	request, reminder, cardNotice, cardFailed, receipt, refund string
-	tail                                                       string
-	subject, mailBody, mailTail                                string
-	months                                                     [12]string
-	date                                                       func(t time.Time, months [12]string) string
+	request, reminder, cardNotice, cardFailed string
+	tail                                      string
+	subject, mailBody, mailTail               string
+	months                                    [12]string
+	date                                      func(t time.Time, months [12]string) string
 }
 
 var english = wording{
@@ -47,8 +47,6 @@ var english = wording{
 	reminder:   "%[1]s: a reminder, the payment for your visit of %[2]s is still open. See and pay: %[3]s",
 	cardNotice: "%[1]s: we will soon charge your card on file, as you agreed, for your visit of %[2]s. Details, or pay another way: %[3]s",
 	cardFailed: "%[1]s: your card on file did not work for your visit of %[2]s. Please pay here: %[3]s",
-	receipt:    "%[1]s: thank you, your payment for your visit of %[2]s has arrived. Details: %[3]s",
-	refund:     "%[1]s: a refund for your visit of %[2]s is on its way. Details: %[3]s",
 	tail:       " Questions? Call %s. Reply STOP to end.",
 	subject:    "A message from %s about your account",
 	mailBody:   "%[1]s has a message about your account for you.\n\nPlease open this personal link to see it:\n%[2]s\n",
@@ -64,8 +62,6 @@ var spanish = wording{
 	reminder:   "%[1]s: le recordamos que el pago por su visita del %[2]s sigue pendiente. Vea y pague: %[3]s",
 	cardNotice: "%[1]s: pronto cobraremos a su tarjeta registrada, como usted acepto, por su visita del %[2]s. Detalles u otra forma de pago: %[3]s",
 	cardFailed: "%[1]s: su tarjeta registrada no funciono para su visita del %[2]s. Pague aqui: %[3]s",
-	receipt:    "%[1]s: gracias, recibimos su pago por su visita del %[2]s. Detalles: %[3]s",
-	refund:     "%[1]s: su reembolso por su visita del %[2]s esta en camino. Detalles: %[3]s",
 	tail:       " Preguntas? Llame al %s. Responda STOP para terminar.",
 	subject:    "Un mensaje de %s sobre su cuenta",
 	mailBody:   "%[1]s tiene un mensaje sobre su cuenta.\n\nAbra este enlace personal para verlo:\n%[2]s\n",
@@ -84,10 +80,6 @@ func (w wording) of(t copay.Template) string {
 		return w.cardNotice
 	case copay.TemplateCardFailed:
 		return w.cardFailed
-	case copay.TemplateReceipt:
-		return w.receipt
-	case copay.TemplateRefund:
-		return w.refund
 	}
 	return w.request
 }

@@ -26,6 +26,7 @@ type store struct {
 	revoked  []copay.Channel
 	bad      []copay.Channel
 	consents []ledger.Consent
+	records  []ledger.Record
 }
 
 func (s *store) Claim(context.Context, copay.Key, string) (ledger.CoPayRow, bool, error) {
@@ -35,6 +36,7 @@ func (s *store) CoPay(context.Context, copay.PracticeID, copay.ID) (ledger.CoPay
 	return s.row, nil
 }
 func (s *store) Record(_ context.Context, r ledger.Record) error {
+	s.records = append(s.records, r)
 	s.row.CoPay, s.row.Version = r.CoPay, r.Version
 	return nil
 }

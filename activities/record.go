@@ -26,10 +26,13 @@ type Booking struct {
 // transaction; the same version again is a no-op. It runs as a local activity.
 func (a *Activities) Record(ctx context.Context, in RecordInput) error {
 	now := a.now()
+	// Events carry the workflow's time. They are kept in business time, which
+	// development can move: as long before now as they were before this record.
+	shift := now.Sub(in.CoPay.UpdatedAt)
 	in.CoPay.UpdatedAt = now
 	r := ledger.Record{CoPay: in.CoPay, Version: in.CoPay.Counters.Version, Events: in.Events}
 	for i := range r.Events {
-		r.Events[i].At = now
+		r.Events[i].At = r.Events[i].At.Add(shift)
 	}
 	for _, b := range in.Books {
 		e, err := ledger.NewEntry(b.Rule, b.Step, now, b.Amount, b.Rail)

@@ -148,10 +148,6 @@ func (a *Activities) paidMeanwhile(ctx context.Context, in NotifyInput) (*Paymen
 
 // obsolete says why a message must not go out any more, or "".
 func (a *Activities) obsolete(in NotifyInput, row ledger.CoPayRow) string {
-	switch in.Template {
-	case copay.TemplateReceipt, copay.TemplateRefund:
-		return ""
-	}
 	if row.CoPay.State != copay.StateAwaitingPayment {
 		return "the co-pay is " + string(row.CoPay.State)
 	}

@@ -237,8 +237,7 @@ func TestEnumsAgree(t *testing.T) {
 		copay.ChoiceCancel, copay.ChoiceWriteOff, copay.ChoiceRefund, copay.ChoiceRequest, copay.ChoiceDone)...)
 	check(copayv1.EstimateKind_name, "ESTIMATE_KIND_", texts(copay.EstimateOwed, copay.EstimateSelfPay, copay.EstimateNothing, copay.EstimateZeroByRule, copay.EstimateUnknown)...)
 	check(copayv1.Channel_name, "CHANNEL_", texts(copay.ChannelSMS, copay.ChannelEmail)...)
-	check(copayv1.MessageTemplate_name, "MESSAGE_TEMPLATE_", texts(copay.TemplateRequest, copay.TemplateReminder, copay.TemplateCardNotice, copay.TemplateCardFailed,
-		copay.TemplateReceipt, copay.TemplateRefund)...)
+	check(copayv1.MessageTemplate_name, "MESSAGE_TEMPLATE_", texts(copay.TemplateRequest, copay.TemplateReminder, copay.TemplateCardNotice, copay.TemplateCardFailed)...)
 	check(copayv1.ConsentScope_name, "CONSENT_SCOPE_", texts(copay.ScopeVisit, copay.ScopeUntil)...)
 	require.Equal(t, copayv1.State_STATE_UNSPECIFIED, stateOut("a state of the future"))
 }

@@ -21,8 +21,6 @@ const (
 	TemplateReminder   Template = "reminder"    // a later one
 	TemplateCardNotice Template = "card_notice" // the stored card is about to be charged
 	TemplateCardFailed Template = "card_failed" // it failed; here is a link instead
-	TemplateReceipt    Template = "receipt"     // payment received
-	TemplateRefund     Template = "refund"      // money is on its way back
 )
 
 // ReminderPolicy is a practice's ladder of messages for one co-pay.

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"crypto/rand"
 	_ "embed"
 	"html/template"
 	"net/http"
@@ -72,8 +73,10 @@ func (s *Sandbox) page() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'")
+		nonce := rand.Text()
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-"+nonce+"'; connect-src 'self'; form-action 'self'")
 		_ = pageTemplate.Execute(w, map[string]any{ // a browser that hung up
+			"Nonce": nonce,
 			"Notes": s.notes(), "EHR": s.DrChrono.Payments(), "Stripe": s.Stripe.Books(), "Books": s.QuickBooks.Books(), "Patients": s.DrChrono.Patients(), "Charges": s.DrChrono.Charges()})
 	})
 	mux.HandleFunc("POST /charge", func(w http.ResponseWriter, r *http.Request) {

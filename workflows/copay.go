@@ -7,6 +7,8 @@
 package workflows
 
 import (
+	"time"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/copayflow/copayflow/activities"
@@ -43,12 +45,13 @@ type coPay struct {
 	parked  int               // how often in a row a platform was found down
 
 	pending activities.RecordInput // not yet recorded
+	now     func() time.Time       // the workflow's clock
 }
 
 // open prepares a run: handlers first, so that no message is lost, then the
 // lasting record.
 func open(ctx workflow.Context, in Input) (*coPay, error) {
-	c := &coPay{in: in, p: &copay.CoPay{ID: in.Key.ID(), Key: in.Key, State: copay.StateReceived}}
+	c := &coPay{in: in, p: &copay.CoPay{ID: in.Key.ID(), Key: in.Key, State: copay.StateReceived}, now: func() time.Time { return workflow.Now(ctx) }}
 	if in.Resume != nil {
 		c.p, c.events, c.opened = &in.Resume.CoPay, in.Resume.Events, true
 	}

@@ -14,7 +14,7 @@ import (
 // note adds a line to the co-pay's timeline; it is recorded with the next flush.
 func (c *coPay) note(who copay.Actor, kind, summary, reason string) {
 	c.pending.Events = append(c.pending.Events, ledger.TimelineEvent{
-		Kind: kind, Actor: who, Summary: summary, Reason: reason, Before: c.p.State, After: c.p.State})
+		At: c.now(), Kind: kind, Actor: who, Summary: summary, Reason: reason, Before: c.p.State, After: c.p.State})
 }
 
 // move goes to another state. A forbidden transition is a defect of this
@@ -35,7 +35,7 @@ func (c *coPay) move(to copay.State, who copay.Actor, why string) {
 		c.p.Review = nil
 	}
 	c.pending.Events = append(c.pending.Events, ledger.TimelineEvent{
-		Kind: "state", Actor: who, Summary: why, Before: from, After: to})
+		At: c.now(), Kind: "state", Actor: who, Summary: why, Before: from, After: to})
 }
 
 // book asks for a journal entry; step names it for ever within the co-pay.

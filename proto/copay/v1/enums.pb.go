@@ -675,10 +675,6 @@ const (
 	MessageTemplate_MESSAGE_TEMPLATE_CARD_NOTICE MessageTemplate = 3
 	// The stored card failed; here is a link.
 	MessageTemplate_MESSAGE_TEMPLATE_CARD_FAILED MessageTemplate = 4
-	// Payment received.
-	MessageTemplate_MESSAGE_TEMPLATE_RECEIPT MessageTemplate = 5
-	// Money is on its way back.
-	MessageTemplate_MESSAGE_TEMPLATE_REFUND MessageTemplate = 6
 )
 
 // Enum value maps for MessageTemplate.
@@ -689,8 +685,6 @@ var (
 		2: "MESSAGE_TEMPLATE_REMINDER",
 		3: "MESSAGE_TEMPLATE_CARD_NOTICE",
 		4: "MESSAGE_TEMPLATE_CARD_FAILED",
-		5: "MESSAGE_TEMPLATE_RECEIPT",
-		6: "MESSAGE_TEMPLATE_REFUND",
 	}
 	MessageTemplate_value = map[string]int32{
 		"MESSAGE_TEMPLATE_UNSPECIFIED": 0,
@@ -698,8 +692,6 @@ var (
 		"MESSAGE_TEMPLATE_REMINDER":    2,
 		"MESSAGE_TEMPLATE_CARD_NOTICE": 3,
 		"MESSAGE_TEMPLATE_CARD_FAILED": 4,
-		"MESSAGE_TEMPLATE_RECEIPT":     5,
-		"MESSAGE_TEMPLATE_REFUND":      6,
 	}
 )
 
@@ -879,15 +871,13 @@ const file_copay_v1_enums_proto_rawDesc = "" +
 	"\aChannel\x12\x17\n" +
 	"\x13CHANNEL_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vCHANNEL_SMS\x10\x01\x12\x11\n" +
-	"\rCHANNEL_EMAIL\x10\x02*\xef\x01\n" +
+	"\rCHANNEL_EMAIL\x10\x02*\xb4\x01\n" +
 	"\x0fMessageTemplate\x12 \n" +
 	"\x1cMESSAGE_TEMPLATE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18MESSAGE_TEMPLATE_REQUEST\x10\x01\x12\x1d\n" +
 	"\x19MESSAGE_TEMPLATE_REMINDER\x10\x02\x12 \n" +
 	"\x1cMESSAGE_TEMPLATE_CARD_NOTICE\x10\x03\x12 \n" +
-	"\x1cMESSAGE_TEMPLATE_CARD_FAILED\x10\x04\x12\x1c\n" +
-	"\x18MESSAGE_TEMPLATE_RECEIPT\x10\x05\x12\x1b\n" +
-	"\x17MESSAGE_TEMPLATE_REFUND\x10\x06*_\n" +
+	"\x1cMESSAGE_TEMPLATE_CARD_FAILED\x10\x04*_\n" +
 	"\fConsentScope\x12\x1d\n" +
 	"\x19CONSENT_SCOPE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13CONSENT_SCOPE_VISIT\x10\x01\x12\x17\n" +
