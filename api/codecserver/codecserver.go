@@ -1,7 +1,8 @@
 // Package codecserver decrypts payloads for the Temporal UI, and for nobody
 // else: only an auditor or admin of every practice may ask (a payload does not
-// say whose it is), only from the configured UI, and each time is audited
-// before the answer goes out.
+// say whose it is), only from the configured UI, and it is audited before the
+// answer goes out: one row for a minute of reading, since the UI asks for each
+// event of a page by itself.
 package codecserver
 
 import (
@@ -11,8 +12,9 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/converter"
@@ -40,10 +42,19 @@ type Options struct {
 	Origins []string
 	// Insecure lets the session's cookie travel without TLS: development only.
 	Insecure bool
+	Now      func() time.Time // nil: the system's clock
 	Log      *slog.Logger
 }
 
-type handler struct{ Options }
+type handler struct {
+	Options
+
+	mu    sync.Mutex
+	until map[string]time.Time // to when an actor's act on a namespace or workflow is audited
+}
+
+// auditedFor is how long one audit row stands for.
+const auditedFor = time.Minute
 
 // maxBody bounds a page of payloads.
 const maxBody = 8 << 20
@@ -57,7 +68,10 @@ func New(o Options) (http.Handler, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	h := &handler{o}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	h := &handler{Options: o, until: map[string]time.Time{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /codec/decode", h.code("decode", o.Codec.Decode))
 	mux.HandleFunc("POST /codec/encode", h.code("encode", o.Codec.Encode))
@@ -110,7 +124,7 @@ func (h *handler) code(what string, do func([]*commonpb.Payload) ([]*commonpb.Pa
 			http.Error(w, "the payloads cannot be "+what+"d with the configured keys", http.StatusBadRequest)
 			return
 		}
-		if err := h.audit(r, what, who, len(out)); err != nil {
+		if err := h.audit(r, what, who); err != nil {
 			h.Log.ErrorContext(r.Context(), "codec: the audit log cannot be written", "error", err)
 			http.Error(w, "the audit log cannot be written; nothing is shown", http.StatusServiceUnavailable)
 			return
@@ -180,17 +194,31 @@ func (h *handler) allowed(ctx context.Context, header string) (*auth.Principal, 
 	return &who, nil
 }
 
-// audit notes the act in every practice's chain.
-func (h *handler) audit(r *http.Request, what string, who copay.Actor, n int) error {
-	detail := map[string]string{"payloads": strconv.Itoa(n), "namespace": short(r.Header.Get("X-Namespace"))}
+// audit notes the act in every practice's chain, unless a row of the last
+// minute says it already.
+func (h *handler) audit(r *http.Request, what string, who copay.Actor) error {
+	h.mu.Lock()
+	defer h.mu.Unlock() // also over the writing: nobody is answered on a row that failed
+	now := h.Now()
+	for act, end := range h.until {
+		if !now.Before(end) {
+			delete(h.until, act)
+		}
+	}
+	detail := map[string]string{"namespace": short(r.Header.Get("X-Namespace")), "until": now.Add(auditedFor).UTC().Format(time.RFC3339)}
 	if id := r.Header.Get("X-Workflow-Id"); id != "" {
 		detail["workflow"] = short(id)
+	}
+	act := strings.Join([]string{what, who.ID, detail["namespace"], detail["workflow"]}, "\x00")
+	if _, known := h.until[act]; known {
+		return nil
 	}
 	for _, p := range h.Practices {
 		if err := h.Audit.AppendAudit(r.Context(), ledger.AuditEntry{Practice: p, Actor: who, Action: "payloads." + what, Detail: detail}); err != nil {
 			return err
 		}
 	}
+	h.until[act] = now.Add(auditedFor)
 	return nil
 }
 

@@ -43,6 +43,7 @@ type bench struct {
 	h   http.Handler
 	log *log
 	c   *codec.Codec
+	now *time.Time
 }
 
 func setup(t *testing.T) bench {
@@ -51,15 +52,22 @@ func setup(t *testing.T) bench {
 	require.NoError(t, err)
 	a, err := auth.New(auth.Options{DevSecret: secret, Env: "dev"})
 	require.NoError(t, err)
-	b := bench{log: &log{}, c: c}
-	b.h, err = New(Options{Codec: c, Auth: a, Audit: b.log, Practices: []copay.PracticeID{"maple", "oak"}, Origins: []string{ui}, Insecure: true})
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	b := bench{log: &log{}, c: c, now: &now}
+	b.h, err = New(Options{Codec: c, Auth: a, Audit: b.log, Practices: []copay.PracticeID{"maple", "oak"}, Origins: []string{ui}, Insecure: true,
+		Now: func() time.Time { return *b.now }})
 	require.NoError(t, err)
 	return b
 }
 
 func token(t *testing.T, role string, practices ...string) string {
 	t.Helper()
-	tok, err := auth.MintDev(secret, "ana", []string{role}, practices, time.Now(), time.Hour)
+	return tokenOf(t, "ana", role, practices...)
+}
+
+func tokenOf(t *testing.T, user, role string, practices ...string) string {
+	t.Helper()
+	tok, err := auth.MintDev(secret, user, []string{role}, practices, time.Now(), time.Hour)
 	require.NoError(t, err)
 	return tok
 }
@@ -103,7 +111,37 @@ func TestDecodeForAnAuditorIsAudited(t *testing.T) {
 	require.Len(t, b.log.rows, 2, "in the chain of each practice")
 	require.Equal(t, "payloads.decode", b.log.rows[0].Action)
 	require.Equal(t, "ana", b.log.rows[0].Actor.ID)
-	require.Equal(t, map[string]string{"payloads": "1", "namespace": "copay"}, b.log.rows[0].Detail)
+	require.Equal(t, map[string]string{"namespace": "copay", "until": "2026-11-24T12:01:00Z"}, b.log.rows[0].Detail)
+}
+
+// The UI asks for each event of a page by itself; the audit log says who read
+// from when to when.
+func TestOneRowForAMinuteOfReading(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	read := func(user, workflow string) int {
+		w := b.ask(t, "/codec/decode", b.sealed(t), func(r *http.Request) {
+			as(tokenOf(t, user, "auditor", "*"))(r)
+			r.Header.Set("X-Workflow-Id", workflow)
+		})
+		require.Equal(t, http.StatusOK, w.Code)
+		return len(b.log.rows) / 2 // two practices
+	}
+	require.Equal(t, 1, read("ana", "w1"))
+	require.Equal(t, 1, read("ana", "w1"))
+	require.Equal(t, 2, read("ana", "w2"))
+	require.Equal(t, 3, read("leo", "w1"))
+	*b.now = b.now.Add(time.Minute)
+	require.Equal(t, 4, read("ana", "w1"))
+}
+
+func TestARowThatFailedStandsForNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.log.fail = errors.New("down")
+	auditor := as(token(t, "auditor", "*"))
+	require.Equal(t, http.StatusServiceUnavailable, b.ask(t, "/codec/decode", b.sealed(t), auditor).Code)
+	require.Equal(t, http.StatusServiceUnavailable, b.ask(t, "/codec/decode", b.sealed(t), auditor).Code)
 }
 
 func TestWhoMayNot(t *testing.T) {

@@ -30,7 +30,7 @@ func StartUI(ctx context.Context, port int, frontend, namespace, codec string) (
 		HideLogs:            true,
 		CORS:                uiconfig.CORS{CookieInsecure: true},
 		Codec: uiconfig.Codec{Endpoint: codec, IncludeCredentials: true,
-			DefaultErrorMessage: "Payloads are encrypted. Sign in at the codec server as an auditor to read them."},
+			DefaultErrorMessage: "Payloads are encrypted. Sign in at the codec server as an auditor to read them:", DefaultErrorLink: codec + "/session"},
 	}))
 	go func() { _ = srv.Start() }()
 	addr := net.JoinHostPort(loopback, fmt.Sprint(port))
