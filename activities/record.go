@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/internal/tracing"
 	"github.com/copayflow/copayflow/ledger"
 )
 
@@ -30,7 +31,7 @@ func (a *Activities) Record(ctx context.Context, in RecordInput) error {
 	// development can move: as long before now as they were before this record.
 	shift := now.Sub(in.CoPay.UpdatedAt)
 	in.CoPay.UpdatedAt = now
-	r := ledger.Record{CoPay: in.CoPay, Version: in.CoPay.Counters.Version, Events: in.Events}
+	r := ledger.Record{CoPay: in.CoPay, Version: in.CoPay.Counters.Version, Events: in.Events, TraceID: tracing.ID(ctx)}
 	for i := range r.Events {
 		r.Events[i].At = r.Events[i].At.Add(shift)
 	}

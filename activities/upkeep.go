@@ -9,6 +9,7 @@ import (
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/internal/tracing"
 	"github.com/copayflow/copayflow/ledger"
 )
 
@@ -72,7 +73,7 @@ func (u *Upkeep) PollEvents(ctx context.Context, in PollInput) (Polled, error) {
 	if err != nil {
 		return Polled{}, classify(err)
 	}
-	rows, err := ledger.NewInboxEvents(events, "")
+	rows, err := ledger.NewInboxEvents(events, tracing.Parent(ctx))
 	if err != nil {
 		return Polled{}, classify(err)
 	}

@@ -8,11 +8,15 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/internal/tracing"
 	"github.com/copayflow/copayflow/ledger"
 	"github.com/copayflow/copayflow/workflows"
 )
@@ -188,7 +192,12 @@ func (c *closing) add(row ledger.InboxRow, why string) {
 
 // one delivers one bundle and accounts for its events.
 func (d *Dispatcher) one(ctx context.Context, b bundle, ended *closing) {
+	ctx, span := otel.Tracer(scope).Start(tracing.WithParent(ctx, b.row.Trace), "dispatch "+string(b.row.Kind), trace.WithSpanKind(trace.SpanKindConsumer))
+	defer span.End()
 	verdict := d.deliver(ctx, b.delivery)
+	if verdict != nil && !isIgnored(verdict) {
+		span.SetStatus(codes.Error, "not delivered")
+	}
 	for _, row := range b.rows {
 		d.account(ctx, row, verdict, ended)
 	}

@@ -18,16 +18,16 @@ import (
 // were delivered to their co-pay.
 type Inbox struct{ s *Store }
 
-// NewInboxEvents makes inbox entries of a platform's events. traceID names the
-// request that brought them, or is empty.
-func NewInboxEvents(events []integrations.Event, traceID string) ([]InboxEvent, error) {
+// NewInboxEvents makes inbox entries of a platform's events. trace is the W3C
+// traceparent of the request that brought them, or empty.
+func NewInboxEvents(events []integrations.Event, trace string) ([]InboxEvent, error) {
 	rows := make([]InboxEvent, len(events))
 	for i, e := range events {
 		payload, err := json.Marshal(e)
 		if err != nil {
 			return nil, copay.Errorf(copay.CodeInvalid, "events", "an event cannot be stored")
 		}
-		rows[i] = InboxEvent{ID: e.ID, Kind: e.Kind, Type: e.Type, Payload: payload, TraceID: traceID}
+		rows[i] = InboxEvent{ID: e.ID, Kind: e.Kind, Type: e.Type, Payload: payload, Trace: trace}
 	}
 	return rows, nil
 }
@@ -63,7 +63,7 @@ func (i *Inbox) Receive(ctx context.Context, practice copay.PracticeID, platform
 			status = InboxIgnored
 		}
 		ids, kinds, types = append(ids, id), append(kinds, clean(string(e.Kind))), append(types, clean(e.Type))
-		traces, statuses, payloads = append(traces, clean(e.TraceID)), append(statuses, string(status)), append(payloads, sealed)
+		traces, statuses, payloads = append(traces, clean(e.Trace)), append(statuses, string(status)), append(payloads, sealed)
 	}
 	n := 0
 	err = again(ctx, "store the events", func() error {
@@ -115,7 +115,7 @@ func (i *Inbox) Claim(ctx context.Context, n int, lease time.Duration, worker st
 func collectInbox(rows pgx.Rows) ([]InboxRow, error) {
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (e InboxRow, err error) {
 		var done *time.Time
-		err = r.Scan(&e.Row, &e.Practice, &e.Platform, &e.ID, &e.Kind, &e.Type, &e.Payload, &e.TraceID, &e.Status, &e.Attempts,
+		err = r.Scan(&e.Row, &e.Practice, &e.Platform, &e.ID, &e.Kind, &e.Type, &e.Payload, &e.Trace, &e.Status, &e.Attempts,
 			&e.LastError, &e.ReceivedAt, &e.NextAt, &done)
 		e.ReceivedAt, e.NextAt, e.DoneAt = e.ReceivedAt.UTC(), e.NextAt.UTC(), utc(done)
 		return e, err

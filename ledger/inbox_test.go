@@ -21,7 +21,7 @@ import (
 var staff = copay.Actor{ID: "u-1", Kind: "staff", Roles: []copay.Role{copay.RoleBiller}}
 
 func event(id string) ledger.InboxEvent {
-	return ledger.InboxEvent{ID: id, Kind: integrations.EventPayment, Type: "checkout.session.completed", Payload: []byte("secret " + id), TraceID: "t"}
+	return ledger.InboxEvent{ID: id, Kind: integrations.EventPayment, Type: "checkout.session.completed", Payload: []byte("secret " + id), Trace: "t"}
 }
 
 func (b bench) receive(t *testing.T, ids ...string) int {

@@ -109,7 +109,7 @@ type InboxEvent struct {
 	Kind    integrations.EventKind
 	Type    string // the platform's own name of it
 	Payload []byte
-	TraceID string
+	Trace   string // W3C traceparent of the request that brought it, or empty
 }
 
 // InboxStatus is how far an event is.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -48,7 +49,11 @@ func Setup(ctx context.Context, service, otlpEndpoint string) (*Telemetry, error
 	t := &Telemetry{Metrics: promhttp.HandlerFor(reg, promhttp.HandlerOpts{}), stop: []func(context.Context) error{mp.Shutdown}}
 	t.Temporal = temporalotel.NewMetricsHandler(temporalotel.MetricsHandlerOptions{Meter: mp.Meter("temporal")})
 	if otlpEndpoint != "" {
-		e, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpoint(otlpEndpoint), otlptracegrpc.WithInsecure())
+		to := []otlptracegrpc.Option{otlptracegrpc.WithEndpoint(otlpEndpoint), otlptracegrpc.WithInsecure()}
+		if strings.Contains(otlpEndpoint, "://") { // https:// is TLS
+			to = []otlptracegrpc.Option{otlptracegrpc.WithEndpointURL(otlpEndpoint)}
+		}
+		e, err := otlptracegrpc.New(ctx, to...)
 		if err != nil {
 			return nil, fmt.Errorf("the trace exporter cannot be set up: %w", err)
 		}

@@ -14,11 +14,13 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/internal/tracing"
 	"github.com/copayflow/copayflow/ledger"
 )
 
@@ -75,8 +77,10 @@ func New(o Options) (http.Handler, error) {
 	return mux, nil
 }
 
+const scope = "github.com/copayflow/copayflow/api/webhook"
+
 func (h *handler) instruments() (err error) {
-	m := h.Meter.Meter("github.com/copayflow/copayflow/api/webhook")
+	m := h.Meter.Meter(scope)
 	if h.received, err = m.Int64Counter("copay_webhooks_received", metric.WithDescription("Deliveries that were verified and stored")); err != nil {
 		return err
 	}
@@ -100,6 +104,10 @@ type refused struct {
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
+	// A trace of its own: what a platform sends is not where ours begin.
+	ctx, span := otel.Tracer(scope).Start(r.Context(), "webhook", trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer))
+	defer span.End()
+	r = r.WithContext(ctx)
 	platform, practice := copay.Platform(r.PathValue("platform")), copay.PracticeID(r.PathValue("practice"))
 	source, no := h.source(platform, practice)
 	if no == nil {
@@ -108,7 +116,9 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		platform = "unknown" // text from outside never becomes a metric's label
 	}
 	label := attribute.String("platform", string(platform))
+	span.SetAttributes(label)
 	if no != nil {
+		span.SetStatus(codes.Error, no.reason)
 		h.rejected.Add(r.Context(), 1, metric.WithAttributes(label, attribute.String("reason", no.reason)))
 		h.Log.WarnContext(r.Context(), "webhook refused", "platform", platform, "reason", no.reason, "status", no.status, "error", no.err)
 		if no.status == http.StatusServiceUnavailable {
@@ -178,11 +188,7 @@ func verdict(err error) *refused {
 }
 
 func (h *handler) store(ctx context.Context, platform copay.Platform, practice copay.PracticeID, events []integrations.Event) *refused {
-	var traceID string
-	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
-		traceID = span.TraceID().String()
-	}
-	rows, err := ledger.NewInboxEvents(events, traceID)
+	rows, err := ledger.NewInboxEvents(events, tracing.Parent(ctx))
 	if err != nil {
 		return &refused{http.StatusInternalServerError, "encode", err}
 	}
