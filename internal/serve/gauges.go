@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
@@ -20,7 +19,7 @@ const gaugesEvery = 30 * time.Second
 // figures are what the business gauges show.
 type figures struct {
 	states    []ledger.StateCount
-	collected map[copay.PracticeID]int64
+	collected []ledger.Captured
 }
 
 // gauges publishes co-pays by state, the age of those that wait longest, and
@@ -33,7 +32,7 @@ type gauges struct {
 }
 
 func registerGauges(p *worker.Process) (metric.Registration, error) {
-	m := otel.Meter("github.com/copayflow/copayflow/internal/serve")
+	m := p.Telemetry.Meters.Meter("github.com/copayflow/copayflow/internal/serve")
 	count, err := m.Int64ObservableGauge("copay_copays", metric.WithDescription("Co-pays by practice and state"))
 	if err != nil {
 		return nil, err
@@ -59,8 +58,10 @@ func registerGauges(p *worker.Process) (metric.Registration, error) {
 				o.ObserveFloat64(oldest, p.Now().Sub(s.Oldest).Seconds(), attrs)
 			}
 		}
-		for practice, cents := range f.collected {
-			o.ObserveInt64(money, cents, metric.WithAttributes(attribute.String("practice", string(practice))))
+		for _, c := range f.collected {
+			if c.Currency == copay.USD {
+				o.ObserveInt64(money, c.Minor, metric.WithAttributes(attribute.String("practice", string(c.Practice))))
+			}
 		}
 		return nil
 	}, count, oldest, money)
@@ -72,23 +73,20 @@ func (g *gauges) read(ctx context.Context) (figures, error) {
 	if time.Since(g.at) < gaugesEvery {
 		return g.last, nil
 	}
-	f := figures{collected: map[copay.PracticeID]int64{}}
-	var err error
+	f, err := g.count(ctx)
+	if err != nil {
+		return figures{}, err
+	}
+	g.at, g.last = time.Now(), f
+	return f, nil
+}
+
+func (g *gauges) count(ctx context.Context) (f figures, err error) {
 	if f.states, err = g.p.Store.StateCounts(ctx); err != nil {
 		return figures{}, err
 	}
-	for _, practice := range g.p.Directory.Practices() {
-		balances, err := g.p.Store.TrialBalance(ctx, practice)
-		if err != nil {
-			return figures{}, err
-		}
-		for _, b := range balances {
-			switch b.Account {
-			case ledger.AccountClearing, ledger.AccountTerminal, ledger.AccountCash:
-				f.collected[practice] += b.Debit
-			}
-		}
+	if f.collected, err = g.p.Store.Captured(ctx); err != nil {
+		return figures{}, err
 	}
-	g.at, g.last = time.Now(), f
 	return f, nil
 }
