@@ -16,6 +16,10 @@ import (
 // gaugesEvery is how old the figures may be: counting reads whole tables.
 const gaugesEvery = 30 * time.Second
 
+// gaugesWait bounds the counting. The page holds much else, and is needed most
+// when the database does not answer.
+const gaugesWait = 2 * time.Second
+
 // figures are what the business gauges show.
 type figures struct {
 	states    []ledger.StateCount
@@ -29,6 +33,7 @@ type gauges struct {
 	mu   sync.Mutex
 	at   time.Time
 	last figures
+	err  error
 }
 
 func registerGauges(p *worker.Process) (metric.Registration, error) {
@@ -67,18 +72,19 @@ func registerGauges(p *worker.Process) (metric.Registration, error) {
 	}, count, oldest, money)
 }
 
+// read counts anew when the figures are old, whether the last counting
+// succeeded or not: a database in trouble is not asked by every scrape.
 func (g *gauges) read(ctx context.Context) (figures, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if time.Since(g.at) < gaugesEvery {
-		return g.last, nil
+		return g.last, g.err
 	}
-	f, err := g.count(ctx)
-	if err != nil {
-		return figures{}, err
-	}
-	g.at, g.last = time.Now(), f
-	return f, nil
+	ctx, cancel := context.WithTimeout(ctx, gaugesWait)
+	defer cancel()
+	g.last, g.err = g.count(ctx)
+	g.at = time.Now()
+	return g.last, g.err
 }
 
 func (g *gauges) count(ctx context.Context) (f figures, err error) {
