@@ -178,6 +178,13 @@ func (s *Server) count(p Poll, by int) {
 	s.changed = make(chan struct{})
 }
 
+// Forget drops a namespace.
+func (s *Server) Forget(namespace string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.namespaces, namespace)
+}
+
 // Namespaces are the namespaces with their retention.
 func (s *Server) Namespaces() map[string]*durationpb.Duration {
 	s.mu.Lock()
