@@ -244,6 +244,13 @@ func TestNoMethodReachesIntoAnotherPractice(t *testing.T) {
 		} else {
 			require.False(t, oaks(answer), "%s: %s", m.Name(), answer)
 		}
+		if strings.HasPrefix(string(m.Name()), "List") { // and without any filter
+			wide := dynamicpb.NewMessage(m.Input())
+			wide.Set(m.Input().Fields().ByName("practice_id"), protoreflect.ValueOfString("maple"))
+			text, err := n.call(t, m, maple, wide)
+			require.NoError(t, err, m.Name())
+			require.False(t, oaks(text), "%s: %s", m.Name(), text)
+		}
 		require.Empty(t, n.calls, "%s reached a workflow", m.Name())
 		for _, k := range n.checked {
 			require.NotEqual(t, copay.PracticeID("oak"), k.Practice, m.Name())
