@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/textproto"
 	"strings"
@@ -94,31 +95,50 @@ func outgoing(string) (string, bool) { return "", false } // the id is set alrea
 // readyWait bounds one readiness check.
 const readyWait = 2 * time.Second
 
-// readyz asks everything that requests depend on.
+// readyz says whether requests can be served.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), readyWait)
+	answer, status := ask(r.Context(), s.o.Checks, s.o.Log)
+	select {
+	case <-s.closing:
+		answer["server"], status = "stopping", http.StatusServiceUnavailable
+	default:
+	}
+	answerReady(w, answer, status)
+}
+
+// Ready serves readiness alone, for the inner address and for processes that
+// serve no requests.
+func Ready(checks map[string]func(context.Context) error, log *slog.Logger) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		answer, status := ask(r.Context(), checks, log)
+		answerReady(w, answer, status)
+	}
+}
+
+// ask asks everything that the process depends on, at once.
+func ask(ctx context.Context, checks map[string]func(context.Context) error, log *slog.Logger) (map[string]string, int) {
+	ctx, cancel := context.WithTimeout(ctx, readyWait)
 	defer cancel()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	answer, status := map[string]string{}, http.StatusOK
-	for name, check := range s.o.Checks {
+	for name, check := range checks {
 		wg.Go(func() {
 			err := check(ctx)
 			mu.Lock()
 			defer mu.Unlock()
 			answer[name] = "ok"
 			if err != nil {
-				s.o.Log.WarnContext(ctx, "not ready", "dependency", name, "error", err)
+				log.WarnContext(ctx, "not ready", "dependency", name, "error", err)
 				answer[name], status = "not reachable", http.StatusServiceUnavailable
 			}
 		})
 	}
 	wg.Wait()
-	select {
-	case <-s.closing:
-		answer["server"], status = "stopping", http.StatusServiceUnavailable
-	default:
-	}
+	return answer, status
+}
+
+func answerReady(w http.ResponseWriter, answer map[string]string, status int) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(answer) // a caller that hung up

@@ -21,6 +21,10 @@ type instruments struct {
 	lag     metric.Registration
 }
 
+// lagWait bounds the reading of the inbox for a scrape: the page holds much
+// else, and is needed most when the database does not answer.
+const lagWait = 2 * time.Second
+
 func newInstruments(p metric.MeterProvider, inbox Inbox, now func() time.Time) (i instruments, err error) {
 	if p == nil {
 		p = otel.GetMeterProvider()
@@ -46,6 +50,8 @@ func newInstruments(p metric.MeterProvider, inbox Inbox, now func() time.Time) (
 		return i, err
 	}
 	i.lag, err = m.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		ctx, cancel := context.WithTimeout(ctx, lagWait)
+		defer cancel()
 		list, err := inbox.Lag(ctx)
 		if err != nil {
 			return err

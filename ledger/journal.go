@@ -156,3 +156,21 @@ func (s *Store) balances(ctx context.Context, practice copay.PracticeID, id copa
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Balance])
 	return list, translate("sum the accounts", err)
 }
+
+// A capture is told from other money that comes in, such as a dispute that was
+// won, by what it settles: receivable.
+const sqlCaptured = `SELECT m.practice, e.currency, sum(m.debit)::bigint FROM lines m
+JOIN entries e ON e.practice = m.practice AND e.id = m.entry_id
+JOIN lines r ON r.practice = m.practice AND r.entry_id = m.entry_id AND r.account = $4 AND r.credit > 0
+WHERE m.account IN ($1, $2, $3) AND m.debit > 0 GROUP BY m.practice, e.currency ORDER BY m.practice, e.currency`
+
+// Captured sums the money that ever came in from patients, on all rails and
+// whatever became of it, for metrics; all practices.
+func (s *Store) Captured(ctx context.Context) ([]Captured, error) {
+	rows, err := s.pool.Query(ctx, sqlCaptured, AccountClearing, AccountTerminal, AccountCash, AccountReceivable)
+	if err != nil {
+		return nil, translate("sum the captures", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Captured])
+	return list, translate("sum the captures", err)
+}

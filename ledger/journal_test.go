@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -197,4 +198,33 @@ func TestGrantsOfTheProgramsRole(t *testing.T) {
 	require.NoError(t, err)
 	defer s.Close()
 	exercise(t, s, key)
+}
+
+// What was collected is what patients paid: money that came back from the bank
+// after a dispute is not collected twice, and a refund does not undo it.
+func TestCapturedCountsEachPaymentOnce(t *testing.T) {
+	b := setup(t)
+	none, err := b.Captured(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, none)
+	for i, tc := range []struct {
+		practice copay.PracticeID
+		entries  []ledger.Entry
+	}{
+		{maple, []ledger.Entry{entry(t, ledger.RuleReceivable, "ask", 2500, ""), entry(t, ledger.RuleCapture, "pay", 2500, copay.RailLink),
+			entry(t, ledger.RuleDispute, "dispute", 2500, copay.RailLink), entry(t, ledger.RuleDisputeWon, "won", 2500, copay.RailLink)}},
+		{maple, []ledger.Entry{entry(t, ledger.RuleReceivable, "ask", 1000, ""), entry(t, ledger.RuleCapture, "pay", 1000, copay.RailCash),
+			entry(t, ledger.RuleRefund, "back", 400, copay.RailCash)}},
+		{maple, []ledger.Entry{entry(t, ledger.RuleReceivable, "ask", 700, ""), entry(t, ledger.RuleWaive, "waive", 700, "")}},
+		{birch, []ledger.Entry{entry(t, ledger.RuleReceivable, "ask", 300, ""), entry(t, ledger.RuleCapture, "pay", 300, copay.RailTerminal)}},
+	} {
+		key := keyOf(tc.practice, fmt.Sprintf("c-%d", i))
+		b.claim(t, tc.practice, string(key.Charge))
+		r := step(key, 1, copay.StatePaid)
+		r.Entries = tc.entries
+		b.record(t, r)
+	}
+	list, err := b.Captured(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []ledger.Captured{{Practice: birch, Currency: copay.USD, Minor: 300}, {Practice: maple, Currency: copay.USD, Minor: 3500}}, list)
 }

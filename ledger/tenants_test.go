@@ -95,7 +95,7 @@ func exercise(t *testing.T, s *ledger.Store, key copay.Key) {
 // everybody are the methods that serve all practices or name none.
 var everybody = map[string]string{
 	"Close": "lifecycle", "Ping": "lifecycle", "Inbox": "lifecycle", "Listen": "wakes, carries no data",
-	"StateCounts": "metrics", "Inbox.Lag": "metrics", "Inbox.Claim": "the inbox's workers", "RewrapKeys": "key rotation",
+	"StateCounts": "metrics", "Captured": "metrics", "Inbox.Lag": "metrics", "Inbox.Claim": "the inbox's workers", "RewrapKeys": "key rotation",
 	"PayLink": "the token is the authority", "OpenPayLink": "the token is the authority",
 	"TryPayLink": "the token is the authority", "PassPayLink": "the token is the authority",
 	"Claim": "the key carries the practice", "Record": "the key carries the practice",

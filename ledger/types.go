@@ -34,6 +34,13 @@ type Filter struct {
 	UpdatedSince time.Time
 }
 
+// Captured is the money that came in at a practice, in minor units.
+type Captured struct {
+	Practice copay.PracticeID
+	Currency copay.Currency
+	Minor    int64
+}
+
 // StateCount is how many co-pays of a practice are in a state.
 type StateCount struct {
 	Practice copay.PracticeID

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	promexporter "go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -26,6 +27,8 @@ import (
 type Telemetry struct {
 	// Metrics serves the Prometheus page.
 	Metrics http.Handler
+	// Meters makes the instruments that the page shows.
+	Meters metric.MeterProvider
 	// Temporal carries the SDK's own metrics into the same page.
 	Temporal sdkclient.MetricsHandler
 	// Tracing links workflows and activities to the traces of their callers.
@@ -46,7 +49,7 @@ func Setup(ctx context.Context, service, otlpEndpoint string) (*Telemetry, error
 	}
 	mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(exp), sdkmetric.WithResource(res))
 	otel.SetMeterProvider(mp)
-	t := &Telemetry{Metrics: promhttp.HandlerFor(reg, promhttp.HandlerOpts{}), stop: []func(context.Context) error{mp.Shutdown}}
+	t := &Telemetry{Metrics: promhttp.HandlerFor(reg, promhttp.HandlerOpts{}), Meters: mp, stop: []func(context.Context) error{mp.Shutdown}}
 	t.Temporal = temporalotel.NewMetricsHandler(temporalotel.MetricsHandlerOptions{Meter: mp.Meter("temporal")})
 	if otlpEndpoint != "" {
 		to := []otlptracegrpc.Option{otlptracegrpc.WithEndpoint(otlpEndpoint), otlptracegrpc.WithInsecure()}

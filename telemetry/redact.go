@@ -4,10 +4,12 @@ package telemetry
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -55,16 +57,22 @@ func (r redactor) WithGroup(name string) slog.Handler { return redactor{r.Handle
 
 const masked = "[redacted]"
 
-// denied are attribute names whose value is never logged.
-var denied = []string{"password", "secret", "token", "authorization", "cookie", "api_key", "apikey", "dsn", "email", "phone", "first_name", "last_name",
-	"birth", "dob", "ssn", "member_id", "address", "body", "payload", "patient_name", "card_number", "client_secret"}
+// denied are parts of names whose value is never logged: of attributes, and of
+// the fields of whatever is logged whole.
+var denied = []string{"password", "secret", "token", "authorization", "cookie", "apikey", "dsn", "email", "phone", "firstname", "lastname",
+	"birth", "dob", "ssn", "memberid", "address", "body", "payload", "patientname", "cardnumber"}
+
+// plain is a name in one spelling: first_name, firstName and First-Name.
+var plain = strings.NewReplacer("_", "", "-", "")
+
+func isDenied(name string) bool {
+	name = plain.Replace(strings.ToLower(name))
+	return slices.ContainsFunc(denied, func(d string) bool { return strings.Contains(name, d) })
+}
 
 func clean(a slog.Attr) slog.Attr {
-	key := strings.ToLower(a.Key)
-	for _, d := range denied {
-		if strings.Contains(key, d) {
-			return slog.String(a.Key, masked)
-		}
+	if isDenied(a.Key) {
+		return slog.String(a.Key, masked)
 	}
 	switch v := a.Value.Resolve(); v.Kind() {
 	case slog.KindString:
@@ -76,29 +84,66 @@ func clean(a slog.Attr) slog.Attr {
 		}
 		return slog.Group(a.Key, g...)
 	case slog.KindAny:
-		if err, ok := v.Any().(error); ok {
-			return slog.String(a.Key, Mask(err.Error()))
-		}
-		return slog.String(a.Key, Mask(fmt.Sprintf("%+v", v.Any())))
+		return slog.String(a.Key, anything(v.Any()))
 	}
 	return a
 }
 
+// anything is the masked text of a value.
+func anything(v any) string {
+	switch v := v.(type) {
+	case error, fmt.Stringer:
+		return Mask(fmt.Sprint(v)) // which survives nil pointers in them
+	case []byte:
+		return Mask(string(v))
+	case json.RawMessage:
+		return Mask(string(v))
+	}
+	return Mask(maskFields(fmt.Sprintf("%+v", v)))
+}
+
+var fieldName = regexp.MustCompile(`\b[A-Za-z_][A-Za-z0-9_-]*:`)
+
+// maskFields hides the denied fields of a struct or map that was printed
+// whole: what stands between such a name and the next one.
+func maskFields(s string) string {
+	names := fieldName.FindAllStringIndex(s, -1)
+	var b strings.Builder
+	from := 0
+	for i, at := range names {
+		if !isDenied(s[at[0] : at[1]-1]) {
+			continue
+		}
+		until := len(s)
+		if i+1 < len(names) {
+			until = names[i+1][0]
+		}
+		b.WriteString(s[from:at[1]])
+		b.WriteString(masked + " ")
+		from = until
+	}
+	b.WriteString(s[from:])
+	return strings.TrimRight(b.String(), " ")
+}
+
+// day is a date as ISO or Americans write it.
+const day = `(?:19|20)[0-9]{2}-?[01][0-9]-?[0-3][0-9]|[01]?[0-9]/[0-3]?[0-9]/(?:19|20)?[0-9]{2}`
+
 // patterns of what looks like PHI or a credential.
 var patterns = []*regexp.Regexp{
-	regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+`),                           // mail address
-	regexp.MustCompile(`(?:\+?1[-. ]?)?\(?\b[2-9][0-9]{2}\)?[-. ][0-9]{3}[-. ][0-9]{4}\b`),              // phone, grouped
-	regexp.MustCompile(`\+[1-9][0-9]{9,14}\b`),                                                          // phone, E.164
-	regexp.MustCompile(`\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b`),                                                // SSN
-	regexp.MustCompile(`\b(?:[0-9][ -]?){13,19}\b`),                                                     // card number
-	regexp.MustCompile(`(?i)\b(?:bearer|basic|apikey)\s+[A-Za-z0-9._~+/=-]{8,}`),                        // credentials
-	regexp.MustCompile(`\b(?:sk|rk|whsec)_(?:test_|live_)?[A-Za-z0-9]{6,}`),                             // Stripe keys
-	regexp.MustCompile(`\bSG\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}`),                                    // SendGrid keys
-	regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`),                        // JWT
-	regexp.MustCompile(`(?i)\b(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]\b(?:\s*\(?(?:dob|birth))`),         // birth date, said so
-	regexp.MustCompile(`(?i)(?:dob|birth(?:\s|_)?date|born)\W{0,3}(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}`), // the other way round
-	regexp.MustCompile(`://[^/@\s:]+:[^/@\s]+@`),                                                        // user:password in an address
-	regexp.MustCompile(`/pay/[A-Za-z0-9_-]{16,}`),                                                       // payment links
+	regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+`),                     // mail address
+	regexp.MustCompile(`(?:\+?1[-. ]?)?\(?\b[2-9][0-9]{2}\)?[-. ][0-9]{3}[-. ][0-9]{4}\b`),        // phone, grouped
+	regexp.MustCompile(`\+[1-9][0-9]{9,14}\b`),                                                    // phone, E.164
+	regexp.MustCompile(`\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b`),                                          // SSN
+	regexp.MustCompile(`\b(?:[0-9][ -]?){13,19}\b`),                                               // card number
+	regexp.MustCompile(`(?i)\b(?:bearer|basic|apikey)\s+[A-Za-z0-9._~+/=-]{8,}`),                  // credentials
+	regexp.MustCompile(`\b(?:sk|rk|whsec)_(?:test_|live_)?[A-Za-z0-9]{6,}`),                       // Stripe keys
+	regexp.MustCompile(`\bSG\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}`),                              // SendGrid keys
+	regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`),                  // JWT
+	regexp.MustCompile(`(?i)\b(?:` + day + `)\b(?:\s*\(?(?:dob|birth))`),                          // birth date, said so
+	regexp.MustCompile(`(?i)(?:dob|birth|born)(?:[\s_-]?(?:date|day|on))?\W{0,4}(?:` + day + `)`), // the other way round
+	regexp.MustCompile(`://[^/@\s:]+:[^/@\s]+@`),                                                  // user:password in an address
+	regexp.MustCompile(`/pay/[A-Za-z0-9_-]{16,}`),                                                 // payment links
 }
 
 // Mask replaces what looks like PHI or a credential.

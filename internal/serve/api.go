@@ -61,7 +61,7 @@ func API(ctx context.Context, p *worker.Process, l Listeners) error {
 	if err != nil {
 		return err
 	}
-	d, err := dispatch.New(p.Store.Inbox(), p.Store, p.Starter, dispatch.Options{Now: p.Now, Log: p.Log})
+	d, err := dispatch.New(p.Store.Inbox(), p.Store, p.Starter, dispatch.Options{Now: p.Now, Log: p.Log, Meter: p.Telemetry.Meters})
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func newAPI(p *worker.Process) (*api.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	hooks, err := webhook.New(webhook.Options{Inbox: p.Store.Inbox(), Directory: p.Directory, PublicURL: p.Config.PublicURL, Now: p.Now, Log: p.Log})
+	hooks, err := webhook.New(webhook.Options{Inbox: p.Store.Inbox(), Directory: p.Directory, PublicURL: p.Config.PublicURL, Now: p.Now, Log: p.Log, Meter: p.Telemetry.Meters})
 	if err != nil {
 		return nil, err
 	}
@@ -104,10 +104,15 @@ func newAPI(p *worker.Process) (*api.Server, error) {
 		return nil, err
 	}
 	return api.New(api.Options{Auth: who, Store: p.Store, Inbox: p.Store.Inbox(), Flows: p.Starter, Directory: p.Directory, Webhooks: hooks, Pay: page, Codec: decoder, Log: p.Log, Now: p.Now,
-		Checks: map[string]func(context.Context) error{"database": p.Store.Ping, "temporal": func(ctx context.Context) error {
-			_, err := p.Temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
-			return err
-		}}})
+		Checks: checks(p)})
+}
+
+// checks are what a process depends on.
+func checks(p *worker.Process) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{"database": p.Store.Ping, "temporal": func(ctx context.Context) error {
+		_, err := p.Temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+		return err
+	}}
 }
 
 // payPractices is what the pay page shows of a practice.
@@ -141,11 +146,13 @@ func Authenticator(c *config.Config) (*auth.Authenticator, error) {
 	return auth.New(o)
 }
 
-// metrics serves the Prometheus page and liveness on the inner address.
+// metrics serves the Prometheus page, liveness and readiness on the inner
+// address, which is the only one that a worker has.
 func metrics(ctx context.Context, l net.Listener, p *worker.Process) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", p.Telemetry.Metrics)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	mux.HandleFunc("GET /readyz", api.Ready(checks(p), p.Log))
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		<-ctx.Done()

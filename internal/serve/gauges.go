@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
@@ -17,10 +16,14 @@ import (
 // gaugesEvery is how old the figures may be: counting reads whole tables.
 const gaugesEvery = 30 * time.Second
 
+// gaugesWait bounds the counting. The page holds much else, and is needed most
+// when the database does not answer.
+const gaugesWait = 2 * time.Second
+
 // figures are what the business gauges show.
 type figures struct {
 	states    []ledger.StateCount
-	collected map[copay.PracticeID]int64
+	collected []ledger.Captured
 }
 
 // gauges publishes co-pays by state, the age of those that wait longest, and
@@ -30,10 +33,11 @@ type gauges struct {
 	mu   sync.Mutex
 	at   time.Time
 	last figures
+	err  error
 }
 
 func registerGauges(p *worker.Process) (metric.Registration, error) {
-	m := otel.Meter("github.com/copayflow/copayflow/internal/serve")
+	m := p.Telemetry.Meters.Meter("github.com/copayflow/copayflow/internal/serve")
 	count, err := m.Int64ObservableGauge("copay_copays", metric.WithDescription("Co-pays by practice and state"))
 	if err != nil {
 		return nil, err
@@ -59,36 +63,36 @@ func registerGauges(p *worker.Process) (metric.Registration, error) {
 				o.ObserveFloat64(oldest, p.Now().Sub(s.Oldest).Seconds(), attrs)
 			}
 		}
-		for practice, cents := range f.collected {
-			o.ObserveInt64(money, cents, metric.WithAttributes(attribute.String("practice", string(practice))))
+		for _, c := range f.collected {
+			if c.Currency == copay.USD {
+				o.ObserveInt64(money, c.Minor, metric.WithAttributes(attribute.String("practice", string(c.Practice))))
+			}
 		}
 		return nil
 	}, count, oldest, money)
 }
 
+// read counts anew when the figures are old, whether the last counting
+// succeeded or not: a database in trouble is not asked by every scrape.
 func (g *gauges) read(ctx context.Context) (figures, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if time.Since(g.at) < gaugesEvery {
-		return g.last, nil
+		return g.last, g.err
 	}
-	f := figures{collected: map[copay.PracticeID]int64{}}
-	var err error
+	ctx, cancel := context.WithTimeout(ctx, gaugesWait)
+	defer cancel()
+	g.last, g.err = g.count(ctx)
+	g.at = time.Now()
+	return g.last, g.err
+}
+
+func (g *gauges) count(ctx context.Context) (f figures, err error) {
 	if f.states, err = g.p.Store.StateCounts(ctx); err != nil {
 		return figures{}, err
 	}
-	for _, practice := range g.p.Directory.Practices() {
-		balances, err := g.p.Store.TrialBalance(ctx, practice)
-		if err != nil {
-			return figures{}, err
-		}
-		for _, b := range balances {
-			switch b.Account {
-			case ledger.AccountClearing, ledger.AccountTerminal, ledger.AccountCash:
-				f.collected[practice] += b.Debit
-			}
-		}
+	if f.collected, err = g.p.Store.Captured(ctx); err != nil {
+		return figures{}, err
 	}
-	g.at, g.last = time.Now(), f
 	return f, nil
 }
