@@ -168,11 +168,12 @@ func metrics(ctx context.Context, l net.Listener, p *worker.Process) error {
 
 // Worker runs workflows and activities until ctx ends. l may be nil.
 func Worker(ctx context.Context, p *worker.Process, l net.Listener) error {
-	if err := p.EnsureSchedules(ctx); err != nil {
-		return err
-	}
 	w := p.Worker()
 	if err := w.Start(); err != nil {
+		return err
+	}
+	if err := p.EnsureSchedules(ctx); err != nil {
+		w.Stop()
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)

@@ -16,6 +16,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	namespacepb "go.temporal.io/api/namespace/v1"
 	"go.temporal.io/api/operatorservice/v1"
+	schedulepb "go.temporal.io/api/schedule/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/grpc"
@@ -56,6 +57,7 @@ type Server struct {
 	signals    []*workflowservice.SignalWorkflowExecutionRequest
 	namespaces map[string]*durationpb.Duration
 	attributes map[string]enumspb.IndexedValueType
+	schedules  map[string]*schedulepb.Schedule
 }
 
 // Start runs a frontend with the namespace "copay" until the test ends. conf
@@ -63,7 +65,8 @@ type Server struct {
 func Start(t testing.TB, conf *tls.Config) *Server {
 	t.Helper()
 	s := &Server{health: health.NewServer(), calls: map[string]int{}, polls: map[Poll]int{}, seen: map[Poll]bool{}, changed: make(chan struct{}),
-		namespaces: map[string]*durationpb.Duration{"copay": nil}, attributes: map[string]enumspb.IndexedValueType{}}
+		namespaces: map[string]*durationpb.Duration{"copay": nil}, attributes: map[string]enumspb.IndexedValueType{},
+		schedules: map[string]*schedulepb.Schedule{}}
 	options := []grpc.ServerOption{grpc.UnaryInterceptor(s.intercept)}
 	if conf != nil {
 		options = append(options, grpc.Creds(credentials.NewTLS(conf)))
