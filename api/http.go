@@ -31,7 +31,7 @@ func (s *Server) makeHTTP() (http.Handler, error) {
 		}
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", otelhttp.NewHandler(rest(gateway), "rest"))
+	mux.Handle("/v1/", otelhttp.NewHandler(s.certified(rest(gateway)), "rest"))
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(copayv1.OpenAPI) // a caller that hung up
@@ -44,6 +44,20 @@ func (s *Server) makeHTTP() (http.Handler, error) {
 		}
 	}
 	return outermost(mux), nil
+}
+
+// certified lets in whoever has shown a certificate, where one is asked for.
+func (s *Server) certified(next http.Handler) http.Handler {
+	if !s.mutual() {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+			http.Error(w, "show a client certificate of this installation", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // rest bounds bodies and lifts the write timeout of streams.

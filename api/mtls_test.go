@@ -18,8 +18,8 @@ import (
 	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
 )
 
-// A server that asks for certificates serves nobody without a good one, on
-// either listener. A certificate alone is not enough: the token is asked, too.
+// A server that asks for certificates serves no gRPC or REST caller without a
+// good one; webhooks and patients have none. A certificate alone is not enough: the token is asked, too.
 func TestClientsWithoutACertificateAreRefused(t *testing.T) {
 	t.Parallel()
 	ca, stranger := certtest.New(t), certtest.New(t)
@@ -64,7 +64,15 @@ func TestClientsWithoutACertificateAreRefused(t *testing.T) {
 			resp, werr := web.Do(r)
 			if !tc.served {
 				require.Equal(t, codes.Unavailable, status.Code(err))
-				require.Error(t, werr)
+				if werr == nil {
+					require.NoError(t, resp.Body.Close())
+					require.Equal(t, http.StatusUnauthorized, resp.StatusCode)
+				}
+				if len(tc.certs) == 0 {
+					require.NoError(t, werr, "a patient's browser has no certificate")
+				} else {
+					require.Error(t, werr, "a bad certificate is refused at once")
+				}
 				return
 			}
 			require.NoError(t, err)

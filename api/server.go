@@ -39,7 +39,9 @@ type Options struct {
 	Webhooks, Pay, Codec http.Handler
 	// Checks are what /readyz asks, by name.
 	Checks map[string]func(context.Context) error
-	// TLS is used on both listeners; nil where a proxy ends TLS.
+	// TLS is used on both listeners; nil where a proxy ends TLS. Where it asks
+	// for client certificates, gRPC and REST callers must have one; platforms'
+	// webhooks, patients and the Temporal UI cannot and need none.
 	TLS *tls.Config
 	Log *slog.Logger
 	Now func() time.Time
@@ -139,6 +141,11 @@ func (s *Server) makeGRPC() error {
 	return nil
 }
 
+// mutual reports whether callers must show a certificate.
+func (s *Server) mutual() bool {
+	return s.o.TLS != nil && s.o.TLS.ClientAuth == tls.RequireAndVerifyClientCert
+}
+
 // Handler serves everything that is plain HTTP.
 func (s *Server) Handler() http.Handler { return s.handler }
 
@@ -157,7 +164,11 @@ func (s *Server) Serve(ctx context.Context, grpcL, httpL net.Listener) error {
 	web := &http.Server{Handler: s.handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelWarn)}
 	if s.o.TLS != nil {
-		httpL = tls.NewListener(httpL, s.o.TLS)
+		open := s.o.TLS.Clone()
+		if s.mutual() {
+			open.ClientAuth = tls.VerifyClientCertIfGiven
+		}
+		httpL = tls.NewListener(httpL, open)
 	}
 	g, running := errgroup.WithContext(ctx)
 	g.Go(func() error { return ended(s.grpc.Serve(grpcL), grpc.ErrServerStopped) })

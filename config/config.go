@@ -42,6 +42,16 @@ type Listen struct {
 	HTTP    string `koanf:"http"`    // REST, webhooks, pay page, codec server
 	GRPC    string `koanf:"grpc"`    // gRPC
 	Metrics string `koanf:"metrics"` // Prometheus and health; keep it inside
+	// TLS is for http and grpc; without it a proxy before them must end TLS.
+	TLS ListenTLS `koanf:"tls"`
+}
+
+// ListenTLS names the files of the API's certificate. With ClientCA, callers
+// of gRPC and REST must show a certificate of that authority.
+type ListenTLS struct {
+	Cert     string `koanf:"cert"`
+	Key      string `koanf:"key"`
+	ClientCA string `koanf:"client_ca"`
 }
 
 // Database is the ledger's PostgreSQL.

@@ -40,6 +40,7 @@ func (c *Config) Validate() error {
 	keys(f, "master_keys", c.MasterKeys)
 	keys(f, "codec_keys", c.CodecKeys)
 	c.validateAuth(f)
+	c.Listen.validate(f)
 	c.Temporal.validate(f)
 	c.Telemetry.validate(f)
 	if c.Worker.MaxActivities < 0 || c.Worker.MaxWorkflowTasks < 0 || c.Worker.StickyCache < 0 {
@@ -68,6 +69,15 @@ func (c *Config) Validate() error {
 
 // maxConns is more than any one process should take of a database.
 const maxConns = 10_000
+
+func (l *Listen) validate(f *faults) {
+	if (l.TLS.Cert == "") != (l.TLS.Key == "") {
+		f.add("listen.tls.cert and listen.tls.key belong together")
+	}
+	if l.TLS.ClientCA != "" && l.TLS.Cert == "" {
+		f.add("listen.tls.client_ca needs listen.tls.cert and listen.tls.key: without TLS nobody can show a certificate")
+	}
+}
 
 func (t *Temporal) validate(f *faults) {
 	if t.APIKey != "" {

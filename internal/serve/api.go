@@ -93,6 +93,10 @@ func newAPI(p *worker.Process) (*api.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	certs, err := listenTLS(p.Config.Listen.TLS)
+	if err != nil {
+		return nil, err
+	}
 	local := p.Config.Env == "dev"
 	page, err := paypage.New(paypage.Options{Store: p.Store, Flows: p.Starter, Practices: payPractices(p.Config), Insecure: local, Now: p.Now, Log: p.Log})
 	if err != nil {
@@ -103,7 +107,7 @@ func newAPI(p *worker.Process) (*api.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return api.New(api.Options{Auth: who, Store: p.Store, Inbox: p.Store.Inbox(), Flows: p.Starter, Directory: p.Directory, Webhooks: hooks, Pay: page, Codec: decoder, Log: p.Log, Now: p.Now,
+	return api.New(api.Options{TLS: certs, Auth: who, Store: p.Store, Inbox: p.Store.Inbox(), Flows: p.Starter, Directory: p.Directory, Webhooks: hooks, Pay: page, Codec: decoder, Log: p.Log, Now: p.Now,
 		Checks: checks(p)})
 }
 
@@ -174,7 +178,7 @@ func Worker(ctx context.Context, p *worker.Process, l net.Listener) error {
 	}
 	if err := p.EnsureSchedules(ctx); err != nil {
 		w.Stop()
-		return err
+		return ignoreCancel(ctx, err)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	if l != nil {
