@@ -79,3 +79,33 @@ func (s auditService) VerifyAuditChain(ctx context.Context, req *copayv1.VerifyA
 	}
 	return &copayv1.VerifyAuditChainResponse{Rows: r.Rows, Ok: r.OK, FirstBad: r.FirstBad, Problem: r.Problem, Head: r.Head}, nil
 }
+
+// ListHistories lists the archived histories of a co-pay.
+func (s auditService) ListHistories(ctx context.Context, req *copayv1.ListHistoriesRequest) (*copayv1.ListHistoriesResponse, error) {
+	practice, id := copay.PracticeID(req.GetPracticeId()), copay.ID(req.GetCopayId())
+	if _, err := s.store.CoPay(ctx, practice, id); err != nil {
+		return nil, err
+	}
+	rows, err := s.store.Archived(ctx, practice, id)
+	if err != nil {
+		return nil, err
+	}
+	out := &copayv1.ListHistoriesResponse{}
+	for _, r := range rows {
+		out.Histories = append(out.Histories, historyOut(r))
+	}
+	return out, nil
+}
+
+// GetHistory reads one archived history.
+func (s auditService) GetHistory(ctx context.Context, req *copayv1.GetHistoryRequest) (*copayv1.GetHistoryResponse, error) {
+	r, err := s.store.ArchivedHistory(ctx, copay.PracticeID(req.GetPracticeId()), copay.ID(req.GetCopayId()), req.GetRunId())
+	if err != nil {
+		return nil, err
+	}
+	return &copayv1.GetHistoryResponse{History: historyOut(r), Json: r.History}, nil
+}
+
+func historyOut(r ledger.ArchiveRow) *copayv1.History {
+	return &copayv1.History{RunId: r.RunID, ClosedAt: timeOut(r.ClosedAt), Sha256: hex.EncodeToString(r.SHA256), Size: r.Size}
+}

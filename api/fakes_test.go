@@ -133,6 +133,19 @@ func (w *world) VerifyAudit(context.Context, copay.PracticeID) (ledger.AuditRepo
 	return ledger.AuditReport{Rows: 7, OK: true, Head: "0102"}, nil
 }
 
+const someRun = "0c1d2e3f-0000-4000-8000-000000000001"
+
+func (w *world) Archived(_ context.Context, _ copay.PracticeID, id copay.ID) ([]ledger.ArchiveRow, error) {
+	return []ledger.ArchiveRow{{CoPay: id, RunID: someRun, SHA256: []byte{0xab}, Size: 11}}, nil
+}
+
+func (w *world) ArchivedHistory(_ context.Context, _ copay.PracticeID, id copay.ID, run string) (ledger.ArchiveRow, error) {
+	if id != key.ID() || run != someRun {
+		return ledger.ArchiveRow{}, copay.Errorf(copay.CodeNotFound, "", "there is no such archived history in this practice")
+	}
+	return ledger.ArchiveRow{CoPay: id, RunID: run, SHA256: []byte{0xab}, Size: 11, History: []byte(`{"events":1}`)}, nil
+}
+
 func (w *world) PutCardConsent(_ context.Context, _ copay.PracticeID, _ copay.PatientRef, c ledger.CardOnFile) error {
 	w.card = &c
 	return nil

@@ -25,6 +25,8 @@ type Store interface {
 	AppendAudit(ctx context.Context, e ledger.AuditEntry) error
 	Audit(ctx context.Context, practice copay.PracticeID, f ledger.AuditFilter, from ledger.PageToken, size int) ([]ledger.AuditRow, ledger.PageToken, error)
 	VerifyAudit(ctx context.Context, practice copay.PracticeID) (ledger.AuditReport, error)
+	Archived(ctx context.Context, practice copay.PracticeID, id copay.ID) ([]ledger.ArchiveRow, error)
+	ArchivedHistory(ctx context.Context, practice copay.PracticeID, id copay.ID, runID string) (ledger.ArchiveRow, error)
 	PutCardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientRef, c ledger.CardOnFile) error
 	RevokeCardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientRef, at time.Time) (bool, error)
 	RecordConsent(ctx context.Context, practice copay.PracticeID, c ledger.Consent) (effective bool, err error)

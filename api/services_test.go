@@ -49,6 +49,27 @@ func TestAudit(t *testing.T) {
 	require.EqualValues(t, 7, v.GetRows())
 }
 
+func TestArchivedHistories(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.add(key, copay.StateSettled)
+	c, id := copayv1.NewAuditServiceClient(b.s.conn), string(key.ID())
+	l, err := c.ListHistories(as(t, "auditor"), &copayv1.ListHistoriesRequest{PracticeId: "maple", CopayId: id})
+	require.NoError(t, err)
+	require.Equal(t, "ab", l.GetHistories()[0].GetSha256())
+	h, err := c.GetHistory(as(t, "auditor"), &copayv1.GetHistoryRequest{PracticeId: "maple", CopayId: id, RunId: l.GetHistories()[0].GetRunId()})
+	require.NoError(t, err)
+	require.JSONEq(t, `{"events":1}`, string(h.GetJson()))
+	require.EqualValues(t, 11, h.GetHistory().GetSize())
+
+	_, err = c.ListHistories(as(t, "auditor"), &copayv1.ListHistoriesRequest{PracticeId: "maple", CopayId: "cp_0000000000000000"})
+	require.Equal(t, codes.NotFound, status.Code(err))
+	_, err = c.GetHistory(as(t, "auditor"), &copayv1.GetHistoryRequest{PracticeId: "maple", CopayId: id, RunId: "not a run"})
+	require.Equal(t, codes.InvalidArgument, status.Code(err))
+	_, err = c.GetHistory(as(t, "front_desk"), &copayv1.GetHistoryRequest{PracticeId: "maple", CopayId: id, RunId: someRun})
+	require.Equal(t, codes.PermissionDenied, status.Code(err))
+}
+
 func TestPlatforms(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -444,6 +444,299 @@ func (x *VerifyAuditChainResponse) GetHead() string {
 	return ""
 }
 
+// ListHistoriesRequest names the co-pay.
+type ListHistoriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The practice; the caller must belong to it.
+	PracticeId string `protobuf:"bytes,1,opt,name=practice_id,json=practiceId,proto3" json:"practice_id,omitempty"`
+	// The co-pay.
+	CopayId       string `protobuf:"bytes,2,opt,name=copay_id,json=copayId,proto3" json:"copay_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListHistoriesRequest) Reset() {
+	*x = ListHistoriesRequest{}
+	mi := &file_copay_v1_audit_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListHistoriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListHistoriesRequest) ProtoMessage() {}
+
+func (x *ListHistoriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_copay_v1_audit_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListHistoriesRequest.ProtoReflect.Descriptor instead.
+func (*ListHistoriesRequest) Descriptor() ([]byte, []int) {
+	return file_copay_v1_audit_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListHistoriesRequest) GetPracticeId() string {
+	if x != nil {
+		return x.PracticeId
+	}
+	return ""
+}
+
+func (x *ListHistoriesRequest) GetCopayId() string {
+	if x != nil {
+		return x.CopayId
+	}
+	return ""
+}
+
+// ListHistoriesResponse lists what is archived.
+type ListHistoriesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The histories, without their content.
+	Histories     []*History `protobuf:"bytes,1,rep,name=histories,proto3" json:"histories,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListHistoriesResponse) Reset() {
+	*x = ListHistoriesResponse{}
+	mi := &file_copay_v1_audit_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListHistoriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListHistoriesResponse) ProtoMessage() {}
+
+func (x *ListHistoriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_copay_v1_audit_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListHistoriesResponse.ProtoReflect.Descriptor instead.
+func (*ListHistoriesResponse) Descriptor() ([]byte, []int) {
+	return file_copay_v1_audit_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListHistoriesResponse) GetHistories() []*History {
+	if x != nil {
+		return x.Histories
+	}
+	return nil
+}
+
+// History is an archived run of a co-pay's workflow.
+type History struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Temporal's id of the run.
+	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// When the run closed.
+	ClosedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=closed_at,json=closedAt,proto3" json:"closed_at,omitempty"`
+	// SHA-256 of the content, in hexadecimal, as in the audit chain.
+	Sha256 string `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// Bytes of content.
+	Size          int64 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *History) Reset() {
+	*x = History{}
+	mi := &file_copay_v1_audit_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *History) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*History) ProtoMessage() {}
+
+func (x *History) ProtoReflect() protoreflect.Message {
+	mi := &file_copay_v1_audit_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use History.ProtoReflect.Descriptor instead.
+func (*History) Descriptor() ([]byte, []int) {
+	return file_copay_v1_audit_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *History) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *History) GetClosedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ClosedAt
+	}
+	return nil
+}
+
+func (x *History) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *History) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+// GetHistoryRequest names the run.
+type GetHistoryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The practice; the caller must belong to it.
+	PracticeId string `protobuf:"bytes,1,opt,name=practice_id,json=practiceId,proto3" json:"practice_id,omitempty"`
+	// The co-pay.
+	CopayId string `protobuf:"bytes,2,opt,name=copay_id,json=copayId,proto3" json:"copay_id,omitempty"`
+	// Temporal's id of the run.
+	RunId         string `protobuf:"bytes,3,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetHistoryRequest) Reset() {
+	*x = GetHistoryRequest{}
+	mi := &file_copay_v1_audit_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetHistoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetHistoryRequest) ProtoMessage() {}
+
+func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_copay_v1_audit_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetHistoryRequest.ProtoReflect.Descriptor instead.
+func (*GetHistoryRequest) Descriptor() ([]byte, []int) {
+	return file_copay_v1_audit_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GetHistoryRequest) GetPracticeId() string {
+	if x != nil {
+		return x.PracticeId
+	}
+	return ""
+}
+
+func (x *GetHistoryRequest) GetCopayId() string {
+	if x != nil {
+		return x.CopayId
+	}
+	return ""
+}
+
+func (x *GetHistoryRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+// GetHistoryResponse is one history.
+type GetHistoryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is known of it.
+	History *History `protobuf:"bytes,1,opt,name=history,proto3" json:"history,omitempty"`
+	// The events as JSON of Temporal's own tools; payloads are encrypted.
+	Json          []byte `protobuf:"bytes,2,opt,name=json,proto3" json:"json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetHistoryResponse) Reset() {
+	*x = GetHistoryResponse{}
+	mi := &file_copay_v1_audit_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetHistoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetHistoryResponse) ProtoMessage() {}
+
+func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_copay_v1_audit_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetHistoryResponse.ProtoReflect.Descriptor instead.
+func (*GetHistoryResponse) Descriptor() ([]byte, []int) {
+	return file_copay_v1_audit_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GetHistoryResponse) GetHistory() *History {
+	if x != nil {
+		return x.History
+	}
+	return nil
+}
+
+func (x *GetHistoryResponse) GetJson() []byte {
+	if x != nil {
+		return x.Json
+	}
+	return nil
+}
+
 var File_copay_v1_audit_service_proto protoreflect.FileDescriptor
 
 const file_copay_v1_audit_service_proto_rawDesc = "" +
@@ -487,12 +780,36 @@ const file_copay_v1_audit_service_proto_rawDesc = "" +
 	"\x02ok\x18\x02 \x01(\bR\x02ok\x12\x1b\n" +
 	"\tfirst_bad\x18\x03 \x01(\x03R\bfirstBad\x12\x18\n" +
 	"\aproblem\x18\x04 \x01(\tR\aproblem\x12\x12\n" +
-	"\x04head\x18\x05 \x01(\tR\x04head2\xbb\x02\n" +
+	"\x04head\x18\x05 \x01(\tR\x04head\"\x98\x01\n" +
+	"\x14ListHistoriesRequest\x12A\n" +
+	"\vpractice_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,39}$R\n" +
+	"practiceId\x12=\n" +
+	"\bcopay_id\x18\x02 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^cp_[0-9a-hjkmnp-tv-z]{16}$R\acopayId\"H\n" +
+	"\x15ListHistoriesResponse\x12/\n" +
+	"\thistories\x18\x01 \x03(\v2\x11.copay.v1.HistoryR\thistories\"\x85\x01\n" +
+	"\aHistory\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\x127\n" +
+	"\tclosed_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bclosedAt\x12\x16\n" +
+	"\x06sha256\x18\x03 \x01(\tR\x06sha256\x12\x12\n" +
+	"\x04size\x18\x04 \x01(\x03R\x04size\"\xb6\x01\n" +
+	"\x11GetHistoryRequest\x12A\n" +
+	"\vpractice_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,39}$R\n" +
+	"practiceId\x12=\n" +
+	"\bcopay_id\x18\x02 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^cp_[0-9a-hjkmnp-tv-z]{16}$R\acopayId\x12\x1f\n" +
+	"\x06run_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x05runId\"U\n" +
+	"\x12GetHistoryResponse\x12+\n" +
+	"\ahistory\x18\x01 \x01(\v2\x11.copay.v1.HistoryR\ahistory\x12\x12\n" +
+	"\x04json\x18\x02 \x01(\fR\x04json2\xf3\x04\n" +
 	"\fAuditService\x12\x94\x01\n" +
 	"\x10ListAuditRecords\x12!.copay.v1.ListAuditRecordsRequest\x1a\".copay.v1.ListAuditRecordsResponse\"9\xc2\xf3\x18\x04\n" +
 	"\x02\x03\x04\x82\xd3\xe4\x93\x02+\x12)/v1/practices/{practice_id}/audit/records\x12\x93\x01\n" +
 	"\x10VerifyAuditChain\x12!.copay.v1.VerifyAuditChainRequest\x1a\".copay.v1.VerifyAuditChainResponse\"8\xc2\xf3\x18\x04\n" +
-	"\x02\x03\x04\x82\xd3\xe4\x93\x02*\x12(/v1/practices/{practice_id}/audit:verifyB7Z5github.com/copayflow/copayflow/proto/copay/v1;copayv1b\x06proto3"
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02*\x12(/v1/practices/{practice_id}/audit:verify\x12\x99\x01\n" +
+	"\rListHistories\x12\x1e.copay.v1.ListHistoriesRequest\x1a\x1f.copay.v1.ListHistoriesResponse\"G\xc2\xf3\x18\x04\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x029\x127/v1/practices/{practice_id}/copays/{copay_id}/histories\x12\x99\x01\n" +
+	"\n" +
+	"GetHistory\x12\x1b.copay.v1.GetHistoryRequest\x1a\x1c.copay.v1.GetHistoryResponse\"P\xc2\xf3\x18\x04\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02B\x12@/v1/practices/{practice_id}/copays/{copay_id}/histories/{run_id}B7Z5github.com/copayflow/copayflow/proto/copay/v1;copayv1b\x06proto3"
 
 var (
 	file_copay_v1_audit_service_proto_rawDescOnce sync.Once
@@ -506,33 +823,45 @@ func file_copay_v1_audit_service_proto_rawDescGZIP() []byte {
 	return file_copay_v1_audit_service_proto_rawDescData
 }
 
-var file_copay_v1_audit_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_copay_v1_audit_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_copay_v1_audit_service_proto_goTypes = []any{
 	(*ListAuditRecordsRequest)(nil),  // 0: copay.v1.ListAuditRecordsRequest
 	(*ListAuditRecordsResponse)(nil), // 1: copay.v1.ListAuditRecordsResponse
 	(*AuditRecord)(nil),              // 2: copay.v1.AuditRecord
 	(*VerifyAuditChainRequest)(nil),  // 3: copay.v1.VerifyAuditChainRequest
 	(*VerifyAuditChainResponse)(nil), // 4: copay.v1.VerifyAuditChainResponse
-	nil,                              // 5: copay.v1.AuditRecord.DetailEntry
-	(*timestamppb.Timestamp)(nil),    // 6: google.protobuf.Timestamp
-	(*Actor)(nil),                    // 7: copay.v1.Actor
+	(*ListHistoriesRequest)(nil),     // 5: copay.v1.ListHistoriesRequest
+	(*ListHistoriesResponse)(nil),    // 6: copay.v1.ListHistoriesResponse
+	(*History)(nil),                  // 7: copay.v1.History
+	(*GetHistoryRequest)(nil),        // 8: copay.v1.GetHistoryRequest
+	(*GetHistoryResponse)(nil),       // 9: copay.v1.GetHistoryResponse
+	nil,                              // 10: copay.v1.AuditRecord.DetailEntry
+	(*timestamppb.Timestamp)(nil),    // 11: google.protobuf.Timestamp
+	(*Actor)(nil),                    // 12: copay.v1.Actor
 }
 var file_copay_v1_audit_service_proto_depIdxs = []int32{
-	6, // 0: copay.v1.ListAuditRecordsRequest.from:type_name -> google.protobuf.Timestamp
-	6, // 1: copay.v1.ListAuditRecordsRequest.to:type_name -> google.protobuf.Timestamp
-	2, // 2: copay.v1.ListAuditRecordsResponse.records:type_name -> copay.v1.AuditRecord
-	6, // 3: copay.v1.AuditRecord.at:type_name -> google.protobuf.Timestamp
-	7, // 4: copay.v1.AuditRecord.actor:type_name -> copay.v1.Actor
-	5, // 5: copay.v1.AuditRecord.detail:type_name -> copay.v1.AuditRecord.DetailEntry
-	0, // 6: copay.v1.AuditService.ListAuditRecords:input_type -> copay.v1.ListAuditRecordsRequest
-	3, // 7: copay.v1.AuditService.VerifyAuditChain:input_type -> copay.v1.VerifyAuditChainRequest
-	1, // 8: copay.v1.AuditService.ListAuditRecords:output_type -> copay.v1.ListAuditRecordsResponse
-	4, // 9: copay.v1.AuditService.VerifyAuditChain:output_type -> copay.v1.VerifyAuditChainResponse
-	8, // [8:10] is the sub-list for method output_type
-	6, // [6:8] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	11, // 0: copay.v1.ListAuditRecordsRequest.from:type_name -> google.protobuf.Timestamp
+	11, // 1: copay.v1.ListAuditRecordsRequest.to:type_name -> google.protobuf.Timestamp
+	2,  // 2: copay.v1.ListAuditRecordsResponse.records:type_name -> copay.v1.AuditRecord
+	11, // 3: copay.v1.AuditRecord.at:type_name -> google.protobuf.Timestamp
+	12, // 4: copay.v1.AuditRecord.actor:type_name -> copay.v1.Actor
+	10, // 5: copay.v1.AuditRecord.detail:type_name -> copay.v1.AuditRecord.DetailEntry
+	7,  // 6: copay.v1.ListHistoriesResponse.histories:type_name -> copay.v1.History
+	11, // 7: copay.v1.History.closed_at:type_name -> google.protobuf.Timestamp
+	7,  // 8: copay.v1.GetHistoryResponse.history:type_name -> copay.v1.History
+	0,  // 9: copay.v1.AuditService.ListAuditRecords:input_type -> copay.v1.ListAuditRecordsRequest
+	3,  // 10: copay.v1.AuditService.VerifyAuditChain:input_type -> copay.v1.VerifyAuditChainRequest
+	5,  // 11: copay.v1.AuditService.ListHistories:input_type -> copay.v1.ListHistoriesRequest
+	8,  // 12: copay.v1.AuditService.GetHistory:input_type -> copay.v1.GetHistoryRequest
+	1,  // 13: copay.v1.AuditService.ListAuditRecords:output_type -> copay.v1.ListAuditRecordsResponse
+	4,  // 14: copay.v1.AuditService.VerifyAuditChain:output_type -> copay.v1.VerifyAuditChainResponse
+	6,  // 15: copay.v1.AuditService.ListHistories:output_type -> copay.v1.ListHistoriesResponse
+	9,  // 16: copay.v1.AuditService.GetHistory:output_type -> copay.v1.GetHistoryResponse
+	13, // [13:17] is the sub-list for method output_type
+	9,  // [9:13] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_copay_v1_audit_service_proto_init() }
@@ -548,7 +877,7 @@ func file_copay_v1_audit_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_copay_v1_audit_service_proto_rawDesc), len(file_copay_v1_audit_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,8 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	AuditService_ListAuditRecords_FullMethodName = "/copay.v1.AuditService/ListAuditRecords"
 	AuditService_VerifyAuditChain_FullMethodName = "/copay.v1.AuditService/VerifyAuditChain"
+	AuditService_ListHistories_FullMethodName    = "/copay.v1.AuditService/ListHistories"
+	AuditService_GetHistory_FullMethodName       = "/copay.v1.AuditService/GetHistory"
 )
 
 // AuditServiceClient is the client API for AuditService service.
@@ -33,6 +35,12 @@ type AuditServiceClient interface {
 	ListAuditRecords(ctx context.Context, in *ListAuditRecordsRequest, opts ...grpc.CallOption) (*ListAuditRecordsResponse, error)
 	// VerifyAuditChain walks the whole chain.
 	VerifyAuditChain(ctx context.Context, in *VerifyAuditChainRequest, opts ...grpc.CallOption) (*VerifyAuditChainResponse, error)
+	// ListHistories lists the archived workflow histories of a co-pay, oldest
+	// first. A history is archived within the hour after its run has closed.
+	ListHistories(ctx context.Context, in *ListHistoriesRequest, opts ...grpc.CallOption) (*ListHistoriesResponse, error)
+	// GetHistory reads one archived history. It is refused when the history does
+	// not have the hash any more that the audit chain holds.
+	GetHistory(ctx context.Context, in *GetHistoryRequest, opts ...grpc.CallOption) (*GetHistoryResponse, error)
 }
 
 type auditServiceClient struct {
@@ -63,6 +71,26 @@ func (c *auditServiceClient) VerifyAuditChain(ctx context.Context, in *VerifyAud
 	return out, nil
 }
 
+func (c *auditServiceClient) ListHistories(ctx context.Context, in *ListHistoriesRequest, opts ...grpc.CallOption) (*ListHistoriesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListHistoriesResponse)
+	err := c.cc.Invoke(ctx, AuditService_ListHistories_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *auditServiceClient) GetHistory(ctx context.Context, in *GetHistoryRequest, opts ...grpc.CallOption) (*GetHistoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetHistoryResponse)
+	err := c.cc.Invoke(ctx, AuditService_GetHistory_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AuditServiceServer is the server API for AuditService service.
 // All implementations must embed UnimplementedAuditServiceServer
 // for forward compatibility.
@@ -73,6 +101,12 @@ type AuditServiceServer interface {
 	ListAuditRecords(context.Context, *ListAuditRecordsRequest) (*ListAuditRecordsResponse, error)
 	// VerifyAuditChain walks the whole chain.
 	VerifyAuditChain(context.Context, *VerifyAuditChainRequest) (*VerifyAuditChainResponse, error)
+	// ListHistories lists the archived workflow histories of a co-pay, oldest
+	// first. A history is archived within the hour after its run has closed.
+	ListHistories(context.Context, *ListHistoriesRequest) (*ListHistoriesResponse, error)
+	// GetHistory reads one archived history. It is refused when the history does
+	// not have the hash any more that the audit chain holds.
+	GetHistory(context.Context, *GetHistoryRequest) (*GetHistoryResponse, error)
 	mustEmbedUnimplementedAuditServiceServer()
 }
 
@@ -88,6 +122,12 @@ func (UnimplementedAuditServiceServer) ListAuditRecords(context.Context, *ListAu
 }
 func (UnimplementedAuditServiceServer) VerifyAuditChain(context.Context, *VerifyAuditChainRequest) (*VerifyAuditChainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method VerifyAuditChain not implemented")
+}
+func (UnimplementedAuditServiceServer) ListHistories(context.Context, *ListHistoriesRequest) (*ListHistoriesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListHistories not implemented")
+}
+func (UnimplementedAuditServiceServer) GetHistory(context.Context, *GetHistoryRequest) (*GetHistoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetHistory not implemented")
 }
 func (UnimplementedAuditServiceServer) mustEmbedUnimplementedAuditServiceServer() {}
 func (UnimplementedAuditServiceServer) testEmbeddedByValue()                      {}
@@ -146,6 +186,42 @@ func _AuditService_VerifyAuditChain_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AuditService_ListHistories_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListHistoriesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuditServiceServer).ListHistories(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuditService_ListHistories_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuditServiceServer).ListHistories(ctx, req.(*ListHistoriesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AuditService_GetHistory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetHistoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuditServiceServer).GetHistory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuditService_GetHistory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuditServiceServer).GetHistory(ctx, req.(*GetHistoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AuditService_ServiceDesc is the grpc.ServiceDesc for AuditService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -160,6 +236,14 @@ var AuditService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "VerifyAuditChain",
 			Handler:    _AuditService_VerifyAuditChain_Handler,
+		},
+		{
+			MethodName: "ListHistories",
+			Handler:    _AuditService_ListHistories_Handler,
+		},
+		{
+			MethodName: "GetHistory",
+			Handler:    _AuditService_GetHistory_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
