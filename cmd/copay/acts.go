@@ -31,14 +31,12 @@ func act[A holder](c *connection, use, what string, args int, run func(ctx conte
 		Use: use, Short: what, Args: cobra.ExactArgs(args),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.requestID = orNew(a.requestID)
-			return call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (A, error) {
+			return unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (A, error) {
 				return run(ctx, copayv1.NewCoPayServiceClient(conn), a, args)
-			}, func(w io.Writer, r A) { showCoPay(w, r.GetCopay()) })
+			}, func(w io.Writer, r A) { showCoPay(w, r.GetCopay()) }), a.requestID)
 		},
 	}
-	cmd.Flags().StringVar(&a.reason, "reason", "", "why; it stands in the audit log")
-	cmd.Flags().StringVar(&a.requestID, "request-id", "", "makes a repeated call happen once; made when empty")
-	_ = cmd.MarkFlagRequired("reason") // the flag was just defined
+	because(cmd, &a.reason, &a.requestID)
 	return cmd
 }
 

@@ -13,20 +13,20 @@ import (
 )
 
 func bookCommands(c *connection) []*cobra.Command {
-	ledger := &cobra.Command{Use: "ledger", Short: "The double-entry journal"}
-	ledger.AddCommand(entriesCommand(c), balanceCommand(c))
-	audit := &cobra.Command{Use: "audit", Short: "The hash-chained audit log"}
-	audit.AddCommand(auditListCommand(c), auditVerifyCommand(c))
-	return []*cobra.Command{ledger, audit}
+	return []*cobra.Command{
+		group("ledger", "The double-entry journal", entriesCommand(c), balanceCommand(c)),
+		group("audit", "The hash-chained audit log", auditListCommand(c), auditVerifyCommand(c), historiesCommand(c), historyCommand(c)),
+	}
 }
 
 func entriesCommand(c *connection) *cobra.Command {
 	var id string
+	var p paging
 	cmd := &cobra.Command{
 		Use: "entries", Short: "Journal entries, the latest first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.ListEntriesResponse, error) {
-				return copayv1.NewLedgerServiceClient(conn).ListEntries(ctx, &copayv1.ListEntriesRequest{PracticeId: c.practice, CopayId: id, PageSize: 100})
+			return pages(cmd, c, &p, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.ListEntriesResponse, error) {
+				return copayv1.NewLedgerServiceClient(conn).ListEntries(ctx, &copayv1.ListEntriesRequest{PracticeId: c.practice, CopayId: id, PageSize: p.size, PageToken: p.token})
 			}, func(w io.Writer, r *copayv1.ListEntriesResponse) {
 				table(w, "WHEN COPAY STEP ACCOUNT DEBIT CREDIT", func(line func(...string)) {
 					for _, e := range r.GetEntries() {
@@ -39,6 +39,7 @@ func entriesCommand(c *connection) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&id, "copay", "", "only this co-pay")
+	p.flags(cmd)
 	return cmd
 }
 
@@ -77,11 +78,12 @@ func balanceCommand(c *connection) *cobra.Command {
 
 func auditListCommand(c *connection) *cobra.Command {
 	var id string
+	var p paging
 	cmd := &cobra.Command{
 		Use: "list", Short: "Audit records, the latest first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.ListAuditRecordsResponse, error) {
-				return copayv1.NewAuditServiceClient(conn).ListAuditRecords(ctx, &copayv1.ListAuditRecordsRequest{PracticeId: c.practice, CopayId: id, PageSize: 100})
+			return pages(cmd, c, &p, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.ListAuditRecordsResponse, error) {
+				return copayv1.NewAuditServiceClient(conn).ListAuditRecords(ctx, &copayv1.ListAuditRecordsRequest{PracticeId: c.practice, CopayId: id, PageSize: p.size, PageToken: p.token})
 			}, func(w io.Writer, r *copayv1.ListAuditRecordsResponse) {
 				table(w, "SEQ WHEN WHO ACTION COPAY REASON", func(line func(...string)) {
 					for _, a := range r.GetRecords() {
@@ -92,6 +94,7 @@ func auditListCommand(c *connection) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&id, "copay", "", "only this co-pay")
+	p.flags(cmd)
 	return cmd
 }
 

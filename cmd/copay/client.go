@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -23,7 +26,9 @@ import (
 // connection is how the API is reached and how answers are printed.
 type connection struct {
 	address, practice, token, apiKey string
-	tls, json                        bool
+	ca, cert, key                    string
+	tls, insecure, json              bool
+	timeout                          time.Duration
 }
 
 // dial connects and puts the caller's credentials on every call.
@@ -31,9 +36,9 @@ func (c *connection) dial(ctx context.Context) (context.Context, *grpc.ClientCon
 	if c.practice == "" {
 		return ctx, nil, usagef("name the practice with --practice or COPAY_PRACTICE")
 	}
-	creds := insecure.NewCredentials()
-	if c.tls {
-		creds = credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12})
+	creds, err := c.transport()
+	if err != nil {
+		return ctx, nil, err
 	}
 	conn, err := grpc.NewClient(c.address, grpc.WithTransportCredentials(creds))
 	if err != nil {
@@ -53,6 +58,57 @@ func (c *connection) dial(ctx context.Context) (context.Context, *grpc.ClientCon
 	return ctx, conn, nil
 }
 
+// limited bounds how long one answer is waited for.
+func (c *connection) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, c.timeout)
+}
+
+// transport is how the connection is protected. Credentials never travel in
+// clear to another machine by accident.
+func (c *connection) transport() (credentials.TransportCredentials, error) {
+	if !c.tls && c.ca == "" && c.cert == "" {
+		if !c.insecure && !local(c.address) {
+			return nil, usagef("your credentials would travel in clear to %s; use --tls, or --insecure where the connection is protected otherwise", c.address)
+		}
+		return insecure.NewCredentials(), nil
+	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.ca != "" {
+		pem, err := os.ReadFile(c.ca)
+		if err != nil {
+			return nil, usagef("--ca: %v", err)
+		}
+		conf.RootCAs = x509.NewCertPool()
+		if !conf.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, usagef("--ca: %s holds no certificate", c.ca)
+		}
+	}
+	if c.cert != "" {
+		pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+		if err != nil {
+			return nil, usagef("--cert and --key: %v", err)
+		}
+		conf.Certificates = []tls.Certificate{pair}
+	}
+	return credentials.NewTLS(conf), nil
+}
+
+// local reports whether an address is this machine's.
+func local(address string) bool {
+	if strings.HasPrefix(address, "unix:") {
+		return true
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
 // call dials, makes one call and prints its answer: as JSON, or by show.
 func call[A proto.Message](cmd *cobra.Command, c *connection, do func(context.Context, *grpc.ClientConn) (A, error), show func(io.Writer, A)) error {
 	ctx, conn, err := c.dial(cmd.Context())
@@ -60,6 +116,8 @@ func call[A proto.Message](cmd *cobra.Command, c *connection, do func(context.Co
 		return err
 	}
 	defer conn.Close()
+	ctx, cancel := c.limited(ctx)
+	defer cancel()
 	answer, err := do(ctx, conn)
 	if err != nil {
 		return say(err)
@@ -69,7 +127,7 @@ func call[A proto.Message](cmd *cobra.Command, c *connection, do func(context.Co
 
 func (c *connection) print(w io.Writer, m proto.Message, human func(io.Writer)) error {
 	if !c.json {
-		human(w)
+		human(terminal{w})
 		return nil
 	}
 	raw, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: false}.Marshal(m)

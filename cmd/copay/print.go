@@ -33,7 +33,12 @@ func when(t *timestamppb.Timestamp) string {
 func table(w io.Writer, header string, rows func(line func(cells ...string))) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, strings.ReplaceAll(header, " ", "\t"))
-	rows(func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) })
+	rows(func(cells ...string) {
+		for i := range cells {
+			cells[i] = oneLine(cells[i])
+		}
+		fmt.Fprintln(t, strings.Join(cells, "\t"))
+	})
 	_ = t.Flush() // the writer below says so itself
 }
 

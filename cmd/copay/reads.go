@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
@@ -22,26 +21,20 @@ func startCommand(c *connection) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "start CHARGE", Short: "Start the co-pay of a charge and wait a moment for its amount", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.StartCoPayResponse, error) {
-				return copayv1.NewCoPayServiceClient(conn).StartCoPay(ctx, &copayv1.StartCoPayRequest{PracticeId: c.practice, Ehr: ehr, ChargeId: args[0], RequestId: orNew(requestID)})
+			requestID = orNew(requestID)
+			return unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.StartCoPayResponse, error) {
+				return copayv1.NewCoPayServiceClient(conn).StartCoPay(ctx, &copayv1.StartCoPayRequest{PracticeId: c.practice, Ehr: ehr, ChargeId: args[0], RequestId: requestID})
 			}, func(w io.Writer, r *copayv1.StartCoPayResponse) {
 				showCoPay(w, r.GetCopay())
 				if !r.GetReady() {
 					fmt.Fprintf(w, "  progress     %s\n", r.GetProgress())
 				}
-			})
+			}), requestID)
 		},
 	}
 	cmd.Flags().StringVar(&ehr, "ehr", "drchrono", "the EHR that holds the charge")
 	cmd.Flags().StringVar(&requestID, "request-id", "", "makes a repeated call happen once; made when empty")
 	return cmd
-}
-
-func orNew(id string) string {
-	if id == "" {
-		return uuid.NewString()
-	}
-	return id
 }
 
 func getCommand(c *connection) *cobra.Command {
@@ -57,13 +50,13 @@ func getCommand(c *connection) *cobra.Command {
 
 func listCommand(c *connection) *cobra.Command {
 	var states []string
-	var rail, token string
+	var rail string
 	var review bool
-	var size int32
+	var p paging
 	cmd := &cobra.Command{
 		Use: "list", Short: "List co-pays, the latest first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			in := &copayv1.ListCoPaysRequest{PracticeId: c.practice, PageSize: size, PageToken: token}
+			in := &copayv1.ListCoPaysRequest{PracticeId: c.practice, PageSize: p.size}
 			for _, s := range states {
 				v, err := enum("STATE_", s, copayv1.State_value)
 				if err != nil {
@@ -81,21 +74,16 @@ func listCommand(c *connection) *cobra.Command {
 			if review {
 				in.NeedsReview = &review
 			}
-			return call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.ListCoPaysResponse, error) {
+			return pages(cmd, c, &p, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.ListCoPaysResponse, error) {
+				in.PageToken = p.token
 				return copayv1.NewCoPayServiceClient(conn).ListCoPays(ctx, in)
-			}, func(w io.Writer, r *copayv1.ListCoPaysResponse) {
-				showCoPays(w, r.GetCopays())
-				if r.GetNextPageToken() != "" {
-					fmt.Fprintf(w, "more: --page-token %s\n", r.GetNextPageToken())
-				}
-			})
+			}, func(w io.Writer, r *copayv1.ListCoPaysResponse) { showCoPays(w, r.GetCopays()) })
 		},
 	}
 	cmd.Flags().StringSliceVar(&states, "state", nil, "only these states, such as awaiting_payment")
 	cmd.Flags().StringVar(&rail, "rail", "", "only this rail")
 	cmd.Flags().BoolVar(&review, "review", false, "only those that need a person")
-	cmd.Flags().Int32Var(&size, "page-size", 50, "how many at once")
-	cmd.Flags().StringVar(&token, "page-token", "", "where to go on")
+	p.flags(cmd)
 	return cmd
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -39,12 +40,19 @@ func root() *cobra.Command {
 	f.StringVar(&c.token, "token", "", "bearer token of a person (or COPAY_TOKEN)")
 	f.StringVar(&c.apiKey, "api-key", "", "key of a machine, id.secret (or COPAY_API_KEY)")
 	f.BoolVar(&c.tls, "tls", false, "use TLS")
+	f.StringVar(&c.ca, "ca", "", "file of the authority that vouches for the API, when it is not a public one")
+	f.StringVar(&c.cert, "cert", "", "file of this client's certificate, where the API asks for one")
+	f.StringVar(&c.key, "key", "", "file of the certificate's key")
+	f.BoolVar(&c.insecure, "insecure", false, "let credentials travel in clear to another machine")
+	f.DurationVar(&c.timeout, "timeout", 30*time.Second, "how long to wait for an answer; 0: without end")
 	f.BoolVar(&c.json, "json", false, "print JSON for machines")
+	cmd.MarkFlagsRequiredTogether("cert", "key")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	cmd.AddCommand(readCommands(c)...)
 	cmd.AddCommand(actCommands(c)...)
 	cmd.AddCommand(bookCommands(c)...)
 	cmd.AddCommand(adminCommands(c)...)
+	cmd.AddCommand(consentCommands(c)...)
 	cmd.AddCommand(serverCommands()...)
 	return cmd
 }
@@ -57,7 +65,7 @@ func exitCode(err error) int {
 	}
 	var coded interface{ GRPCStatus() *status.Status }
 	if !errors.As(err, &coded) {
-		if strings.HasPrefix(err.Error(), "unknown command") || strings.Contains(err.Error(), "arg(s)") || strings.HasPrefix(err.Error(), "required flag") {
+		if strings.HasPrefix(err.Error(), "unknown command") || strings.Contains(err.Error(), "flags in the group") || strings.Contains(err.Error(), "arg(s)") || strings.HasPrefix(err.Error(), "required flag") {
 			return exitUsage
 		}
 		return exitFailure
@@ -96,7 +104,7 @@ func (r refusal) Error() string {
 			}
 		}
 	}
-	return text
+	return plain(text)
 }
 
 // say turns a gRPC error into a sentence.

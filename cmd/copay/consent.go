@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
+)
+
+func consentCommands(c *connection) []*cobra.Command {
+	return []*cobra.Command{group("consent", "What patients agreed to",
+		cardConsentCommand(c), cardRevokeCommand(c), messageConsentCommand(c), messageRevokeCommand(c))}
+}
+
+func cardConsentCommand(c *connection) *cobra.Command {
+	in := &copayv1.RecordCardConsentRequest{}
+	var limit, until string
+	cmd := &cobra.Command{
+		Use: "card PATIENT", Short: "A patient agrees that the stored card is charged: for one visit, or until a day", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			in.PracticeId, in.PatientRef, in.RequestId = c.practice, args[0], orNew(in.GetRequestId())
+			if in.Cap, err = amount(limit); err != nil {
+				return err
+			}
+			in.Scope = copayv1.ConsentScope_CONSENT_SCOPE_VISIT
+			if until != "" {
+				day, err := time.ParseInLocation(time.DateOnly, until, time.Local)
+				if err != nil {
+					return usagef("--until %q is not a day such as 2027-06-30", until)
+				}
+				// To the end of that day.
+				in.Scope, in.Until = copayv1.ConsentScope_CONSENT_SCOPE_UNTIL, timestamppb.New(day.AddDate(0, 0, 1))
+			}
+			return unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.RecordCardConsentResponse, error) {
+				return copayv1.NewConsentServiceClient(conn).RecordCardConsent(ctx, in)
+			}, func(w io.Writer, r *copayv1.RecordCardConsentResponse) {
+				fmt.Fprintf(w, "the %s ending in %s at %s may be charged, up to %s\n", r.GetBrand(), r.GetLast4(), r.GetPlatform(), money(in.GetCap()))
+			}), in.GetRequestId())
+		},
+	}
+	cmd.Flags().StringVar(&limit, "cap", "", "the most that may be charged, dollars")
+	cmd.Flags().StringVar(&in.ChargeId, "charge", "", "for the visit of this charge only")
+	cmd.Flags().StringVar(&until, "until", "", "for all visits up to this day, 2027-06-30")
+	cmd.Flags().StringVar(&in.TextVersion, "text-version", "", "version of the wording the patient agreed to")
+	cmd.Flags().StringVar(&in.Platform, "platform", "", "the processor that has the card; the practice's first when empty")
+	cmd.Flags().StringVar(&in.MethodId, "card-id", "", "which of several stored cards")
+	because(cmd, &in.Reason, &in.RequestId)
+	cmd.MarkFlagsOneRequired("charge", "until")
+	cmd.MarkFlagsMutuallyExclusive("charge", "until")
+	_, _ = cmd.MarkFlagRequired("cap"), cmd.MarkFlagRequired("text-version") // the flags were just defined
+	return cmd
+}
+
+func cardRevokeCommand(c *connection) *cobra.Command {
+	in := &copayv1.RevokeCardConsentRequest{}
+	cmd := &cobra.Command{
+		Use: "card-revoke PATIENT", Short: "The patient's stored card is not charged any more", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in.PracticeId, in.PatientRef, in.RequestId = c.practice, args[0], orNew(in.GetRequestId())
+			return unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.RevokeCardConsentResponse, error) {
+				return copayv1.NewConsentServiceClient(conn).RevokeCardConsent(ctx, in)
+			}, func(w io.Writer, r *copayv1.RevokeCardConsentResponse) {
+				if r.GetRevoked() {
+					fmt.Fprintln(w, "revoked")
+				} else {
+					fmt.Fprintln(w, "there was no consent to revoke")
+				}
+			}), in.GetRequestId())
+		},
+	}
+	because(cmd, &in.Reason, &in.RequestId)
+	return cmd
+}
+
+func messageConsentCommand(c *connection) *cobra.Command {
+	in := &copayv1.RecordMessageConsentRequest{}
+	var channel string
+	cmd := &cobra.Command{
+		Use: "message ADDRESS", Short: "A patient agrees to be written to at a number (+1…) or mail address", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			v, err := enum("CHANNEL_", channel, copayv1.Channel_value)
+			if err != nil {
+				return err
+			}
+			in.PracticeId, in.Address, in.Channel, in.RequestId = c.practice, args[0], copayv1.Channel(v), orNew(in.GetRequestId())
+			return unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.RecordMessageConsentResponse, error) {
+				return copayv1.NewConsentServiceClient(conn).RecordMessageConsent(ctx, in)
+			}, func(w io.Writer, r *copayv1.RecordMessageConsentResponse) {
+				if r.GetEffective() {
+					fmt.Fprintln(w, "recorded")
+				} else {
+					fmt.Fprintln(w, "recorded, but the patient has said STOP: only their own START lifts that")
+				}
+			}), in.GetRequestId())
+		},
+	}
+	cmd.Flags().StringVar(&channel, "channel", "sms", "sms or email")
+	cmd.Flags().StringVar(&in.TextVersion, "text-version", "", "version of the wording the patient agreed to")
+	cmd.Flags().StringVar(&in.Source, "source", "desk", "intake_form, portal, desk or ehr")
+	because(cmd, &in.Reason, &in.RequestId)
+	_ = cmd.MarkFlagRequired("text-version") // the flag was just defined
+	return cmd
+}
+
+func messageRevokeCommand(c *connection) *cobra.Command {
+	in := &copayv1.RevokeMessageConsentRequest{}
+	var channel string
+	cmd := &cobra.Command{
+		Use: "message-revoke ADDRESS", Short: "The patient is not written to any more at an address, or anywhere", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			v, err := enum("CHANNEL_", channel, copayv1.Channel_value)
+			if err != nil {
+				return err
+			}
+			in.PracticeId, in.Address, in.Channel, in.RequestId = c.practice, args[0], copayv1.Channel(v), orNew(in.GetRequestId())
+			return unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.RevokeMessageConsentResponse, error) {
+				return copayv1.NewConsentServiceClient(conn).RevokeMessageConsent(ctx, in)
+			}, func(w io.Writer, r *copayv1.RevokeMessageConsentResponse) {
+				fmt.Fprintf(w, "revoked; open co-pays that decide anew: %d\n", r.GetCopays())
+			}), in.GetRequestId())
+		},
+	}
+	cmd.Flags().StringVar(&channel, "channel", "sms", "sms or email")
+	cmd.Flags().BoolVar(&in.Everywhere, "everywhere", false, "on all channels of the patients who use this address")
+	because(cmd, &in.Reason, &in.RequestId)
+	return cmd
+}

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// group is a command that only holds others. A word it does not know is a
+// mistake and not a wish for help.
+func group(use, short string, subs ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, SuggestionsMinimumDistance: 2,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+				return usagef("there is no '%s %s'; did you mean %s?", cmd.CommandPath(), args[0], strings.Join(like, " or "))
+			}
+			return usagef("there is no '%s %s'; '%s --help' says what there is", cmd.CommandPath(), args[0], cmd.CommandPath())
+		}}
+	cmd.AddCommand(subs...)
+	return cmd
+}
