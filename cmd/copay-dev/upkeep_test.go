@@ -16,8 +16,9 @@ import (
 
 func (s scene) trigger(schedule string) {
 	s.t.Helper()
-	err := s.Process.Temporal.ScheduleClient().GetHandle(s.t.Context(), schedule).Trigger(s.t.Context(), client.ScheduleTriggerOptions{})
-	require.NoError(s.t, err)
+	require.Eventually(s.t, func() bool { // the worker has only just started
+		return s.Process.Temporal.ScheduleClient().GetHandle(s.t.Context(), schedule).Trigger(s.t.Context(), client.ScheduleTriggerOptions{}) == nil
+	}, patience, 100*time.Millisecond, "the schedule %s cannot be triggered", schedule)
 }
 
 // A charge whose webhook was lost is found by asking the EHR.
