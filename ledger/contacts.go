@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -30,7 +31,7 @@ const revoked = `(revoked_at IS NOT NULL AND (restored_at IS NULL OR revoked_at 
 const sqlRecordConsent = `INSERT INTO contacts AS c (practice, channel, address_key, consent_source, consent_version, consent_at)
 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (practice, channel, address_key) DO UPDATE
 SET consent_source = excluded.consent_source, consent_version = excluded.consent_version, consent_at = excluded.consent_at
-WHERE c.consent_at IS NULL OR c.consent_at <= excluded.consent_at`
+WHERE c.consent_at IS NULL OR c.consent_at <= excluded.consent_at RETURNING ` + revoked
 
 const sqlIsRevoked = `SELECT ` + revoked + ` FROM contacts WHERE practice = $1 AND channel = $2 AND address_key = $3`
 
@@ -48,13 +49,15 @@ func (s *Store) RecordConsent(ctx context.Context, practice copay.PracticeID, c 
 	if at.IsZero() {
 		at = s.now()
 	}
-	err = s.tx(ctx, "record the consent", func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, sqlRecordConsent, practice, c.Channel, key, clean(c.Source), clean(c.TextVersion), moment(at)); err != nil {
-			return err
+	gone := false
+	err = again(ctx, "record the consent", func() error {
+		err := s.pool.QueryRow(ctx, sqlRecordConsent, practice, c.Channel, key, clean(c.Source), clean(c.TextVersion), moment(at)).Scan(&gone)
+		if errors.Is(err, pgx.ErrNoRows) { // a later consent stands there already
+			err = s.pool.QueryRow(ctx, sqlIsRevoked, practice, c.Channel, key).Scan(&gone)
 		}
-		return tx.QueryRow(ctx, sqlIsRevoked, practice, c.Channel, key).Scan(&effective)
+		return err
 	})
-	return err == nil && !effective, err
+	return err == nil && !gone, err
 }
 
 const (

@@ -28,7 +28,13 @@ func tokenHash(token string) []byte {
 	return sum[:]
 }
 
+// linkSlack is by how much a link may be shorter than wanted, so that one that
+// is there is mostly only read.
+const linkSlack = 24 * time.Hour
+
 const (
+	sqlGoodLink = `SELECT number FROM (SELECT * FROM pay_links WHERE practice = $1 AND copay_id = $2 ORDER BY number DESC LIMIT 1) l
+WHERE revoked_at IS NULL AND failed_attempts < $3 AND expires_at >= $4`
 	// The co-pay's row orders those who make its links.
 	sqlLockLinks = `SELECT id FROM copays WHERE practice = $1 AND id = $2 FOR NO KEY UPDATE`
 	sqlNewest    = `SELECT number, revoked_at IS NOT NULL OR failed_attempts >= $3 FROM pay_links
@@ -37,13 +43,21 @@ WHERE practice = $1 AND copay_id = $2 ORDER BY number DESC LIMIT 1`
 ON CONFLICT (token_hash) DO UPDATE SET expires_at = greatest(l.expires_at, excluded.expires_at)`
 )
 
-// NewPayLink returns the token of a co-pay's payment link, valid at least
-// until expires. It is the same each time, unless the link was revoked or
+// NewPayLink returns the token of a co-pay's payment link, valid until expires
+// or at most linkSlack less. It is the same each time, unless the link was revoked or
 // locked meanwhile: then a new one begins.
 func (s *Store) NewPayLink(ctx context.Context, practice copay.PracticeID, id copay.ID, expires time.Time) (string, error) {
 	ring, err := s.keys(ctx, practice)
 	if err != nil {
 		return "", err
+	}
+	n := 0
+	err = s.pool.QueryRow(ctx, sqlGoodLink, practice, id, MaxLinkAttempts, moment(expires.Add(-linkSlack))).Scan(&n)
+	if err == nil {
+		return ring.token(id, n), nil
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return "", translate("make the payment link", err)
 	}
 	var token string
 	err = s.tx(ctx, "make the payment link", func(tx pgx.Tx) error {
