@@ -31,7 +31,8 @@ type Telemetry struct {
 	Meters metric.MeterProvider
 	// Temporal carries the SDK's own metrics into the same page.
 	Temporal sdkclient.MetricsHandler
-	// Tracing links workflows and activities to the traces of their callers.
+	// Tracing links workflows and activities to the traces of their callers; nil
+	// when nothing is traced, since it costs something in each of them.
 	Tracing interceptor.Interceptor
 	stop    []func(context.Context) error
 }
@@ -62,11 +63,13 @@ func Setup(ctx context.Context, service, otlpEndpoint string) (*Telemetry, error
 		}
 		tp := sdktrace.NewTracerProvider(sdktrace.WithBatcher(e), sdktrace.WithResource(res))
 		otel.SetTracerProvider(tp)
+		otel.SetTextMapPropagator(propagation.TraceContext{})
 		t.stop = append(t.stop, tp.Shutdown)
+		if t.Tracing, err = temporalotel.NewTracingInterceptor(temporalotel.TracerOptions{Tracer: tp.Tracer("github.com/copayflow/copayflow/workflows")}); err != nil {
+			return nil, err
+		}
 	}
-	otel.SetTextMapPropagator(propagation.TraceContext{})
-	t.Tracing, err = temporalotel.NewTracingInterceptor(temporalotel.TracerOptions{Tracer: otel.Tracer("github.com/copayflow/copayflow/workflows")})
-	return t, err
+	return t, nil
 }
 
 // Stop sends what is left.
