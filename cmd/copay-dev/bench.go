@@ -47,7 +47,7 @@ func benchCommand(file *string) *cobra.Command {
 }
 
 // rounds alternate bare and real runs, so that neither has the warmer machine.
-const rounds = 2
+const rounds = 3
 
 func bench(ctx context.Context, out io.Writer, file string, n int, profile string) error {
 	s, clean, err := throwaway(ctx, out, file, "", func(o *stack.Options) { o.Fast = true })

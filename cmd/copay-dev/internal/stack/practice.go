@@ -75,7 +75,7 @@ func (s *Stack) configure(listen config.Listen) error {
 	cfg := map[string]any{
 		"env": "dev", "public_url": s.URL,
 		"listen":      map[string]any{"http": listen.HTTP, "grpc": listen.GRPC, "metrics": listen.Metrics},
-		"database":    map[string]any{"dsn": "literal:" + s.Postgres.DSN("copay"), "max_conns": 30},
+		"database":    map[string]any{"dsn": "literal:" + s.Postgres.DSN("copay"), "max_conns": 12},
 		"master_keys": []any{map[string]any{"id": "m1", "secret": keys["master"]}},
 		"codec_keys":  []any{map[string]any{"id": "c1", "secret": keys["codec"]}},
 		"temporal":    map[string]any{"address": s.Temporal.HostPort(), "namespace": s.Options.Temporal.Namespace, "retention": s.Options.Temporal.Retention.String()},
