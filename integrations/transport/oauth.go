@@ -62,8 +62,11 @@ func (t TokenCall) Grant(ctx context.Context, form url.Values) (integrations.Tok
 		return integrations.Token{}, &integrations.Error{Kind: integrations.KindUnauthorized, Platform: t.Client.o.Platform,
 			Op: "oauth.token", Message: "the token answer holds no token"}
 	}
-	return integrations.Token{Access: a.AccessToken, Refresh: a.RefreshToken,
-		ExpiresAt: time.Now().Add(time.Duration(a.ExpiresIn) * time.Second)}, nil
+	life := time.Duration(a.ExpiresIn) * time.Second
+	if life <= 0 { // not said: a refusal will tell
+		life = time.Hour
+	}
+	return integrations.Token{Access: a.AccessToken, Refresh: a.RefreshToken, ExpiresAt: time.Now().Add(life)}, nil
 }
 
 // Bearer puts OAuth2 access tokens on requests and renews them, one renewal
@@ -125,14 +128,20 @@ func (b *Bearer) Authorize(ctx context.Context, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Authorization", "Bearer "+tok.Access)
+	r.Header.Set("Authorization", bearer(tok))
 	return nil
 }
 
-// Reauthorize is Options.Reauthorize: the token in use was refused.
-func (b *Bearer) Reauthorize(ctx context.Context) error {
+func bearer(t integrations.Token) string { return "Bearer " + t.Access }
+
+// Reauthorize is Options.Reauthorize. Of many calls that were refused with one
+// token the first renews it, and the others go on with the new one.
+func (b *Bearer) Reauthorize(ctx context.Context, refused string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.current.Access != "" && refused != bearer(b.current) {
+		return nil
+	}
 	next, err := b.renew(ctx, b.current)
 	if err != nil {
 		return err

@@ -55,9 +55,9 @@ type Options struct {
 	Limits       []Limit           // all hold
 	// Authorize puts credentials on each request.
 	Authorize func(ctx context.Context, r *http.Request) error
-	// Reauthorize is called once after a 401; when it succeeds the call is
-	// made again, once.
-	Reauthorize func(ctx context.Context) error
+	// Reauthorize is called once after a 401 with the Authorization header that
+	// was refused; when it succeeds the call is made again, once.
+	Reauthorize func(ctx context.Context, refused string) error
 	// Classify reads the platform's error body.
 	Classify func(status int, h http.Header, body []byte) Failure
 	// Success reports whether a status is a success; nil means 2xx.
@@ -174,21 +174,24 @@ func (c *Client) Do(ctx context.Context, r Request, into any) (*Response, error)
 }
 
 func (c *Client) do(ctx context.Context, r Request) (*Response, error) {
-	resp, err := c.guarded(ctx, r)
+	used := ""
+	resp, err := c.guarded(ctx, r, &used)
 	if e := integrations.AsError(err); e != nil && e.Status == http.StatusUnauthorized && c.o.Reauthorize != nil && !r.NoAuth {
-		if rerr := c.o.Reauthorize(ctx); rerr != nil {
+		if rerr := c.o.Reauthorize(ctx, used); rerr != nil {
 			return nil, rerr
 		}
-		return c.guarded(ctx, r)
+		return c.guarded(ctx, r, &used)
 	}
 	return resp, err
 }
 
-func (c *Client) guarded(ctx context.Context, r Request) (*Response, error) {
+// guarded makes one attempt within limits and breaker; used is given the
+// Authorization header it was made with.
+func (c *Client) guarded(ctx context.Context, r Request, used *string) (*Response, error) {
 	if err := c.wait(ctx, r.Op); err != nil {
 		return nil, err
 	}
-	resp, err := c.breaker.Execute(func() (*Response, error) { return c.roundTrip(ctx, r) })
+	resp, err := c.breaker.Execute(func() (*Response, error) { return c.roundTrip(ctx, r, used) })
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		return nil, c.fail(r, integrations.KindUnavailable, "calls are paused after repeated failures", err, 15*time.Second)
 	}
@@ -199,30 +202,41 @@ func (c *Client) guarded(ctx context.Context, r Request) (*Response, error) {
 // the workflow's retry, not to a worker slot.
 const maxWait = 5 * time.Second
 
+// wait queues for a turn that all limits allow. A call that gives its turn up
+// gives it back.
 func (c *Client) wait(ctx context.Context, op string) error {
+	var turns []*rate.Reservation
+	var d time.Duration
 	for _, l := range c.limiters {
-		res := l.Reserve()
-		d := res.Delay()
-		if d > maxWait {
-			res.Cancel()
-			return &integrations.Error{Kind: integrations.KindRateLimited, Platform: c.o.Platform, Op: op,
-				Message: "held back to stay within the platform's limit", RetryAfter: d}
-		}
-		if d > 0 {
-			t := time.NewTimer(d)
-			select {
-			case <-t.C:
-			case <-ctx.Done():
-				t.Stop()
-				return &integrations.Error{Kind: integrations.KindUnavailable, Platform: c.o.Platform, Op: op,
-					Message: "gave up waiting for the platform's limit", Err: ctx.Err()}
-			}
+		turn := l.Reserve()
+		turns, d = append(turns, turn), max(d, turn.Delay())
+	}
+	giveBack := func() {
+		for _, turn := range turns {
+			turn.Cancel()
 		}
 	}
-	return nil
+	if d > maxWait {
+		giveBack()
+		return &integrations.Error{Kind: integrations.KindRateLimited, Platform: c.o.Platform, Op: op,
+			Message: "held back to stay within the platform's limit", RetryAfter: d}
+	}
+	if d <= 0 {
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		giveBack()
+		return &integrations.Error{Kind: integrations.KindUnavailable, Platform: c.o.Platform, Op: op,
+			Message: "gave up waiting for the platform's limit", Err: ctx.Err()}
+	}
 }
 
-func (c *Client) roundTrip(ctx context.Context, r Request) (*Response, error) {
+func (c *Client) roundTrip(ctx context.Context, r Request, used *string) (*Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
 	var sent atomic.Bool
@@ -240,6 +254,7 @@ func (c *Client) roundTrip(ctx context.Context, r Request) (*Response, error) {
 			return nil, c.fail(r, integrations.KindUnauthorized, "no credentials", err, 0)
 		}
 	}
+	*used = req.Header.Get("Authorization")
 	res, err := c.http.Do(req)
 	if err != nil {
 		return nil, c.netFailure(r, sent.Load(), err)
