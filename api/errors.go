@@ -168,8 +168,14 @@ func violations(err *protovalidate.ValidationError) (*copay.Error, []*errdetails
 	var texts []string
 	for _, v := range err.Violations {
 		field := protovalidate.FieldPathString(v.Proto.GetField())
-		fields = append(fields, &errdetails.BadRequest_FieldViolation{Field: field, Description: v.Proto.GetMessage(), Reason: v.Proto.GetRuleId()})
-		texts = append(texts, strings.TrimPrefix(field+": "+v.Proto.GetMessage(), ": "))
+		text := v.Proto.GetMessage()
+		if v.Proto.GetRuleId() == "string.pattern" && v.RuleValue.IsValid() {
+			if words, ok := patterns[v.RuleValue.String()]; ok {
+				text = words
+			}
+		}
+		fields = append(fields, &errdetails.BadRequest_FieldViolation{Field: field, Description: text, Reason: v.Proto.GetRuleId()})
+		texts = append(texts, strings.TrimPrefix(field+": "+text, ": "))
 	}
 	return copay.Errorf(copay.CodeInvalid, "", "the request is not valid: %s", strings.Join(texts, "; ")), fields
 }

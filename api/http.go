@@ -14,6 +14,8 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
 )
@@ -21,7 +23,8 @@ import (
 // makeHTTP mounts REST and what stands beside it.
 func (s *Server) makeHTTP() (http.Handler, error) {
 	gateway := runtime.NewServeMux(
-		runtime.WithIncomingHeaderMatcher(incoming), runtime.WithOutgoingHeaderMatcher(outgoing), runtime.WithDisablePathLengthFallback())
+		runtime.WithIncomingHeaderMatcher(incoming), runtime.WithOutgoingHeaderMatcher(outgoing), runtime.WithDisablePathLengthFallback(),
+		runtime.WithErrorHandler(unreadable))
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		copayv1.RegisterCoPayServiceHandler, copayv1.RegisterLedgerServiceHandler, copayv1.RegisterAuditServiceHandler,
 		copayv1.RegisterPlatformServiceHandler, copayv1.RegisterInboxServiceHandler, copayv1.RegisterConsentServiceHandler,
@@ -44,6 +47,15 @@ func (s *Server) makeHTTP() (http.Handler, error) {
 		}
 	}
 	return outermost(mux), nil
+}
+
+// unreadable says of a body that is no JSON, or has fields nobody knows, what
+// it is; the gateway gives the parser's words alone.
+func unreadable(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+	if st := status.Convert(err); st.Code() == codes.InvalidArgument && len(st.Details()) == 0 {
+		err = status.Error(codes.InvalidArgument, "the request cannot be read: "+st.Message()+"; /openapi.json describes it")
+	}
+	runtime.DefaultHTTPErrorHandler(ctx, mux, m, w, r, err)
 }
 
 // certified lets in whoever has shown a certificate, where one is asked for.

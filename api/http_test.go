@@ -82,7 +82,9 @@ func TestRESTErrorsAreStatusWithDetails(t *testing.T) {
 		})
 	}
 	require.Equal(t, http.StatusNotFound, b.rest(t, "GET", "/v1/nothing", "biller", "").Code)
-	require.Equal(t, http.StatusBadRequest, b.rest(t, "POST", at+":waive", "biller", `{`).Code)
+	cut := b.rest(t, "POST", at+":waive", "biller", `{`)
+	require.Equal(t, http.StatusBadRequest, cut.Code)
+	require.Contains(t, parse(t, cut).Message, "the request cannot be read")
 	require.Equal(t, http.StatusBadRequest, b.rest(t, "POST", at+":waive", "biller", `{"actor":"boss"}`).Code, "unknown fields are refused")
 	require.Equal(t, http.StatusNotFound, b.rest(t, "GET", "/nothing", "", "").Code)
 }
