@@ -32,6 +32,57 @@ func TestOverrideWithdrawsThePageAndAsksAnew(t *testing.T) {
 	require.Len(t, w.cancelled, 1)
 }
 
+// Cash is taken while the bank debit of the link is on its way: nobody can
+// call that back, so what is too much goes back when it has come in.
+func TestCashWhileTheBankIsAtIt(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() {
+		w.processing = true
+		w.update(UpdateRecordPayment, RecordPayment{Act: by(frontDesk, "k1"), Rail: copay.RailCash, Amount: copay.Cents(10_00)})
+	})
+	w.after(30*time.Hour, func() {
+		w.processing = false
+		for _, p := range w.stored.Payments {
+			if !p.Rail.Manual() {
+				w.captured[p.Ref] = p.Amount
+			}
+		}
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Equal(t, copay.Cents(35_00), w.stored.Amounts.Collected)
+	require.Equal(t, copay.Cents(10_00), w.stored.Amounts.Refunded)
+	require.Less(t, len(w.calls), 60, "it waits and does not go in circles")
+}
+
+func TestAnotherRailWithdrawsThePage(t *testing.T) {
+	w := newWorld(t)
+	w.fail["CancelRequest"] = []error{down()} // the processor is down just then
+	var a *answer
+	w.after(time.Hour, func() {
+		a = w.update(UpdateChangeRail, ChangeRail{Act: by(frontDesk, "k1"), Rail: copay.RailCash})
+	})
+	w.after(time.Hour+time.Minute, func() { require.True(t, a.done, "staff are not kept waiting for the processor") })
+	w.after(3*time.Hour, func() {
+		require.Len(t, w.cancelled, 1)
+		w.update(UpdateRecordPayment, RecordPayment{Act: by(frontDesk, "k2"), Rail: copay.RailCash, Amount: copay.Cents(25_00)})
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Empty(t, a.code(t))
+}
+
+func TestThePaymentPageIsNotWaitedForWithoutEnd(t *testing.T) {
+	w := newWorld(t)
+	w.fail["OpenPage"] = []error{down()}
+	var a, later *answer
+	w.after(time.Hour, func() { a = w.update(UpdateOpenPage) })
+	w.after(2*time.Hour, func() { later = w.update(UpdateOpenPage) })
+	w.after(3*time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Equal(t, copay.CodeUnavailable, a.code(t))
+	require.Empty(t, later.code(t))
+	require.NotEmpty(t, later.page.URL)
+}
+
 func TestWaive(t *testing.T) {
 	w := newWorld(t)
 	w.after(time.Hour, func() { w.act("", UpdateWaive, Waive{by(biller, "k1")}) })

@@ -140,15 +140,8 @@ func (c *coPay) changeRail(ctx workflow.Context, in ChangeRail) error {
 	}
 	c.p.Rail, c.p.ChargeAt = in.Rail, zeroTime
 	c.note(in.Actor, UpdateChangeRail, "to be paid by "+string(in.Rail), in.Reason)
-	if c.p.State == copay.StateAwaitingPayment {
-		if open := c.openPayment(); open != nil && in.Rail != copay.RailLink {
-			if err := c.withdraw(ctx, open); err != nil {
-				return err
-			}
-		}
-		if c.p.State == copay.StateAwaitingPayment {
-			c.move(copay.StateRequesting, in.Actor, "the way to pay was changed")
-		}
+	if c.p.State == copay.StateAwaitingPayment { // a page that is open is withdrawn there
+		c.move(copay.StateRequesting, in.Actor, "the way to pay was changed")
 	}
 	return nil
 }

@@ -51,6 +51,12 @@ func (c *coPay) platform(ctx workflow.Context, port, summary string) workflow.Co
 	})
 }
 
+// promptly is platform for somebody who waits for the answer, and with whom
+// everything else of this co-pay waits: they are told to come back later.
+func (c *coPay) promptly(ctx workflow.Context, port, summary string) workflow.Context {
+	return workflow.WithScheduleToCloseTimeout(c.platform(ctx, port, summary), 20*time.Second)
+}
+
 // payer is for eligibility: the attempt fails as "not yet" and polls until
 // the practice's deadline.
 func (c *coPay) payer(ctx workflow.Context, summary string) workflow.Context {

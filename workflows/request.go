@@ -21,13 +21,10 @@ func (c *coPay) request(ctx workflow.Context) error {
 	if c.p.RequestedAt.IsZero() {
 		c.p.RequestedAt = workflow.Now(ctx)
 	}
+	if open := c.openPayment(); open != nil && c.superseded(open, owed) {
+		return c.withdraw(ctx, open) // it may have been paid: look again
+	}
 	if c.p.Rail == copay.RailLink {
-		if open := c.openPayment(); open != nil && !open.Amount.Equal(owed) {
-			if err := c.withdraw(ctx, open); err != nil || c.p.State != copay.StateRequesting {
-				return err
-			}
-			return nil // what was withdrawn may have been paid: look again
-		}
 		if ok, err := c.openLink(ctx, owed); !ok {
 			return err
 		}
@@ -36,10 +33,20 @@ func (c *coPay) request(ctx workflow.Context) error {
 	return nil
 }
 
+// superseded reports whether an open request is not the one to be paid any
+// more. Money that is on its way at the bank cannot be called back; what is too
+// much of it goes back when it is there.
+func (c *coPay) superseded(open *copay.Payment, owed copay.Money) bool {
+	if open.Status == copay.PaymentProcessing {
+		return false
+	}
+	return open.Rail != c.p.Rail || (c.p.Rail == copay.RailLink && !open.Amount.Equal(owed))
+}
+
 // openLink makes sure that a hosted page over owed is open; ok is false when
 // it is not, and the co-pay then waits or is in review.
 func (c *coPay) openLink(ctx workflow.Context, owed copay.Money) (ok bool, err error) {
-	if _, err := c.tryLink(ctx, owed); err != nil {
+	if _, err := c.tryLink(ctx, owed, c.platform); err != nil {
 		return false, c.troubled(ctx, err, "ask the processor", copay.Review{Kind: copay.ReviewCollect,
 			Message: "The processor refuses the request. ",
 			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceSetAmount, copay.ChoiceWaive, copay.ChoiceCancel}})
@@ -49,8 +56,9 @@ func (c *coPay) openLink(ctx workflow.Context, owed copay.Money) (ok bool, err e
 }
 
 // tryLink opens the page, or finds the one that an earlier try has opened, and
-// returns the address of one that was just opened.
-func (c *coPay) tryLink(ctx workflow.Context, owed copay.Money) (url string, err error) {
+// returns the address of one that was just opened. patience is how the call is
+// made.
+func (c *coPay) tryLink(ctx workflow.Context, owed copay.Money, patience func(workflow.Context, string, string) workflow.Context) (url string, err error) {
 	pay := c.openPayment()
 	look := pay != nil
 	if pay == nil {
@@ -62,7 +70,7 @@ func (c *coPay) tryLink(ctx workflow.Context, owed copay.Money) (url string, err
 	}
 	id := pay.ID
 	var got activities.PaymentState
-	err = workflow.ExecuteActivity(c.platform(ctx, PortCollect, "ask for "+owed.String()+" by link"), steps.RequestLink,
+	err = workflow.ExecuteActivity(patience(ctx, PortCollect, "ask for "+owed.String()+" by link"), steps.RequestLink,
 		activities.PaymentInput{Key: c.p.Key, Payment: *pay, Patient: c.p.Patient, Look: look}).Get(ctx, &got)
 	if err != nil {
 		return "", err

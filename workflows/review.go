@@ -163,7 +163,7 @@ func (c *coPay) page(ctx workflow.Context) (Page, error) {
 	if open := c.openPayment(); open != nil && open.Rail == copay.RailLink && open.PlatformID != "" {
 		id := open.ID
 		var got activities.OpenedPage
-		if err := workflow.ExecuteActivity(c.platform(ctx, PortCollect, "the patient opens the payment page"), steps.OpenPage,
+		if err := workflow.ExecuteActivity(c.promptly(ctx, PortCollect, "the patient opens the payment page"), steps.OpenPage,
 			activities.PaymentInput{Key: c.p.Key, Payment: *open}).Get(ctx, &got); err != nil {
 			return Page{}, copay.Errorf(copay.CodeUnavailable, "", later)
 		}
@@ -177,7 +177,7 @@ func (c *coPay) page(ctx workflow.Context) (Page, error) {
 	}
 	// Paying by link takes the place of a stored card that was announced.
 	c.p.Rail, c.p.ChargeAt = copay.RailLink, zeroTime
-	url, err := c.tryLink(ctx, owed)
+	url, err := c.tryLink(ctx, owed, c.promptly)
 	if err != nil {
 		return Page{}, copay.Errorf(copay.CodeUnavailable, "", later)
 	}

@@ -226,6 +226,9 @@ func (w *world) CancelRequest(_ context.Context, in activities.PaymentInput) (ac
 		return activities.PaymentState{}, err
 	}
 	if _, paid := w.captured[in.Payment.Ref]; !paid {
+		if w.processing { // the bank is at it: too late
+			return activities.PaymentState{Platform: "stripe", PlatformID: in.Payment.PlatformID, Status: copay.PaymentProcessing, Amount: in.Payment.Amount}, nil
+		}
 		w.cancelled = append(w.cancelled, in.Payment.PlatformID)
 	}
 	return w.truthOf(in.Payment), nil
