@@ -159,6 +159,24 @@ func TestLargeRefundNeedsASecondPerson(t *testing.T) {
 	require.Equal(t, "dana", again.stored.Refunds[0].ApprovedBy)
 }
 
+func TestALargeRefundDoesNotPassInSlices(t *testing.T) {
+	w := newWorld(t)
+	w.est.Estimate.Amount = copay.Cents(140_00)
+	w.after(time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	again := newWorldAfter(t, w)
+	again.after(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(70_00)}) })
+	require.Equal(t, copay.StateSettled, again.run(input()))
+	third := newWorldAfter(t, again)
+	third.after(0, func() { third.update(UpdateRefund, Refund{Act: by(biller, "k2"), Amount: copay.Cents(70_00)}) })
+	third.after(time.Hour, func() {
+		require.Equal(t, copay.ReviewRefundApproval, third.stored.Review.Kind)
+		require.Len(t, third.refunded, 1)
+		third.update(UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k3"), Refund: "ref-2", Approve: true})
+	})
+	require.Equal(t, copay.StateRefunded, third.run(input()))
+}
+
 func TestRejectedRefundLeavesEverything(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
