@@ -272,6 +272,32 @@ func TestRemittanceTruesUp(t *testing.T) {
 		require.Equal(t, copay.StateSettled, w.run(input()))
 		require.Equal(t, copay.Cents(40_00), w.stored.Amounts.Collected)
 	})
+	t.Run("faster than the patient", func(t *testing.T) {
+		w := newWorld(t)
+		w.after(time.Hour, func() { remit(w, 10_00) })
+		w.after(2*time.Hour, w.pays)
+		w.after(3*time.Hour, func() {
+			require.Equal(t, copay.ReviewTrueUp, w.stored.Review.Kind)
+			w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "k1"), Choice: copay.ChoiceRefund})
+		})
+		require.Equal(t, copay.StateSettled, w.run(input()))
+		require.Equal(t, copay.Cents(15_00), w.stored.Amounts.Refunded)
+	})
+	t.Run("accepted as it is", func(t *testing.T) {
+		w := settledWorld(t)
+		w.after(0, func() { remit(w, 10_00) })
+		w.after(time.Hour, func() {
+			w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "k1"), Choice: copay.ChoiceProceed})
+		})
+		require.Equal(t, copay.StateSettled, w.run(input()))
+		require.Empty(t, w.refunded)
+	})
+	t.Run("nonsense", func(t *testing.T) {
+		w := settledWorld(t)
+		w.after(0, func() { remit(w, -10_00) })
+		require.Equal(t, copay.StateSettled, w.run(input()))
+		require.True(t, w.stored.Amounts.Adjudicated.IsZero())
+	})
 	t.Run("within tolerance", func(t *testing.T) {
 		w := settledWorld(t)
 		w.after(0, func() { remit(w, 25_50) })

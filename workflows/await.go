@@ -191,6 +191,9 @@ func (c *coPay) chargeCard(ctx workflow.Context) error {
 	case copay.PaymentProcessing, copay.PaymentRequested:
 		d := c.untilPoll(ctx, c.payment(id))
 		c.plan(ctx, "ask the processor", d)
+		if err := c.flush(ctx); err != nil {
+			return err
+		}
 		if timeUp, err := c.sleep(ctx, d, "the bank is at it"); err != nil || timeUp {
 			c.suspect(id)
 			return err

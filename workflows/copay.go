@@ -35,6 +35,7 @@ type coPay struct {
 	events  []Event // facts that arrived and were not looked at yet
 	acts    []*act  // staff acts that wait for their turn
 	recheck bool    // something a wait depends on has changed
+	gone    bool    // the EHR reports that the charge was deleted
 
 	stale   []copay.PaymentID // payments whose truth must be read
 	reading copay.PaymentID   // the one that is being read
@@ -111,6 +112,9 @@ func (c *coPay) step() func(workflow.Context) error {
 	if len(c.stale) > 0 {
 		return c.refresh
 	}
+	if c.gone {
+		return c.confirmDeletion
+	}
 	switch c.p.State {
 	case copay.StateReceived, copay.StateVerifying:
 		return c.verify
@@ -142,7 +146,9 @@ func (c *coPay) close(ctx workflow.Context) error {
 }
 
 // waiting reports whether facts or acts arrived that were not looked at.
-func (c *coPay) waiting() bool { return len(c.events) > 0 || len(c.acts) > 0 || len(c.stale) > 0 }
+func (c *coPay) waiting() bool {
+	return len(c.events) > 0 || len(c.acts) > 0 || len(c.stale) > 0 || c.gone
+}
 
 // maxHistory is where a run hands over to the next, well before the history
 // becomes slow to replay.
@@ -151,7 +157,7 @@ const maxHistory = 2000
 func (c *coPay) tooLong(ctx workflow.Context) bool {
 	info := workflow.GetInfo(ctx)
 	quiet := c.p.State == copay.StateAwaitingPayment || c.p.State == copay.StateNeedsReview
-	return quiet && len(c.stale) == 0 && (info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() > maxHistory)
+	return quiet && len(c.stale) == 0 && !c.gone && (info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() > maxHistory)
 }
 
 func (c *coPay) handOver(ctx workflow.Context) error {

@@ -333,9 +333,52 @@ func TestStopEndsRemindersAtOnce(t *testing.T) {
 	require.Len(t, w.sent, 2, "nothing after STOP")
 }
 
+// deleted reports a deletion, true or not.
+func (w *world) deleted(really bool) {
+	w.facts.Deleted = really
+	w.event("drchrono", integrations.EventChargeDeleted, "line", "")
+}
+
+func TestAReportedDeletionIsNotBelievedAsItIs(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() { w.deleted(false) })
+	w.after(2*time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	again := newWorldAfter(t, w)
+	again.after(0, func() { again.deleted(false) })
+	require.Equal(t, copay.StateSettled, again.run(input()))
+	require.Empty(t, again.refunded)
+}
+
+func TestAPaidChargeThatWasDeletedGoesBack(t *testing.T) {
+	w := settledWorld(t)
+	w.fail["ReadCharge"] = []error{down()} // the EHR is down just then
+	w.after(0, func() { w.deleted(true) })
+	require.Equal(t, copay.StateCancelled, w.run(input()))
+	require.Len(t, w.refunded, 1)
+}
+
+func TestALargePaymentOfADeletedChargeWaitsForAPerson(t *testing.T) {
+	for approve, want := range map[bool]copay.State{true: copay.StateRefunded, false: copay.StateSettled} {
+		w := bareWorld(t)
+		w.est.Estimate.Amount = copay.Cents(140_00)
+		w.after(time.Hour, w.pays)
+		require.Equal(t, copay.StateSettled, w.run(input()))
+		again := newWorldAfter(t, w)
+		again.fail["ReadCharge"] = []error{refuse(integrations.KindNotFound)}
+		again.after(0, func() { again.deleted(false) })
+		again.after(time.Hour, func() {
+			require.Equal(t, copay.ReviewRefundApproval, again.stored.Review.Kind)
+			require.Empty(t, again.refunded)
+			again.update(UpdateApproveRefund, ApproveRefund{Act: by(biller, "k1"), Refund: "ref-1", Approve: approve})
+		})
+		require.Equal(t, want, again.run(input()))
+	}
+}
+
 func TestChargeDeletedInTheEHRWithdrawsTheRequest(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() { w.event("drchrono", integrations.EventChargeDeleted, "", "") })
+	w.after(time.Hour, func() { w.deleted(true) })
 	require.Equal(t, copay.StateCancelled, w.run(input()))
 	require.Len(t, w.cancelled, 1)
 	require.Zero(t, w.journal["receivable"])

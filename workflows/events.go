@@ -69,7 +69,7 @@ func (c *coPay) hear(e Event) {
 	switch integrations.EventKind(e.Kind) {
 	case integrations.EventChargeDeleted:
 		if !c.p.State.Closed() || c.p.State == copay.StateSettled {
-			c.reopenable(func() { c.cancel(who, "the charge was deleted in the EHR") })
+			c.gone = true // the EHR is asked before anything is taken back
 		}
 	case integrations.EventChargeChanged, integrations.EventVisitChanged, integrations.EventEligibility:
 		c.readAgain(who, "the EHR or the payer reports a change")
@@ -229,24 +229,31 @@ func (c *coPay) remitted(e Event, who copay.Actor) {
 	}
 	c.p.Amounts.Adjudicated = *e.Amount
 	c.note(who, "remittance", "the payer says that the patient owes "+e.Amount.String(), "")
-	if c.p.State.BeforePayment() || c.p.State != copay.StateSettled {
-		return // compared once the co-pay is settled; until then it is only known
+	if c.p.State == copay.StateSettled { // until then it is only known, and compared before it settles
+		c.trueUp(who)
 	}
-	diff := copay.Cents(e.Amount.Minor - (c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor))
-	if max(diff.Minor, -diff.Minor) <= c.in.Policy.TrueUpTolerance.Minor {
-		return
+}
+
+// trueUp compares what the payer says with what was collected and reports
+// whether the difference has to be dealt with.
+func (c *coPay) trueUp(who copay.Actor) bool {
+	owes := c.p.Amounts.Adjudicated
+	diff := copay.Cents(owes.Minor - (c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor))
+	if owes.Currency == "" || max(diff.Minor, -diff.Minor) <= c.in.Policy.TrueUpTolerance.Minor {
+		return false
 	}
 	c.move(copay.StateNeedsReview, who, "the remittance differs from what was collected by "+diff.String())
 	r := copay.Review{Kind: copay.ReviewTrueUp, Back: copay.StateSettled, Amount: &diff,
-		Message: "The payer says that the patient owes " + e.Amount.String() + ", which differs by " + diff.String() + " from what was collected.",
+		Message: "The payer says that the patient owes " + owes.String() + ", which differs by " + diff.String() + " from what was collected.",
 		Choices: []copay.Choice{copay.ChoiceRequest, copay.ChoiceProceed}}
 	if diff.IsNegative() {
 		r.Choices = []copay.Choice{copay.ChoiceRefund, copay.ChoiceProceed}
-		c.p.Amounts.Requested = *e.Amount
+		c.p.Amounts.Requested = owes
 	}
 	c.p.Review = &r
 	if c.in.Policy.TrueUp == copay.TrueUpAuto {
 		choice := r.Choices[0]
 		_ = c.resolve(ResolveReview{Act: Act{Actor: copay.System(), Reason: "practice policy"}, Choice: choice})
 	}
+	return true
 }

@@ -84,8 +84,11 @@ func (c *coPay) apply(ctx workflow.Context, pay *copay.Payment, got activities.P
 	}
 	if got.Status == copay.PaymentCaptured && pay.Status != copay.PaymentCaptured && pay.CapturedAt.IsZero() {
 		c.capture(ctx, pay, got)
-	} else if !pay.Status.Final() {
+	} else if !pay.Status.Final() && pay.Status != got.Status {
 		pay.Status = got.Status
+		if got.Status == copay.PaymentProcessing {
+			c.note(payer(*pay), "processing", pay.Amount.String()+" is on its way at the bank", "")
+		}
 	}
 	c.refundedOutside(pay, got)
 }

@@ -120,6 +120,9 @@ func (c *coPay) reconcile(ctx workflow.Context) error {
 		c.move(copay.StateAwaitingPayment, copay.System(), "a part is still open")
 		return nil
 	}
+	if c.trueUp(copay.System()) { // the payer was faster than the patient
+		return nil
+	}
 	c.move(copay.StateSettled, copay.System(), "processor, EHR, books and journal agree")
 	return nil
 }

@@ -30,6 +30,9 @@ type world struct {
 	stored  *copay.CoPay // the lasting record
 
 	cardDecline string
+	cardPending bool                      // the charge is at the bank
+	onFetch     func()                    // when a payment is read
+	early       bool                      // the next read sees what was before
 	captured    map[copay.Ref]copay.Money // paid at the processor
 	processing  bool                      // what was asked for is on its way at the bank
 	cancelled   []string
@@ -180,6 +183,10 @@ func (w *world) ChargeCard(_ context.Context, in activities.PaymentInput) (activ
 		s.Status, s.Captured, s.Decline = copay.PaymentFailed, copay.Money{}, w.cardDecline
 		return s, nil
 	}
+	if w.cardPending {
+		s.Status, s.Captured = copay.PaymentProcessing, copay.Money{}
+		return s, nil
+	}
 	w.captured[in.Payment.Ref] = in.Payment.Amount
 	return s, nil
 }
@@ -188,7 +195,13 @@ func (w *world) FetchPayment(_ context.Context, in activities.PaymentInput) (act
 	if err := w.trouble("FetchPayment"); err != nil {
 		return activities.PaymentState{}, err
 	}
+	if w.onFetch != nil {
+		w.onFetch()
+	}
 	truth := w.truthOf(in.Payment)
+	if w.early {
+		w.early, truth.Status, truth.Captured = false, copay.PaymentRequested, copay.Money{}
+	}
 	if w.processing {
 		truth.Status = copay.PaymentProcessing
 	}

@@ -1,0 +1,174 @@
+package workflows
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+)
+
+// decides resolves the review that is open at a moment of the story.
+func (w *world) decides(at time.Duration, kind copay.ReviewKind, choice copay.Choice) {
+	w.after(at, func() {
+		require.Equal(w.t, copay.StateNeedsReview, w.stored.State)
+		require.Equal(w.t, kind, w.stored.Review.Kind)
+		w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "done-"+string(kind)), Choice: choice})
+	})
+}
+
+func TestWhatAPersonDidByHandIsNotDoneAgain(t *testing.T) {
+	t.Run("posted", func(t *testing.T) {
+		w := newWorld(t)
+		w.fail["PostPayment"] = []error{refuse(integrations.KindInvalid)}
+		w.after(time.Hour, w.pays)
+		w.decides(2*time.Hour, copay.ReviewPosting, copay.ChoiceDone)
+		w.expect = append(w.expect, func() { w.posted["by-hand"] = copay.Cents(25_00) }) // the person did
+		require.Equal(t, copay.StateSettled, w.run(input()))
+		require.Equal(t, "by-hand", w.stored.Payments[0].PostedID)
+	})
+	t.Run("booked", func(t *testing.T) {
+		w := newWorld(t)
+		w.fail["BookPayment"] = []error{refuse(integrations.KindInvalid)}
+		w.after(time.Hour, w.pays)
+		w.decides(2*time.Hour, copay.ReviewAccounting, copay.ChoiceDone)
+		w.expect = append(w.expect, func() { w.booked["by-hand"] = copay.Cents(25_00) })
+		require.Equal(t, copay.StateSettled, w.run(input()))
+		require.Equal(t, "by-hand", w.stored.Payments[0].BookedID)
+	})
+	t.Run("given back", func(t *testing.T) {
+		w := settledWorld(t)
+		w.fail["RefundPayment"] = []error{refuse(integrations.KindInvalid)}
+		w.after(0, func() { w.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(25_00)}) })
+		w.decides(time.Hour, copay.ReviewCompensation, copay.ChoiceDone)
+		w.expect = append(w.expect, func() {
+			w.refunded["by-hand"], w.posted["by-hand"], w.booked["by-hand"] = copay.Cents(25_00), copay.Cents(-25_00), copay.Cents(-25_00)
+		})
+		require.Equal(t, copay.StateRefunded, w.run(input()))
+		require.NotContains(t, w.calls, "ReversePosting")
+	})
+	t.Run("withdrawn", func(t *testing.T) {
+		w := newWorld(t)
+		w.fail["CancelRequest"] = []error{refuse(integrations.KindInvalid)}
+		w.after(time.Hour, func() { w.update(UpdateWaive, Waive{by(biller, "k1")}) })
+		w.decides(2*time.Hour, copay.ReviewCompensation, copay.ChoiceDone)
+		require.Equal(t, copay.StateWaived, w.run(input()))
+		require.Equal(t, copay.PaymentCancelled, w.stored.Payments[0].Status)
+	})
+}
+
+func TestAPayerThatDoesNotAnswerDoesNotStopTheCoPay(t *testing.T) {
+	w := newWorld(t)
+	w.fail["CheckEligibility"] = []error{down()}
+	w.after(time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.True(t, w.told("no answer from the payer"))
+}
+
+// told reports whether the timeline says so.
+func (w *world) told(text string) bool {
+	for _, e := range w.timeline {
+		if strings.Contains(e.Summary, text) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestAPayerThatRefusesOurCredentialsIsNamed(t *testing.T) {
+	w := newWorld(t)
+	w.fail["CheckEligibility"] = []error{refuse(integrations.KindUnauthorized)}
+	w.decides(time.Hour, copay.ReviewConfig, copay.ChoiceRetry)
+	w.after(2*time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+func TestANoticeThatCannotBeGivenChargesNoCard(t *testing.T) {
+	w := newWorld(t)
+	w.est.Card, w.reach = true, false
+	w.after(time.Hour, func() {
+		require.Equal(t, copay.ReviewNoContact, w.stored.Review.Kind)
+		require.Empty(t, w.captured)
+		w.update(UpdateWaive, Waive{by(biller, "k1")})
+	})
+	require.Equal(t, copay.StateWaived, w.run(input()))
+	require.NotContains(t, w.calls, "ChargeCard")
+}
+
+func TestANoticeWaitsForTheMorning(t *testing.T) {
+	w := newWorld(t)
+	w.est.Card = true
+	w.env.SetStartTime(time.Date(2026, 11, 25, 4, 0, 0, 0, time.UTC)) // ten in the evening in Chicago
+	w.after(time.Hour, func() { require.Empty(t, w.sent) })
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Equal(t, 14, w.stored.Reminders[0].At.UTC().Hour(), "eight in the morning there")
+}
+
+func TestAStoredCardWhoseBankTakesItsTime(t *testing.T) {
+	w := newWorld(t)
+	w.est.Card, w.cardPending = true, true
+	w.after(3*day, func() {
+		w.cardPending = false
+		w.captured[w.stored.Payments[0].Ref] = w.stored.Payments[0].Amount
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Len(t, w.stored.Payments, 1, "it is asked for and not charged again")
+}
+
+func TestAProcessorThatForgotThePaymentIsNoted(t *testing.T) {
+	w := newWorld(t)
+	w.fail["FetchPayment"] = []error{refuse(integrations.KindNotFound), down()}
+	w.after(time.Hour, func() { w.event("stripe", integrations.EventPayment, w.stored.Payments[0].PlatformID, "failed") })
+	w.after(2*time.Hour, w.pays) // and the processor is down just then
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.True(t, w.told("does not know the payment"))
+	require.True(t, w.told("has to wait"))
+}
+
+// A hint that arrives while the payment is being read, and says more than the
+// read, is not lost.
+func TestAHintDuringTheReadIsNotLost(t *testing.T) {
+	w := newWorld(t)
+	w.onFetch = func() {
+		w.onFetch = nil
+		p := w.stored.Payments[0]
+		w.captured[p.Ref] = p.Amount
+		w.early = true // the read under way has seen it open
+		w.event("stripe", integrations.EventPayment, p.PlatformID, string(copay.PaymentCaptured))
+	}
+	in := input()
+	in.Policy.LinkLifetime = 20 * day
+	w.after(time.Hour, func() { w.event("stripe", integrations.EventPayment, w.stored.Payments[0].PlatformID, "processing") })
+	w.after(2*time.Hour, func() { require.Equal(t, copay.StateSettled, w.stored.State, "without waiting for the next poll") })
+	require.Equal(t, copay.StateSettled, w.run(in))
+}
+
+func TestMoreThanWasAskedGoesBackInPart(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() {
+		p := w.stored.Payments[0]
+		w.captured[p.Ref] = copay.Cents(30_00)
+		w.event("stripe", integrations.EventPayment, p.PlatformID, string(copay.PaymentCaptured))
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Equal(t, copay.Cents(5_00), w.stored.Amounts.Refunded)
+	require.True(t, w.told("though $25.00 was asked for"))
+}
+
+func TestTheMemoryOfEventsIsBounded(t *testing.T) {
+	c := &coPay{p: &copay.CoPay{}}
+	for i := range keepApplied + 50 {
+		require.True(t, c.first(time.Duration(i).String()))
+	}
+	require.Len(t, c.p.Applied, keepApplied)
+	require.False(t, c.first(time.Duration(keepApplied).String()))
+}
+
+func TestAnAmountsBucketTellsNoAmount(t *testing.T) {
+	for cents, want := range map[int64]string{0: "0", 24_99: "1-25", 25_00: "1-25", 25_01: "26-50", 140_00: "101-250", 999_00: "251+"} {
+		require.Equal(t, want, bucket(copay.Cents(cents)), cents)
+	}
+}
