@@ -381,17 +381,23 @@ func KindOfStatus(status int, moves bool) integrations.Kind {
 	return integrations.KindInvalid
 }
 
-// RetryAfter reads the Retry-After header in seconds or as a date.
+// longestRetryAfter is the most that a platform may hold us back, in seconds.
+const longestRetryAfter = 24 * 60 * 60
+
+// RetryAfter reads the Retry-After header in seconds or as a date; a day at
+// the most.
 func RetryAfter(h http.Header) time.Duration {
 	v := h.Get("Retry-After")
 	if v == "" {
 		return 0
 	}
-	if s, err := strconv.Atoi(v); err == nil && s >= 0 {
-		return min(time.Duration(s)*time.Second, 24*time.Hour)
+	// A number too large for its type is read as the largest one, so that the
+	// product below cannot turn negative.
+	if s, err := strconv.ParseUint(v, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(s, longestRetryAfter)) * time.Second
 	}
 	if t, err := http.ParseTime(v); err == nil {
-		return min(max(time.Until(t), 0), 24*time.Hour)
+		return min(max(time.Until(t), 0), longestRetryAfter*time.Second)
 	}
 	return 0
 }
