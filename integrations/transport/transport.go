@@ -409,9 +409,11 @@ func unknownIf(moves bool) integrations.Kind {
 	return integrations.KindUnavailable
 }
 
+// countsAgainst reports whether a failure is the platform's. A caller who went
+// away is none, and neither is a conflict.
 func countsAgainst(err error) bool {
 	e := integrations.AsError(err)
-	return e != nil && (e.Kind == integrations.KindUnavailable || e.Kind == integrations.KindUnknown) && e.Status != http.StatusConflict
+	return e != nil && !errors.Is(err, context.Canceled) && (e.Kind == integrations.KindUnavailable || e.Kind == integrations.KindUnknown) && e.Status != http.StatusConflict
 }
 
 // redact drops the URL (which may hold a reference) from *url.Error.
