@@ -118,7 +118,14 @@ func (f *Faults) Wrap(h http.Handler) http.Handler {
 				f.Render(w, r, x.Kind)
 				return
 			}
-			http.Error(w, string(x.Kind), map[FaultKind]int{FaultRateLimit: 429, FaultServer: 500, FaultToken: 401}[x.Kind])
+			status := http.StatusInternalServerError
+			switch x.Kind {
+			case FaultRateLimit:
+				status = http.StatusTooManyRequests
+			case FaultToken:
+				status = http.StatusUnauthorized
+			}
+			http.Error(w, string(x.Kind), status)
 		}
 	})
 }
