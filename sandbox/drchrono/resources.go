@@ -121,7 +121,7 @@ func (s *Server) base(r *http.Request) string {
 func (s *Server) filter(r *http.Request, all []object, fields ...string) ([]object, bool) {
 	q := r.URL.Query()
 	since := q.Get("since")
-	if since != "" && len(since) != len("2006-01-02") && len(since) != len("2006-01-02T15:04:05") {
+	if since != "" && !isTime(since) {
 		return nil, false
 	}
 	var out []object
@@ -143,6 +143,13 @@ func (s *Server) filter(r *http.Request, all []object, fields ...string) ([]obje
 		}
 	}
 	return out, true
+}
+
+// isTime reports whether v is a date or a date and time without a zone.
+func isTime(v string) bool {
+	_, day := time.Parse(time.DateOnly, v)
+	_, second := time.Parse("2006-01-02T15:04:05", v)
+	return day == nil || second == nil
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, all []object, fields ...string) {
