@@ -155,7 +155,9 @@ func isTime(v string) bool {
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, all []object, fields ...string) {
 	s.mu.Lock()
 	rows, ok := s.filter(r, all, fields...)
-	rows = slices.Clone(rows)
+	for i, o := range rows {
+		rows[i] = public(o) // a copy: a charge may change while the page is written
+	}
 	s.mu.Unlock()
 	if !ok {
 		refuse(w, "since", "Enter a valid date/time.")
