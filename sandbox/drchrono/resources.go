@@ -264,7 +264,7 @@ func (s *Server) createPayment(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if field, msg := s.checkPayment(in); field != "" {
+	if field, msg := s.checkPayment(in); msg != "" {
 		refuse(w, field, msg)
 		return
 	}
