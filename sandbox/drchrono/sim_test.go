@@ -624,6 +624,7 @@ func TestPaymentIsValidated(t *testing.T) {
 		"a read-only field":      {`"amount":1,"posted_date":"2026-11-24"`, "posted_date"},
 		"a field nobody knows":   {`"amount":1,"currency":"USD"`, "currency"},
 		"a field of ours":        {`"amount":1,"_made":"x"`, "_made"},
+		"a field without a name": {`"amount":1,"":0`, ""},
 	} {
 		fields := tc.fields
 		if !strings.HasPrefix(fields, `"patient"`) {
@@ -846,7 +847,7 @@ func TestConcurrentUse(t *testing.T) {
 // Whatever is posted, the books grow by one valid row on a 201 and by none
 // otherwise, and the simulator never breaks.
 func FuzzPayment(f *testing.F) {
-	for _, s := range []string{`{"patient":PPP,"amount":25.00}`, `{"patient":"PPP","amount":-0.01}`, `{"patient":PPP,"amount":1e2}`, `{"patient":PPP,"amount":0}`, `[]`, `null`, ``,
+	for _, s := range []string{`{"patient":PPP,"amount":25.00}`, `{"patient":"PPP","amount":-0.01}`, `{"patient":PPP,"amount":1e2}`, `{"patient":PPP,"amount":0}`, `[]`, `null`, ``, `{"":0}`,
 		`{"patient":PPP,"amount":1,"payment_method":null}`, `{"patient":PPP,"amount":1,"line_item":LLL}`, `{"patient":PPP,"amount":1,"appointment":{}}`} {
 		f.Add(s)
 	}
