@@ -1,9 +1,11 @@
 package transport_test
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations/transport"
 )
 
@@ -23,6 +26,7 @@ import (
 var (
 	metrics = metric.NewManualReader()
 	spans   = tracetest.NewInMemoryExporter()
+	runs    atomic.Int32
 )
 
 func TestMain(m *testing.M) {
@@ -40,10 +44,11 @@ func has(set attribute.Set, want ...attribute.KeyValue) bool {
 
 func TestInstruments(t *testing.T) {
 	t.Parallel()
+	name := fmt.Sprintf("measured%d", runs.Add(1)) // -count runs it more than once
 	const phi = "Doe-1970-01-01"
 	statuses := []int{200, 500, 200}
 	next := 0
-	c := newClient(t, transport.Options{Platform: "measured", RoundTripper: tripper(func(*http.Request) (*http.Response, error) {
+	c := newClient(t, transport.Options{Platform: copay.Platform(name), RoundTripper: tripper(func(*http.Request) (*http.Response, error) {
 		next++
 		return answer(statuses[next-1], phi), nil
 	})})
@@ -56,7 +61,7 @@ func TestInstruments(t *testing.T) {
 	_, err = c.Do(t.Context(), r, &struct{}{}) // no JSON
 	require.Error(t, err)
 
-	platform, op := attribute.String("platform", "measured"), attribute.String("op", "things.create")
+	platform, op := attribute.String("platform", name), attribute.String("op", "things.create")
 	var got metricdata.ResourceMetrics
 	require.NoError(t, metrics.Collect(t.Context(), &got))
 	var timed uint64
@@ -84,7 +89,7 @@ func TestInstruments(t *testing.T) {
 
 	var mine []tracetest.SpanStub
 	for _, s := range spans.GetSpans() {
-		if s.Name == "measured things.create" {
+		if s.Name == name+" things.create" {
 			mine = append(mine, s)
 		}
 	}
