@@ -68,7 +68,6 @@ type Options struct {
 type Client struct {
 	o        Options
 	base     *url.URL
-	http     *http.Client
 	limiters []*rate.Limiter
 	breaker  *gobreaker.CircuitBreaker[*Response]
 	inst     instruments
@@ -91,11 +90,6 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		o: o, base: base, inst: newInstruments(o.Platform),
-		http: &http.Client{
-			Transport: o.RoundTripper,
-			// Go turns a POST into a GET on 302, so redirects are the caller's.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
 	}
 	for _, l := range o.Limits {
 		c.limiters = append(c.limiters, rate.NewLimiter(rate.Limit(float64(l.N)/l.Per.Seconds()), max(l.Burst, 1)))
@@ -244,7 +238,7 @@ func (c *Client) roundTrip(ctx context.Context, r Request, used *string) (*Respo
 
 	req, err := c.build(ctx, r)
 	if err != nil {
-		return nil, c.fail(r, integrations.KindInvalid, "the request could not be built", err, 0)
+		return nil, c.fail(r, integrations.KindInvalid, "the request could not be built", redact(err), 0)
 	}
 	if c.o.Authorize != nil && !r.NoAuth {
 		if err := c.o.Authorize(ctx, req); err != nil {
@@ -255,7 +249,9 @@ func (c *Client) roundTrip(ctx context.Context, r Request, used *string) (*Respo
 		}
 	}
 	*used = req.Header.Get("Authorization")
-	res, err := c.http.Do(req)
+	// Not through an http.Client: it turns a POST into a GET on 302, so that
+	// redirects are the caller's, and it puts addresses into its errors.
+	res, err := c.o.RoundTripper.RoundTrip(req)
 	if err != nil {
 		return nil, c.netFailure(r, sent.Load(), err)
 	}
@@ -416,11 +412,14 @@ func countsAgainst(err error) bool {
 	return e != nil && !errors.Is(err, context.Canceled) && (e.Kind == integrations.KindUnavailable || e.Kind == integrations.KindUnknown) && e.Status != http.StatusConflict
 }
 
-// redact drops the URL (which may hold a reference) from *url.Error.
+// redact drops URLs (which may hold a reference), however deep in err they
+// are, and the piece of one that could not be unescaped.
 func redact(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		return ue.Err
+	for ue := (*url.Error)(nil); errors.As(err, &ue); {
+		err = ue.Err
+	}
+	if ee := url.EscapeError(""); errors.As(err, &ee) {
+		return errors.New("invalid escape in the address")
 	}
 	return err
 }
