@@ -172,7 +172,7 @@ func (c *Client) do(ctx context.Context, r Request) (*Response, error) {
 	resp, err := c.guarded(ctx, r, &used)
 	if e := integrations.AsError(err); e != nil && e.Status == http.StatusUnauthorized && c.o.Reauthorize != nil && !r.NoAuth {
 		if rerr := c.o.Reauthorize(ctx, used); rerr != nil {
-			return nil, rerr
+			return nil, c.noCredentials(r, rerr)
 		}
 		return c.guarded(ctx, r, &used)
 	}
@@ -242,10 +242,7 @@ func (c *Client) roundTrip(ctx context.Context, r Request, used *string) (*Respo
 	}
 	if c.o.Authorize != nil && !r.NoAuth {
 		if err := c.o.Authorize(ctx, req); err != nil {
-			if integrations.AsError(err) != nil {
-				return nil, err
-			}
-			return nil, c.fail(r, integrations.KindUnauthorized, "no credentials", err, 0)
+			return nil, c.noCredentials(r, err)
 		}
 	}
 	*used = req.Header.Get("Authorization")
@@ -274,6 +271,16 @@ func (c *Client) roundTrip(ctx context.Context, r Request, used *string) (*Respo
 		return nil, c.statusFailure(r, res.StatusCode, res.Header, body)
 	}
 	return &Response{Status: res.StatusCode, Header: res.Header, Body: body}, nil
+}
+
+// noCredentials reads a failure to get at the credentials. One that nobody
+// classified is the token store's, which needs time and not a person: nothing
+// was sent.
+func (c *Client) noCredentials(r Request, err error) error {
+	if integrations.AsError(err) != nil {
+		return err
+	}
+	return c.fail(r, integrations.KindUnavailable, "the credentials cannot be read now", err, 0)
 }
 
 func (c *Client) build(ctx context.Context, r Request) (*http.Request, error) {
