@@ -170,7 +170,9 @@ func (c *Client) Do(ctx context.Context, r Request, into any) (*Response, error)
 func (c *Client) do(ctx context.Context, r Request) (*Response, error) {
 	used := ""
 	resp, err := c.guarded(ctx, r, &used)
-	if e := integrations.AsError(err); e != nil && e.Status == http.StatusUnauthorized && c.o.Reauthorize != nil && !r.NoAuth {
+	// A 401 under another name is the token endpoint's: asking it again would
+	// get the same answer.
+	if e := integrations.AsError(err); e != nil && e.Status == http.StatusUnauthorized && e.Op == r.Op && c.o.Reauthorize != nil && !r.NoAuth {
 		if rerr := c.o.Reauthorize(ctx, used); rerr != nil {
 			return nil, c.noCredentials(r, rerr)
 		}
