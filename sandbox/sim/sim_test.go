@@ -329,10 +329,13 @@ func TestCloseEndsTheTries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &receiver{statuses: slices.Repeat([]int{500}, 50)}
 		d := deliverer(r)
+		tries := 0
+		d.OnResult = func(sim.Delivery, int, error) { tries++ }
 		d.Send(hook("a"))
 		synctest.Wait()
 		start := time.Now()
 		d.Close()
+		require.Equal(t, 1, tries)
 		require.Zero(t, time.Since(start), "it does not wait for the next gap")
 		time.Sleep(time.Hour)
 		require.Len(t, r.got, 1)
