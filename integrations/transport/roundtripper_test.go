@@ -79,3 +79,41 @@ func TestRoundTripperRefusesAnotherHost(t *testing.T) {
 	_, err = hc.Do(req) //nolint:bodyclose // there is no answer
 	require.Equal(t, integrations.KindInvalid, integrations.KindOf(err))
 }
+
+// A call that nobody described is read with the greatest caution.
+func TestRoundTripperCallWithoutDescription(t *testing.T) {
+	t.Parallel()
+	for method, want := range map[string]integrations.Kind{
+		http.MethodGet: integrations.KindUnavailable, http.MethodHead: integrations.KindUnavailable,
+		http.MethodPost: integrations.KindUnknown, http.MethodPut: integrations.KindUnknown,
+		http.MethodPatch: integrations.KindUnknown, http.MethodDelete: integrations.KindUnknown,
+	} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			hc, base := sdkClient(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+			req, err := http.NewRequestWithContext(t.Context(), method, base+"/x", nil)
+			require.NoError(t, err)
+			_, err = hc.Do(req) //nolint:bodyclose // there is no answer
+			require.Equal(t, want, integrations.KindOf(err))
+			require.Equal(t, "sdk", integrations.AsError(err).Op)
+		})
+	}
+}
+
+type brokenBody struct{ closed bool }
+
+func (b *brokenBody) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+func (b *brokenBody) Close() error             { b.closed = true; return nil }
+
+// A body that cannot be read was never sent.
+func TestRoundTripperBodyThatBreaks(t *testing.T) {
+	t.Parallel()
+	hc, base := sdkClient(t, func(http.ResponseWriter, *http.Request) { t.Error("a request left without its body") })
+	b := &brokenBody{}
+	req, err := http.NewRequestWithContext(transport.WithCall(t.Context(), "things.create", true), http.MethodPost, base+"/x", b)
+	require.NoError(t, err)
+	_, err = hc.Do(req) //nolint:bodyclose // there is no answer
+	require.Equal(t, integrations.KindInvalid, integrations.KindOf(err))
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.True(t, b.closed)
+}

@@ -68,7 +68,6 @@ type Options struct {
 type Client struct {
 	o        Options
 	base     *url.URL
-	http     *http.Client
 	limiters []*rate.Limiter
 	breaker  *gobreaker.CircuitBreaker[*Response]
 	inst     instruments
@@ -91,11 +90,6 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		o: o, base: base, inst: newInstruments(o.Platform),
-		http: &http.Client{
-			Transport: o.RoundTripper,
-			// Go turns a POST into a GET on 302, so redirects are the caller's.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
 	}
 	for _, l := range o.Limits {
 		c.limiters = append(c.limiters, rate.NewLimiter(rate.Limit(float64(l.N)/l.Per.Seconds()), max(l.Burst, 1)))
@@ -176,9 +170,11 @@ func (c *Client) Do(ctx context.Context, r Request, into any) (*Response, error)
 func (c *Client) do(ctx context.Context, r Request) (*Response, error) {
 	used := ""
 	resp, err := c.guarded(ctx, r, &used)
-	if e := integrations.AsError(err); e != nil && e.Status == http.StatusUnauthorized && c.o.Reauthorize != nil && !r.NoAuth {
+	// A 401 under another name is the token endpoint's: asking it again would
+	// get the same answer.
+	if e := integrations.AsError(err); e != nil && e.Status == http.StatusUnauthorized && e.Op == r.Op && c.o.Reauthorize != nil && !r.NoAuth {
 		if rerr := c.o.Reauthorize(ctx, used); rerr != nil {
-			return nil, rerr
+			return nil, c.noCredentials(r, rerr)
 		}
 		return c.guarded(ctx, r, &used)
 	}
@@ -244,18 +240,17 @@ func (c *Client) roundTrip(ctx context.Context, r Request, used *string) (*Respo
 
 	req, err := c.build(ctx, r)
 	if err != nil {
-		return nil, c.fail(r, integrations.KindInvalid, "the request could not be built", err, 0)
+		return nil, c.fail(r, integrations.KindInvalid, "the request could not be built", redact(err), 0)
 	}
 	if c.o.Authorize != nil && !r.NoAuth {
 		if err := c.o.Authorize(ctx, req); err != nil {
-			if integrations.AsError(err) != nil {
-				return nil, err
-			}
-			return nil, c.fail(r, integrations.KindUnauthorized, "no credentials", err, 0)
+			return nil, c.noCredentials(r, err)
 		}
 	}
 	*used = req.Header.Get("Authorization")
-	res, err := c.http.Do(req)
+	// Not through an http.Client: it turns a POST into a GET on 302, so that
+	// redirects are the caller's, and it puts addresses into its errors.
+	res, err := c.o.RoundTripper.RoundTrip(req)
 	if err != nil {
 		return nil, c.netFailure(r, sent.Load(), err)
 	}
@@ -278,6 +273,16 @@ func (c *Client) roundTrip(ctx context.Context, r Request, used *string) (*Respo
 		return nil, c.statusFailure(r, res.StatusCode, res.Header, body)
 	}
 	return &Response{Status: res.StatusCode, Header: res.Header, Body: body}, nil
+}
+
+// noCredentials reads a failure to get at the credentials. One that nobody
+// classified is the token store's, which needs time and not a person: nothing
+// was sent.
+func (c *Client) noCredentials(r Request, err error) error {
+	if integrations.AsError(err) != nil {
+		return err
+	}
+	return c.fail(r, integrations.KindUnavailable, "the credentials cannot be read now", err, 0)
 }
 
 func (c *Client) build(ctx context.Context, r Request) (*http.Request, error) {
@@ -381,17 +386,23 @@ func KindOfStatus(status int, moves bool) integrations.Kind {
 	return integrations.KindInvalid
 }
 
-// RetryAfter reads the Retry-After header in seconds or as a date.
+// longestRetryAfter is the most that a platform may hold us back, in seconds.
+const longestRetryAfter = 24 * 60 * 60
+
+// RetryAfter reads the Retry-After header in seconds or as a date; a day at
+// the most.
 func RetryAfter(h http.Header) time.Duration {
 	v := h.Get("Retry-After")
 	if v == "" {
 		return 0
 	}
-	if s, err := strconv.Atoi(v); err == nil && s >= 0 {
-		return min(time.Duration(s)*time.Second, 24*time.Hour)
+	// A number too large for its type is read as the largest one, so that the
+	// product below cannot turn negative.
+	if s, err := strconv.ParseUint(v, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(s, longestRetryAfter)) * time.Second
 	}
 	if t, err := http.ParseTime(v); err == nil {
-		return min(max(time.Until(t), 0), 24*time.Hour)
+		return min(max(time.Until(t), 0), longestRetryAfter*time.Second)
 	}
 	return 0
 }
@@ -403,16 +414,21 @@ func unknownIf(moves bool) integrations.Kind {
 	return integrations.KindUnavailable
 }
 
+// countsAgainst reports whether a failure is the platform's. A caller who went
+// away is none, and neither is a conflict.
 func countsAgainst(err error) bool {
 	e := integrations.AsError(err)
-	return e != nil && (e.Kind == integrations.KindUnavailable || e.Kind == integrations.KindUnknown) && e.Status != http.StatusConflict
+	return e != nil && !errors.Is(err, context.Canceled) && (e.Kind == integrations.KindUnavailable || e.Kind == integrations.KindUnknown) && e.Status != http.StatusConflict
 }
 
-// redact drops the URL (which may hold a reference) from *url.Error.
+// redact drops URLs (which may hold a reference), however deep in err they
+// are, and the piece of one that could not be unescaped.
 func redact(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		return ue.Err
+	for ue := (*url.Error)(nil); errors.As(err, &ue); {
+		err = ue.Err
+	}
+	if ee := url.EscapeError(""); errors.As(err, &ee) {
+		return errors.New("invalid escape in the address")
 	}
 	return err
 }

@@ -148,9 +148,12 @@ func (s *Server) DeleteCharge(line string) {
 // Resend fires LINE_ITEM_CREATE for a line item again, as a redelivery does.
 func (s *Server) Resend(line string) {
 	s.mu.Lock()
-	o := public(s.lines[line])
+	l, ok := s.lines[line]
+	o := public(l)
 	s.mu.Unlock()
-	s.fire("LINE_ITEM_CREATE", o)
+	if ok {
+		s.fire("LINE_ITEM_CREATE", o)
+	}
 }
 
 // AddCheck stores an eligibility check the EHR has run: an EB code, a service

@@ -2,7 +2,9 @@ package drchronosim
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -121,7 +123,7 @@ func (s *Server) base(r *http.Request) string {
 func (s *Server) filter(r *http.Request, all []object, fields ...string) ([]object, bool) {
 	q := r.URL.Query()
 	since := q.Get("since")
-	if since != "" && len(since) != len("2006-01-02") && len(since) != len("2006-01-02T15:04:05") {
+	if since != "" && !isTime(since) {
 		return nil, false
 	}
 	var out []object
@@ -145,10 +147,19 @@ func (s *Server) filter(r *http.Request, all []object, fields ...string) ([]obje
 	return out, true
 }
 
+// isTime reports whether v is a date or a date and time without a zone.
+func isTime(v string) bool {
+	_, day := time.Parse(time.DateOnly, v)
+	_, second := time.Parse("2006-01-02T15:04:05", v)
+	return day == nil || second == nil
+}
+
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, all []object, fields ...string) {
 	s.mu.Lock()
 	rows, ok := s.filter(r, all, fields...)
-	rows = slices.Clone(rows)
+	for i, o := range rows {
+		rows[i] = public(o) // a copy: a charge may change while the page is written
+	}
 	s.mu.Unlock()
 	if !ok {
 		refuse(w, "since", "Enter a valid date/time.")
@@ -241,13 +252,19 @@ func (s *Server) createPayment(w http.ResponseWriter, r *http.Request) {
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
 	dec.UseNumber()
 	var in object
-	if err := dec.Decode(&in); err != nil {
+	err := dec.Decode(&in)
+	if err == nil {
+		if _, more := dec.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("something follows the object")
+		}
+	}
+	if err != nil {
 		sim.WriteJSON(w, http.StatusBadRequest, object{"detail": "JSON parse error"})
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if field, msg := s.checkPayment(in); field != "" {
+	if field, msg := s.checkPayment(in); msg != "" {
 		refuse(w, field, msg)
 		return
 	}
@@ -302,14 +319,31 @@ func (s *Server) checkPayment(in object) (field, msg string) {
 		}
 	}
 	if a := in["appointment"]; a != nil {
-		if _, ok := s.visits[fmt.Sprint(a)]; !ok {
+		visit, ok := s.visits[fmt.Sprint(a)]
+		if !ok {
 			return "appointment", "Invalid pk - object does not exist."
 		}
+		if fmt.Sprint(visit["patient"]) != fmt.Sprint(in["patient"]) {
+			return "appointment", "The appointment belongs to another patient."
+		}
+	}
+	if d := in["doctor"]; d != nil && s.doctors[fmt.Sprint(d)] == nil {
+		return "doctor", "Invalid pk - object does not exist."
 	}
 	return checkChoices(in)
 }
 
+// texts are the fields that are strings when they are there.
+var texts = []string{"payment_method", "payment_transaction_type", "received_date", "trace_number", "notes"}
+
 func checkChoices(in object) (field, msg string) {
+	for _, k := range texts {
+		if v, ok := in[k]; ok {
+			if _, ok := v.(string); !ok {
+				return k, "Not a valid string."
+			}
+		}
+	}
 	if m, ok := in["payment_method"].(string); ok && !slices.Contains(methods, m) {
 		return "payment_method", fmt.Sprintf("%q is not a valid choice.", m)
 	}
@@ -332,6 +366,9 @@ func cents(s string) (int64, error) {
 	neg := strings.HasPrefix(s, "-")
 	whole, frac, _ := strings.Cut(strings.TrimPrefix(s, "-"), ".")
 	if len(frac) > 2 || whole == "" {
+		return 0, fmt.Errorf("not an amount: %q", s)
+	}
+	if strings.Trim(whole+frac, "0123456789") != "" {
 		return 0, fmt.Errorf("not an amount: %q", s)
 	}
 	n, err := strconv.ParseInt(whole+frac+strings.Repeat("0", 2-len(frac)), 10, 64)

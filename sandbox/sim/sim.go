@@ -118,7 +118,14 @@ func (f *Faults) Wrap(h http.Handler) http.Handler {
 				f.Render(w, r, x.Kind)
 				return
 			}
-			http.Error(w, string(x.Kind), map[FaultKind]int{FaultRateLimit: 429, FaultServer: 500, FaultToken: 401}[x.Kind])
+			status := http.StatusInternalServerError
+			switch x.Kind {
+			case FaultRateLimit:
+				status = http.StatusTooManyRequests
+			case FaultToken:
+				status = http.StatusUnauthorized
+			}
+			http.Error(w, string(x.Kind), status)
 		}
 	})
 }
@@ -158,7 +165,8 @@ type Deliverer struct {
 func NewDeliverer() *Deliverer {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Deliverer{
-		Client:  &http.Client{Timeout: 15 * time.Second},
+		// A redirect is no 2xx: it is a failed try and is not followed.
+		Client:  &http.Client{Timeout: 15 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		Gaps:    []time.Duration{200 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second},
 		baseCtx: ctx, stop: cancel,
 	}
