@@ -135,6 +135,14 @@ func TestGrant(t *testing.T) {
 			require.NotContains(t, form, "client_secret", "the caller's form stays as it was")
 		})
 	})
+	t.Run("a life that is not said", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			tok, err := (&issuer{}).call(t, false).Grant(t.Context(), form)
+			require.NoError(t, err)
+			require.Equal(t, time.Now().Add(time.Hour), tok.ExpiresAt, "is not no life: a refusal will tell")
+		})
+	})
 	t.Run("credentials as HTTP Basic", func(t *testing.T) {
 		t.Parallel()
 		i := &issuer{life: 600}
