@@ -53,6 +53,20 @@ func (a *Activities) PostPayment(ctx context.Context, in PostInput) (Posted, err
 	return Posted{ID: p.ID}, nil
 }
 
+// FindPosting looks for a posting of ours in the EHR; there is none when the
+// id is empty.
+func (a *Activities) FindPosting(ctx context.Context, in PostInput) (Posted, error) {
+	poster, err := a.Ports.Poster(in.Key.Practice, in.Key.EHR)
+	if err != nil {
+		return Posted{}, classify(err)
+	}
+	p, err := poster.FindPosting(ctx, integrations.PostingQuery{Ref: in.Ref, Patient: in.Patient, Since: in.Since})
+	if err != nil && integrations.KindOf(err) == integrations.KindNotFound {
+		return Posted{}, nil
+	}
+	return Posted{ID: p.ID}, classify(err)
+}
+
 func (a *Activities) posting(in PostInput) integrations.Posting {
 	day := in.Payment.Received
 	if day == "" {

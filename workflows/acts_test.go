@@ -248,6 +248,16 @@ func TestPostingDeletedInTheEHRIsPostedAgainOnRequest(t *testing.T) {
 	require.NotEqual(t, id, w.stored.Payments[0].PostedID, "under a new reference, since the old one was used")
 }
 
+func TestAReportedDeletionOfAPostingIsNotBelievedAsItIs(t *testing.T) {
+	w := settledWorld(t)
+	id := w.stored.Payments[0].PostedID
+	w.fail["FindPosting"] = []error{down()}
+	w.after(0, func() { w.event("drchrono", integrations.EventPostingDeleted, id, "") })
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Equal(t, id, w.stored.Payments[0].PostedID)
+	require.True(t, w.told("but it is there"))
+}
+
 func TestRemittanceTruesUp(t *testing.T) {
 	remit := func(w *world, minor int64) {
 		m := copay.Cents(minor)

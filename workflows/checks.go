@@ -150,6 +150,9 @@ func (c *coPay) checkCancel(Cancel) error {
 	if c.p.State.Closed() || c.p.State == copay.StateRefunding {
 		return c.not("cancelled", "to give money back, refund it")
 	}
+	if c.atTheBank() {
+		return c.not("cancelled", "the bank decides just now where the money belongs; wait for that")
+	}
 	held := c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor
 	if held > c.in.Policy.RefundApprovalAbove.Minor {
 		return copay.Errorf(copay.CodeNeedsSecond, "state", "%s has been paid on co-pay %s, more than one person may give back; refund it first, with a second person's approval", copay.Cents(held), c.p.ID)
@@ -162,7 +165,7 @@ func (c *coPay) checkRefund(in Refund) error {
 	if err != nil {
 		return err
 	}
-	if c.p.State == copay.StateRefunding || c.p.State == copay.StateDisputed {
+	if c.p.State == copay.StateRefunding || c.atTheBank() {
 		return c.not("refunded", "wait until what is under way has ended")
 	}
 	if left := c.refundable(p); in.Amount.Minor > left.Minor {

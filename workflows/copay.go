@@ -37,6 +37,8 @@ type coPay struct {
 	recheck bool    // something a wait depends on has changed
 	gone    bool    // the EHR reports that the charge was deleted
 
+	missing []copay.PaymentID // whose posting, the EHR reports, was deleted
+
 	stale   []copay.PaymentID // payments whose truth must be read
 	reading copay.PaymentID   // the one that is being read
 	heard   bool              // and that a hint calls captured meanwhile
@@ -112,8 +114,11 @@ func (c *coPay) step() func(workflow.Context) error {
 	if len(c.stale) > 0 {
 		return c.refresh
 	}
-	if c.gone {
+	if c.gone && !c.atTheBank() {
 		return c.confirmDeletion
+	}
+	if len(c.missing) > 0 {
+		return c.confirmPosting
 	}
 	switch c.p.State {
 	case copay.StateReceived, copay.StateVerifying:
@@ -147,7 +152,7 @@ func (c *coPay) close(ctx workflow.Context) error {
 
 // waiting reports whether facts or acts arrived that were not looked at.
 func (c *coPay) waiting() bool {
-	return len(c.events) > 0 || len(c.acts) > 0 || len(c.stale) > 0 || c.gone
+	return len(c.events) > 0 || len(c.acts) > 0 || len(c.stale) > 0 || c.gone || len(c.missing) > 0
 }
 
 // maxHistory is where a run hands over to the next, well before the history
@@ -157,7 +162,7 @@ const maxHistory = 2000
 func (c *coPay) tooLong(ctx workflow.Context) bool {
 	info := workflow.GetInfo(ctx)
 	quiet := c.p.State == copay.StateAwaitingPayment || c.p.State == copay.StateNeedsReview
-	return quiet && len(c.stale) == 0 && !c.gone && (info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() > maxHistory)
+	return quiet && len(c.stale) == 0 && !c.gone && len(c.missing) == 0 && (info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() > maxHistory)
 }
 
 func (c *coPay) handOver(ctx workflow.Context) error {

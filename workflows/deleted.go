@@ -34,13 +34,61 @@ func (c *coPay) confirmDeletion(ctx workflow.Context) error {
 		c.note(ehr, "charge", "a deletion was reported, but the charge is there", "")
 		return nil
 	}
-	const why = "the charge was deleted in the EHR"
+	c.takeBack(ehr, "the charge was deleted in the EHR")
+	return nil
+}
+
+// takeBack cancels a co-pay, also one that is settled. Above the practice's
+// threshold a person decides.
+func (c *coPay) takeBack(who copay.Actor, why string) {
 	if held := c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor; held > c.in.Policy.RefundApprovalAbove.Minor {
-		c.askToReturn(ehr, why)
+		c.askToReturn(who, why)
+		return
+	}
+	c.reopenable(func() { c.cancel(who, why) })
+}
+
+// atTheBank reports that the bank decides just now where the money belongs.
+func (c *coPay) atTheBank() bool {
+	return c.p.State == copay.StateDisputed || c.p.State == copay.StateReturned
+}
+
+// confirmPosting asks the EHR whether our posting is really gone: posting
+// again on a report alone could post twice.
+func (c *coPay) confirmPosting(ctx workflow.Context) error {
+	pay := c.payment(c.missing[0])
+	if pay == nil || pay.PostedID == "" || c.givenUp() {
+		c.missing = c.missing[1:]
 		return nil
 	}
-	c.reopenable(func() { c.cancel(ehr, why) })
+	const what = "ask whether our posting is still in the EHR"
+	var found activities.Posted
+	err := workflow.ExecuteActivity(c.platform(ctx, PortPost, what), steps.FindPosting, c.postInput(pay, copay.EffectPost, pay.Amount)).Get(ctx, &found)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return c.park(ctx, activities.FailureOf(err), what)
+	}
+	c.missing, c.parked = c.missing[1:], 0
+	if found.ID != "" {
+		c.note(copay.PlatformActor(c.p.Key.EHR), "posting", "the deletion of our posting was reported, but it is there", "")
+		return nil
+	}
+	c.postingGone(pay, copay.PlatformActor(c.p.Key.EHR))
 	return nil
+}
+
+// postingGone lets a person decide about a posting that somebody deleted.
+func (c *coPay) postingGone(p *copay.Payment, who copay.Actor) {
+	back := c.p.State
+	if back == copay.StateNeedsReview {
+		back = copay.StateReconciling
+	}
+	c.move(copay.StateNeedsReview, who, "somebody deleted our posting in the EHR")
+	c.p.Review = &copay.Review{Kind: copay.ReviewPostingDeleted, Payment: p.ID, Back: back,
+		Message: "Somebody deleted the posting of this payment in the EHR; post it again, or confirm that it is right as it is.",
+		Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}}
 }
 
 // givenUp reports that there is nothing left to take back, or that it is being

@@ -82,7 +82,7 @@ func (c *coPay) hear(e Event) {
 	case integrations.EventDispute:
 		c.disputed(e, who)
 	case integrations.EventPostingDeleted:
-		c.postingDeleted(e, who)
+		c.postingDeleted(e)
 	case integrations.EventRemittance:
 		c.remitted(e, who)
 	case integrations.EventMessageStatus:
@@ -207,18 +207,12 @@ func (c *coPay) lostDispute(p *copay.Payment, who copay.Actor) {
 	c.move(copay.StateRefunding, who, "take the lost payment out of EHR and books")
 }
 
-func (c *coPay) postingDeleted(e Event, who copay.Actor) {
+// postingDeleted takes note of a posting of ours that is said to be gone.
+func (c *coPay) postingDeleted(e Event) {
 	for i := range c.p.Payments {
-		p := &c.p.Payments[i]
-		if p.PostedID == "" || p.PostedID != e.Object {
-			continue
+		if p := &c.p.Payments[i]; p.PostedID != "" && p.PostedID == e.Object && !slices.Contains(c.missing, p.ID) {
+			c.missing = append(c.missing, p.ID)
 		}
-		back := c.p.State
-		c.move(copay.StateNeedsReview, who, "somebody deleted our posting in the EHR")
-		c.p.Review = &copay.Review{Kind: copay.ReviewPostingDeleted, Payment: p.ID, Back: back,
-			Message: "Somebody deleted the posting of this payment in the EHR; post it again, or confirm that it is right as it is.",
-			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}}
-		return
 	}
 }
 
@@ -229,7 +223,13 @@ func (c *coPay) remitted(e Event, who copay.Actor) {
 	}
 	c.p.Amounts.Adjudicated = *e.Amount
 	c.note(who, "remittance", "the payer says that the patient owes "+e.Amount.String(), "")
-	if c.p.State == copay.StateSettled { // until then it is only known, and compared before it settles
+	c.remittedNow(who)
+}
+
+// remittedNow compares at once what is settled already; until then the
+// remittance is only known, and compared before the co-pay settles.
+func (c *coPay) remittedNow(who copay.Actor) {
+	if c.p.State == copay.StateSettled {
 		c.trueUp(who)
 	}
 }

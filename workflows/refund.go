@@ -230,7 +230,7 @@ func (c *coPay) giveUp(end copay.State, who copay.Actor, why string) {
 
 // withdrawByOperator answers a cancellation of the workflow itself.
 func (c *coPay) withdrawByOperator() {
-	if c.p.State.Closed() || c.p.State == copay.StateRefunding {
+	if c.p.State.Closed() || c.p.State == copay.StateRefunding || c.atTheBank() {
 		return
 	}
 	c.cancel(copay.Actor{ID: "operator", Kind: "system"}, "the workflow was cancelled by an operator")

@@ -263,6 +263,13 @@ func (w *world) PostPayment(_ context.Context, in activities.PostInput) (activit
 	return activities.Posted{ID: "post-" + string(in.Ref)}, nil
 }
 
+func (w *world) FindPosting(_ context.Context, in activities.PostInput) (activities.Posted, error) {
+	if _, ok := w.posted[in.Ref]; !ok {
+		return activities.Posted{}, w.trouble("FindPosting")
+	}
+	return activities.Posted{ID: "post-" + string(in.Ref)}, w.trouble("FindPosting")
+}
+
 func (w *world) ReversePosting(_ context.Context, in activities.PostInput) (activities.Posted, error) {
 	if err := w.trouble("ReversePosting"); err != nil {
 		return activities.Posted{}, err
