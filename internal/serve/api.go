@@ -176,9 +176,9 @@ func Worker(ctx context.Context, p *worker.Process, l net.Listener) error {
 	if err := w.Start(); err != nil {
 		return err
 	}
-	if err := p.EnsureSchedules(ctx); err != nil {
-		w.Stop()
-		return ignoreCancel(ctx, err)
+	// Co-pays do not wait for upkeep.
+	if err := p.EnsureSchedules(ctx); err != nil && ctx.Err() == nil {
+		p.Log.ErrorContext(ctx, "missed webhooks are not made up for and histories not archived until this is mended and a worker started again", "err", err)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	if l != nil {

@@ -4,9 +4,12 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
 
 	"github.com/copayflow/copayflow/internal/serve"
 )
@@ -58,4 +61,24 @@ func TestAWorkerThatCannotStartSaysSo(t *testing.T) {
 	i := install(t)
 	i.temporal.Forget("copay")
 	require.ErrorContains(t, serve.Worker(t.Context(), i.Process, nil), "the worker cannot start")
+}
+
+// Schedules are upkeep: a worker that may not set them up collects all the same.
+func TestAWorkerRunsWithoutItsSchedules(t *testing.T) {
+	t.Parallel()
+	i := install(t)
+	i.temporal.Refuse = func(method string, _ int) error {
+		if method == "CreateSchedule" {
+			return serviceerror.NewPermissionDenied("not with this key", "")
+		}
+		return nil
+	}
+	r := running{done: make(chan error, 1)}
+	r.run(t, func(ctx context.Context) error { return serve.Worker(ctx, i.Process, nil) })
+	require.Eventually(t, func() bool { return strings.Contains(i.log.String(), "histories not archived") }, soon, 5*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	require.NoError(t, i.temporal.Await(ctx, func(now map[string]int) bool { return now["copay/workflow"] > 0 }))
+	r.stop()
+	require.NoError(t, r.ended(t))
 }
