@@ -19,7 +19,7 @@ func TestEveryPatternHasWords(t *testing.T) {
 	for _, m := range methods() {
 		each(m.Input(), map[protoreflect.FullName]bool{}, func(f protoreflect.FieldDescriptor) {
 			rules, _ := proto.GetExtension(f.Options(), validate.E_Field).(*validate.FieldRules)
-			if p := rules.GetString_().GetPattern(); p != "" {
+			if p := rules.GetString().GetPattern(); p != "" {
 				require.NotEmpty(t, patterns[p], "%s: say in words what %s means", f.FullName(), p)
 				used[p] = true
 			}
