@@ -27,9 +27,16 @@ func NewInboxEvents(events []integrations.Event, trace string) ([]InboxEvent, er
 		if err != nil {
 			return nil, copay.Errorf(copay.CodeInvalid, "events", "an event cannot be stored")
 		}
-		rows[i] = InboxEvent{ID: e.ID, Kind: e.Kind, Type: e.Type, Payload: payload, Trace: trace}
+		rows[i] = InboxEvent{ID: e.ID, Kind: e.Kind, Type: e.Type, Payload: payload, Trace: trace, Quiet: quiet(e)}
 	}
 	return rows, nil
+}
+
+// quiet reports whether nothing follows from an event: the books are compared
+// and not followed, and a message that was handed over is queued anyhow.
+func quiet(e integrations.Event) bool {
+	return e.Kind == integrations.EventAccountingChanged ||
+		(e.Kind == integrations.EventMessageStatus && integrations.DeliveryStatus(e.Status) == integrations.DeliveryQueued)
 }
 
 const sqlReceive = `INSERT INTO inbox (practice, platform, event_id, kind, type, payload, trace_id, status, received_at, next_at)
@@ -59,7 +66,7 @@ func (i *Inbox) Receive(ctx context.Context, practice copay.PracticeID, platform
 			return 0, err
 		}
 		status := InboxPending
-		if e.Kind == integrations.EventIgnored {
+		if e.Quiet || e.Kind == integrations.EventIgnored {
 			status = InboxIgnored
 		}
 		ids, kinds, types = append(ids, id), append(kinds, clean(string(e.Kind))), append(types, clean(e.Type))

@@ -304,3 +304,22 @@ func TestInboxReceivesInOneStatement(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, seen.total()-before)
 }
+
+func TestEventsOfWhichNothingFollowsAreKeptAndNotDelivered(t *testing.T) {
+	b := setup(t)
+	rows, err := ledger.NewInboxEvents([]integrations.Event{
+		{ID: "books", Kind: integrations.EventAccountingChanged},
+		{ID: "queued", Kind: integrations.EventMessageStatus, Status: string(integrations.DeliveryQueued)},
+		{ID: "odd", Kind: integrations.EventIgnored},
+		{ID: "sent", Kind: integrations.EventMessageStatus, Status: string(integrations.DeliverySent)},
+	}, "")
+	require.NoError(t, err)
+	n, err := b.Inbox().Receive(t.Context(), maple, "twilio", rows)
+	require.NoError(t, err)
+	require.Equal(t, 4, n)
+	require.Equal(t, 4, b.count(t, `SELECT count(*) FROM inbox`))
+	due, err := b.Inbox().Claim(t.Context(), 10, time.Minute, "w")
+	require.NoError(t, err)
+	require.Len(t, due, 1)
+	require.Equal(t, "sent", due[0].ID)
+}

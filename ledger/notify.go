@@ -69,7 +69,7 @@ func (t *teller) run() {
 
 // gatherFor is how long notifications are collected before they are sent:
 // nothing to a person who watches, and under load one round trip for many.
-const gatherFor = 5 * time.Millisecond
+const gatherFor = 20 * time.Millisecond
 
 func (t *teller) gather() {
 	timer := time.NewTimer(gatherFor)

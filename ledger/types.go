@@ -116,6 +116,7 @@ type InboxEvent struct {
 	Kind    integrations.EventKind
 	Type    string // the platform's own name of it
 	Payload []byte
+	Quiet   bool   // kept, and not delivered: nothing follows from it
 	Trace   string // W3C traceparent of the request that brought it, or empty
 }
 
