@@ -61,7 +61,8 @@ type Store interface {
 	FreshBenefits(ctx context.Context, practice copay.PracticeID, memberKey string, service copay.ServiceType, on copay.Date, maxAge time.Duration) (copay.Benefits, bool, error)
 	RecordConsent(ctx context.Context, practice copay.PracticeID, c ledger.Consent) (effective bool, err error)
 	Reach(ctx context.Context, practice copay.PracticeID, id copay.ID) ([]copay.Reach, error)
-	CardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientRef) (ledger.CardOnFile, bool, error)
+	CardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey) (ledger.CardOnFile, bool, error)
+	PutCardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey, c ledger.CardOnFile) error
 	NewPayLink(ctx context.Context, practice copay.PracticeID, id copay.ID, expires time.Time) (string, error)
 	Revoke(ctx context.Context, practice copay.PracticeID, channel copay.Channel, address string, scope ledger.OptOut, source string, at time.Time) ([]copay.ID, error)
 	MarkBad(ctx context.Context, practice copay.PracticeID, channel copay.Channel, address, code string, at time.Time) ([]copay.ID, error)

@@ -17,8 +17,6 @@ type PaymentInput struct {
 	Patient copay.PatientRef `json:"patient,omitempty"`
 	// Look says that an earlier try may have had its effect: look before asking.
 	Look bool `json:"look,omitempty"`
-	// Charge and Since of the consent are checked again at the moment of charging.
-	SaveCard bool `json:"save_card,omitempty"`
 }
 
 // PaymentState is a payment as the processor has it.
@@ -69,8 +67,12 @@ func (a *Activities) RequestLink(ctx context.Context, in PaymentInput) (PaymentS
 	if err != nil {
 		return PaymentState{}, classify(err)
 	}
+	customer, err := a.cardholder(ctx, platform, in)
+	if err != nil {
+		return PaymentState{}, classify(err)
+	}
 	p, err := col.RequestLink(ctx, integrations.LinkRequest{Ref: in.Payment.Ref, CoPay: in.Key.ID(), Practice: in.Key.Practice,
-		Amount: in.Payment.Amount, Description: "Payment to " + pr.Name, SaveMethod: in.SaveCard, ExpiresAt: in.Payment.ExpiresAt,
+		Amount: in.Payment.Amount, Description: "Payment to " + pr.Name, Customer: customer, SaveMethod: customer != "", ExpiresAt: in.Payment.ExpiresAt,
 		SuccessURL: link.url + "/done", CancelURL: link.url, Since: in.Payment.AskedAt})
 	if err != nil {
 		return PaymentState{}, classify(err)
@@ -83,15 +85,19 @@ func (a *Activities) RequestLink(ctx context.Context, in PaymentInput) (PaymentS
 // ChargeCard charges the patient's stored card off-session, after checking
 // the consent once more at this moment. A decline is a result.
 func (a *Activities) ChargeCard(ctx context.Context, in PaymentInput) (PaymentState, error) {
-	platform, col, err := a.Ports.Collector(in.Key.Practice, in.Payment.Platform)
+	card, ok, err := a.Store.CardConsent(ctx, in.Key.Practice, in.patient())
+	if err != nil {
+		return PaymentState{}, classify(err)
+	}
+	at := in.Payment.Platform
+	if at == "" { // where the card is kept, which need not be the practice's first
+		at = card.Platform
+	}
+	platform, col, err := a.Ports.Collector(in.Key.Practice, at)
 	if err != nil {
 		return PaymentState{}, classify(err)
 	}
 	_, vault, err := a.Ports.Stored(in.Key.Practice, platform)
-	if err != nil {
-		return PaymentState{}, classify(err)
-	}
-	card, ok, err := a.Store.CardConsent(ctx, in.Key.Practice, in.Patient)
 	if err != nil {
 		return PaymentState{}, classify(err)
 	}

@@ -213,7 +213,7 @@ func (a *Activities) Estimate(ctx context.Context, in EstimateInput) (Estimated,
 		out.Reachable = out.Reachable || (r.Consent && r.Usable)
 	}
 	if in.Policy.CardOnFile && est.Billable() {
-		card, ok, err := a.Store.CardConsent(ctx, in.Key.Practice, in.Patient)
+		card, ok, err := a.Store.CardConsent(ctx, in.Key.Practice, copay.PatientKey{EHR: in.Key.EHR, Ref: in.Patient})
 		if err != nil {
 			return Estimated{}, classify(err)
 		}

@@ -21,6 +21,8 @@ type store struct {
 	benefits map[string]copay.Benefits
 	reach    []copay.Reach
 	card     ledger.CardOnFile
+	cardErr  error
+	holder   copay.PatientKey
 	hasCard  bool
 	sent     []ledger.Notification
 	revoked  []copay.Channel
@@ -65,7 +67,13 @@ func (s *store) RecordConsent(_ context.Context, _ copay.PracticeID, c ledger.Co
 func (s *store) Reach(context.Context, copay.PracticeID, copay.ID) ([]copay.Reach, error) {
 	return s.reach, nil
 }
-func (s *store) CardConsent(context.Context, copay.PracticeID, copay.PatientRef) (ledger.CardOnFile, bool, error) {
+func (s *store) PutCardConsent(_ context.Context, _ copay.PracticeID, who copay.PatientKey, c ledger.CardOnFile) error {
+	if s.cardErr == nil {
+		s.card, s.hasCard, s.holder = c, true, who
+	}
+	return s.cardErr
+}
+func (s *store) CardConsent(context.Context, copay.PracticeID, copay.PatientKey) (ledger.CardOnFile, bool, error) {
 	return s.card, s.hasCard, nil
 }
 func (s *store) NewPayLink(context.Context, copay.PracticeID, copay.ID, time.Time) (string, error) {
@@ -92,6 +100,8 @@ type platforms struct {
 	refunds    map[copay.Ref]integrations.ProcessorRefund
 	messages   []integrations.Message
 	elig       []Eligibility
+	asked      integrations.LinkRequest
+	methods    []integrations.StoredMethod
 	requests   int
 	failAfter  error // the call has its effect and then fails with this
 	failBefore error
@@ -107,7 +117,10 @@ func (p *platforms) Poster(copay.PracticeID, copay.Platform) (integrations.Payme
 	return nil, nil
 }
 func (p *platforms) Eligibility(copay.PracticeID) ([]Eligibility, error) { return p.elig, nil }
-func (p *platforms) Collector(copay.PracticeID, copay.Platform) (copay.Platform, integrations.Collector, error) {
+func (p *platforms) Collector(_ copay.PracticeID, at copay.Platform) (copay.Platform, integrations.Collector, error) {
+	if at != "" {
+		return at, p, nil
+	}
 	return "stripe", p, nil
 }
 func (p *platforms) Stored(copay.PracticeID, copay.Platform) (copay.Platform, integrations.StoredCollector, error) {
@@ -149,6 +162,7 @@ func (p *platforms) RequestLink(_ context.Context, r integrations.LinkRequest) (
 	if p.failBefore != nil {
 		return integrations.ProcessorPayment{}, p.failBefore
 	}
+	p.asked = r
 	return p.keep(r.Ref, r.Amount, copay.PaymentRequested)
 }
 func (p *platforms) ChargeStored(_ context.Context, r integrations.StoredCharge) (integrations.ProcessorPayment, error) {
@@ -157,11 +171,11 @@ func (p *platforms) ChargeStored(_ context.Context, r integrations.StoredCharge)
 	}
 	return p.keep(r.Ref, r.Amount, copay.PaymentCaptured)
 }
-func (p *platforms) EnsureCustomer(context.Context, copay.PracticeID, copay.PatientRef) (string, error) {
+func (p *platforms) EnsureCustomer(context.Context, copay.PracticeID, copay.PatientKey) (string, error) {
 	return "cus_1", nil
 }
 func (p *platforms) StoredMethods(context.Context, string) ([]integrations.StoredMethod, error) {
-	return nil, nil
+	return p.methods, nil
 }
 func (p *platforms) Payment(_ context.Context, id string) (integrations.ProcessorPayment, error) {
 	for _, x := range p.payments {

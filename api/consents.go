@@ -24,16 +24,20 @@ func (s consentService) RecordCardConsent(ctx context.Context, req *copayv1.Reco
 	if t := req.GetUntil(); t != nil && !t.AsTime().After(now) {
 		return nil, copay.Errorf(copay.CodeInvalid, "until", "the consent would have ended already")
 	}
+	patient, err := s.cardholder(practice, req.GetEhr(), req.GetPatientRef())
+	if err != nil {
+		return nil, err
+	}
 	out := &copayv1.RecordCardConsentResponse{}
 	return once(ctx, s.service, practice, req.GetRequestId(), req, out, func() error {
-		card, err := s.storedCard(ctx, req)
+		card, err := s.storedCard(ctx, req, patient)
 		if err != nil {
 			return err
 		}
 		card.Consent = copay.CardConsent{Scope: copay.ConsentScope(fromEnum(copayv1.ConsentScope_name, "CONSENT_SCOPE_", int32(req.GetScope()))),
 			Cap: moneyIn(req.GetCap()), Until: timeIn(req.GetUntil()), Charge: copay.ChargeID(req.GetChargeId()), TextVersion: req.GetTextVersion(),
 			GivenAt: now, RecordedBy: caller(ctx).ID}
-		if err := s.store.PutCardConsent(ctx, practice, copay.PatientRef(req.GetPatientRef()), card); err != nil {
+		if err := s.store.PutCardConsent(ctx, practice, patient, card); err != nil {
 			return err
 		}
 		out.Brand, out.Last4, out.Platform = card.Brand, card.Last4, string(card.Platform)
@@ -42,8 +46,25 @@ func (s consentService) RecordCardConsent(ctx context.Context, req *copayv1.Reco
 	})
 }
 
+// cardholder is the patient meant; the EHR need not be named where there is one.
+func (s *service) cardholder(practice copay.PracticeID, ehr, ref string) (copay.PatientKey, error) {
+	p, err := s.flows.Practice(practice)
+	if err != nil {
+		return copay.PatientKey{}, err
+	}
+	switch {
+	case ehr == "" && len(p.EHRs) == 1:
+		ehr = string(p.EHRs[0])
+	case ehr == "":
+		return copay.PatientKey{}, copay.Errorf(copay.CodeInvalid, "ehr", "practice %s has several EHRs: say whose patient this is, one of %v", practice, p.EHRs)
+	case !slices.Contains(p.EHRs, copay.Platform(ehr)):
+		return copay.PatientKey{}, copay.Errorf(copay.CodeInvalid, "ehr", "practice %s has no EHR %q, only %v", practice, ehr, p.EHRs)
+	}
+	return copay.PatientKey{EHR: copay.Platform(ehr), Ref: copay.PatientRef(ref)}, nil
+}
+
 // storedCard finds the patient's card at the processor.
-func (s consentService) storedCard(ctx context.Context, req *copayv1.RecordCardConsentRequest) (ledger.CardOnFile, error) {
+func (s consentService) storedCard(ctx context.Context, req *copayv1.RecordCardConsentRequest, patient copay.PatientKey) (ledger.CardOnFile, error) {
 	practice := copay.PracticeID(req.GetPracticeId())
 	processors, err := integrations.Get[integrations.StoredCollector](s.directory, practice, workflows.PortCollect)
 	if err != nil {
@@ -59,7 +80,7 @@ func (s consentService) storedCard(ctx context.Context, req *copayv1.RecordCardC
 		}
 	}
 	p := processors[at]
-	customer, err := p.Port.EnsureCustomer(ctx, practice, copay.PatientRef(req.GetPatientRef()))
+	customer, err := p.Port.EnsureCustomer(ctx, practice, patient)
 	if err != nil {
 		return ledger.CardOnFile{}, err
 	}
@@ -73,15 +94,19 @@ func (s consentService) storedCard(ctx context.Context, req *copayv1.RecordCardC
 		}
 	}
 	return ledger.CardOnFile{}, copay.Errorf(copay.CodePrecondition, "method_id",
-		"the patient has no such card stored at %s; they store one by paying a co-pay on the hosted page", p.Platform)
+		"the patient has no such card stored at %s; they keep one by ticking so when they pay by link", p.Platform)
 }
 
 // RevokeCardConsent takes the consent back at once.
 func (s consentService) RevokeCardConsent(ctx context.Context, req *copayv1.RevokeCardConsentRequest) (*copayv1.RevokeCardConsentResponse, error) {
 	practice := copay.PracticeID(req.GetPracticeId())
+	patient, err := s.cardholder(practice, req.GetEhr(), req.GetPatientRef())
+	if err != nil {
+		return nil, err
+	}
 	out := &copayv1.RevokeCardConsentResponse{}
 	return once(ctx, s.service, practice, req.GetRequestId(), req, out, func() (err error) {
-		if out.Revoked, err = s.store.RevokeCardConsent(ctx, practice, copay.PatientRef(req.GetPatientRef()), s.now()); err != nil {
+		if out.Revoked, err = s.store.RevokeCardConsent(ctx, practice, patient, s.now()); err != nil {
 			return err
 		}
 		return s.audit(ctx, practice, "card_consent.revoked", req.GetReason(), nil)

@@ -42,6 +42,8 @@ type world struct {
 	balances []ledger.Balance
 	acts     map[string][2]string // content, answer
 	card     *ledger.CardOnFile
+	holder   copay.PatientKey
+	ehrs     []copay.Platform
 	consents []ledger.Consent
 	audited  []ledger.AuditEntry
 	replayed []int64
@@ -146,12 +148,12 @@ func (w *world) ArchivedHistory(_ context.Context, _ copay.PracticeID, id copay.
 	return ledger.ArchiveRow{CoPay: id, RunID: run, SHA256: []byte{0xab}, Size: 11, History: []byte(`{"events":1}`)}, nil
 }
 
-func (w *world) PutCardConsent(_ context.Context, _ copay.PracticeID, _ copay.PatientRef, c ledger.CardOnFile) error {
-	w.card = &c
+func (w *world) PutCardConsent(_ context.Context, _ copay.PracticeID, who copay.PatientKey, c ledger.CardOnFile) error {
+	w.card, w.holder = &c, who
 	return nil
 }
 
-func (w *world) RevokeCardConsent(context.Context, copay.PracticeID, copay.PatientRef, time.Time) (bool, error) {
+func (w *world) RevokeCardConsent(context.Context, copay.PracticeID, copay.PatientKey, time.Time) (bool, error) {
 	had := w.card != nil
 	w.card = nil
 	return had, nil
@@ -216,6 +218,9 @@ func (w *world) Practice(id copay.PracticeID) (dispatch.Practice, error) {
 	if id != "maple" && id != "oak" {
 		return dispatch.Practice{}, copay.Errorf(copay.CodeNotFound, "practice_id", "practice %q is not configured", id)
 	}
+	if w.ehrs != nil {
+		return dispatch.Practice{ID: id, EHRs: w.ehrs}, nil
+	}
 	return dispatch.Practice{ID: id, EHRs: []copay.Platform{"drchrono"}}, nil
 }
 
@@ -245,7 +250,7 @@ type cards struct {
 	err     error
 }
 
-func (c *cards) EnsureCustomer(context.Context, copay.PracticeID, copay.PatientRef) (string, error) {
+func (c *cards) EnsureCustomer(context.Context, copay.PracticeID, copay.PatientKey) (string, error) {
 	return "cus_1", nil
 }
 func (c *cards) StoredMethods(context.Context, string) ([]integrations.StoredMethod, error) {

@@ -101,7 +101,7 @@ func (n *neighbours) fill(t *testing.T) {
 	require.NoError(t, n.store.PutPatient(ctx, "oak", oakKey.ID(), integrations.Patient{Ref: oakPatient, FirstName: "oakmark", Phone: oakPhone}))
 	_, err = n.store.RecordConsent(ctx, "oak", ledger.Consent{Channel: copay.ChannelSMS, Address: oakPhone, Source: "desk", At: time.Now()})
 	require.NoError(t, err)
-	require.NoError(t, n.store.PutCardConsent(ctx, "oak", oakPatient, ledger.CardOnFile{Platform: oakPlatform, Customer: "oakmark", Method: "pm_1", Brand: "visa", Last4: "4242", ExpMonth: 12, ExpYear: 2040,
+	require.NoError(t, n.store.PutCardConsent(ctx, "oak", copay.PatientKey{EHR: oakKey.EHR, Ref: oakPatient}, ledger.CardOnFile{Platform: oakPlatform, Customer: "oakmark", Method: "pm_1", Brand: "visa", Last4: "4242", ExpMonth: 12, ExpYear: 2040,
 		Consent: copay.CardConsent{Scope: copay.ScopeUntil, Cap: copay.Cents(5000), Until: time.Now().Add(time.Hour), TextVersion: "v1", GivenAt: time.Now()}}))
 	require.NoError(t, n.store.AppendAudit(ctx, ledger.AuditEntry{Practice: "oak", CoPay: oakKey.ID(), Actor: copay.Actor{ID: "oakmark", Kind: "staff"}, Action: "oakmark", Reason: "oakmark"}))
 	history := []byte("oakmark")

@@ -27,8 +27,8 @@ type Store interface {
 	VerifyAudit(ctx context.Context, practice copay.PracticeID) (ledger.AuditReport, error)
 	Archived(ctx context.Context, practice copay.PracticeID, id copay.ID) ([]ledger.ArchiveRow, error)
 	ArchivedHistory(ctx context.Context, practice copay.PracticeID, id copay.ID, runID string) (ledger.ArchiveRow, error)
-	PutCardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientRef, c ledger.CardOnFile) error
-	RevokeCardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientRef, at time.Time) (bool, error)
+	PutCardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey, c ledger.CardOnFile) error
+	RevokeCardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey, at time.Time) (bool, error)
 	RecordConsent(ctx context.Context, practice copay.PracticeID, c ledger.Consent) (effective bool, err error)
 	Revoke(ctx context.Context, practice copay.PracticeID, channel copay.Channel, address string, scope ledger.OptOut, source string, at time.Time) ([]copay.ID, error)
 	CopaysByAddress(ctx context.Context, practice copay.PracticeID, channel copay.Channel, address string) ([]copay.ID, error)

@@ -152,6 +152,7 @@ func TestCardConsent(t *testing.T) {
 	require.Equal(t, "visa", got.GetBrand(), "the newest, as the processor says")
 	require.Equal(t, copay.CardConsent{Scope: copay.ScopeUntil, Cap: copay.Cents(50_00), Until: now.AddDate(1, 0, 0), TextVersion: "2026-01", GivenAt: now, RecordedBy: "ana"}, b.card.Consent)
 	require.Equal(t, "pm_2", b.card.Method)
+	require.Equal(t, copay.PatientKey{EHR: "drchrono", Ref: "pat-1"}, b.holder, "the practice's only EHR")
 	require.Equal(t, "card_consent.recorded", b.audited[0].Action)
 	require.NotContains(t, b.audited[0].Detail, "patient")
 	require.Equal(t, "ana", b.audited[0].Actor.ID)
@@ -177,10 +178,19 @@ func TestCardConsent(t *testing.T) {
 		"no cap":            func(r *copayv1.RecordCardConsentRequest) { r.Cap = nil },
 		"another processor": func(r *copayv1.RecordCardConsentRequest) { r.Platform = "square" },
 		"no wording":        func(r *copayv1.RecordCardConsentRequest) { r.TextVersion = "" },
+		"another EHR":       func(r *copayv1.RecordCardConsentRequest) { r.Ehr = "elation" },
 	} {
 		_, err := c.RecordCardConsent(as(t, "front_desk"), cardConsent(func(r *copayv1.RecordCardConsentRequest) { r.RequestId = "r-3"; change(r) }))
 		require.Equal(t, codes.InvalidArgument, status.Code(err), name)
 	}
+
+	b.ehrs = []copay.Platform{"drchrono", "elation"}
+	_, err = c.RecordCardConsent(as(t, "front_desk"), cardConsent(func(r *copayv1.RecordCardConsentRequest) { r.RequestId = "r-4" }))
+	require.Equal(t, codes.InvalidArgument, status.Code(err), "whose patient is it?")
+	_, err = c.RecordCardConsent(as(t, "front_desk"), cardConsent(func(r *copayv1.RecordCardConsentRequest) { r.RequestId, r.Ehr = "r-4", "elation" }))
+	require.NoError(t, err)
+	require.Equal(t, copay.PatientKey{EHR: "elation", Ref: "pat-1"}, b.holder)
+	b.ehrs = nil
 
 	out, err := c.RevokeCardConsent(as(t, "front_desk"), &copayv1.RevokeCardConsentRequest{PracticeId: "maple", PatientRef: "pat-1", RequestId: "r-9", Reason: "changed their mind"})
 	require.NoError(t, err)

@@ -84,6 +84,8 @@ type Policy struct {
 	EligibilityDeadline time.Duration `koanf:"eligibility_deadline"`
 	CardOnFile          bool          `koanf:"card_on_file"`
 	CardNotice          time.Duration `koanf:"card_notice"`
+	CardCap             string        `koanf:"card_cap"`
+	CardTerm            time.Duration `koanf:"card_term"`
 	LinkLifetime        time.Duration `koanf:"link_lifetime"`
 	GiveUpAfter         time.Duration `koanf:"give_up_after"`
 	PollEvery           time.Duration `koanf:"poll_every"`
@@ -110,7 +112,7 @@ type Reminders struct {
 func (p Policy) Build() (copay.Policy, error) {
 	out := copay.Policy{
 		Version: p.Version, MinConfidence: p.MinConfidence, EligibilityFresh: p.EligibilityFresh, EligibilityDeadline: p.EligibilityDeadline,
-		CardOnFile: p.CardOnFile, CardNotice: p.CardNotice, LinkLifetime: p.LinkLifetime, GiveUpAfter: p.GiveUpAfter, PollEvery: p.PollEvery, CallTimeout: p.CallTimeout,
+		CardOnFile: p.CardOnFile, CardNotice: p.CardNotice, CardTerm: p.CardTerm, LinkLifetime: p.LinkLifetime, GiveUpAfter: p.GiveUpAfter, PollEvery: p.PollEvery, CallTimeout: p.CallTimeout,
 		TrueUp: copay.TrueUpMode(p.TrueUp),
 		Reminders: copay.ReminderPolicy{Ladder: p.Reminders.Ladder, QuietFrom: p.Reminders.QuietFrom, QuietUntil: p.Reminders.QuietUntil,
 			NoSunday: p.Reminders.NoSunday, MaxPerDay: p.Reminders.MaxPerDay, MaxPerWeek: p.Reminders.MaxPerWeek, MaxTotal: p.Reminders.MaxTotal},
@@ -122,7 +124,7 @@ func (p Policy) Build() (copay.Policy, error) {
 		text string
 		into *copay.Money
 		name string
-	}{{p.MaxAmount, &out.MaxAmount, "max_amount"}, {p.MinAmount, &out.MinAmount, "min_amount"},
+	}{{p.MaxAmount, &out.MaxAmount, "max_amount"}, {p.MinAmount, &out.MinAmount, "min_amount"}, {p.CardCap, &out.CardCap, "card_cap"},
 		{p.RefundApprovalAbove, &out.RefundApprovalAbove, "refund_approval_above"}, {p.TrueUpTolerance, &out.TrueUpTolerance, "true_up_tolerance"}} {
 		if m.text == "" {
 			continue

@@ -209,7 +209,7 @@ func (p *Policy) validate(f *faults, at string) {
 	for _, d := range []struct {
 		name  string
 		value time.Duration
-	}{{"eligibility_fresh", p.EligibilityFresh}, {"eligibility_deadline", p.EligibilityDeadline}, {"card_notice", p.CardNotice}, {"link_lifetime", p.LinkLifetime},
+	}{{"eligibility_fresh", p.EligibilityFresh}, {"eligibility_deadline", p.EligibilityDeadline}, {"card_notice", p.CardNotice}, {"card_term", p.CardTerm}, {"link_lifetime", p.LinkLifetime},
 		{"give_up_after", p.GiveUpAfter}, {"poll_every", p.PollEvery}, {"call_timeout", p.CallTimeout}} {
 		if d.value < 0 {
 			f.add("%s: policy.%s cannot be negative", at, d.name)

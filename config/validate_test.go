@@ -208,7 +208,7 @@ func TestEveryRequiredPortAndEveryDuration(t *testing.T) {
 		reflect.ValueOf(&c.Practices[0].Policy).Elem().Field(i).SetInt(-1)
 		require.ErrorContains(t, c.Validate(), "policy."+typ.Field(i).Tag.Get("koanf")+" cannot be negative")
 	}
-	require.Equal(t, 7, seen)
+	require.Equal(t, 8, seen)
 }
 
 // What development may, production may not.

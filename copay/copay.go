@@ -80,6 +80,10 @@ type Payment struct {
 	Again string `json:"again,omitempty"`
 	// AskedAt is when the first attempt was made; look-ups start there.
 	AskedAt time.Time `json:"asked_at,omitzero"`
+	// Keep is what the patient agreed to on the page: that the card they pay
+	// with is kept for later co-pays. Kept says that this was seen to.
+	Keep *CardConsent `json:"keep,omitempty"`
+	Kept bool         `json:"kept,omitempty"`
 }
 
 // ReviewKind says why a person must act.
@@ -245,3 +249,6 @@ type CoPay struct {
 	StartedAt    time.Time `json:"started_at,omitzero"`
 	UpdatedAt    time.Time `json:"updated_at,omitzero"`
 }
+
+// PatientKey names the co-pay's patient within the practice.
+func (c *CoPay) PatientKey() PatientKey { return PatientKey{EHR: c.Key.EHR, Ref: c.Patient} }

@@ -34,6 +34,22 @@ type (
 	RefundID string
 )
 
+// PatientKey names a patient of a practice. Two EHRs of one practice may use
+// the same reference for different people.
+type PatientKey struct {
+	EHR Platform
+	Ref PatientRef
+}
+
+// String is the key in one word, as processors keep it; empty when the patient
+// is not known.
+func (k PatientKey) String() string {
+	if k.Ref == "" {
+		return ""
+	}
+	return string(k.EHR) + "/" + string(k.Ref)
+}
+
 var practiceIDPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
 
 // Validate reports whether p is a well-formed practice id.

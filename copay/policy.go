@@ -23,6 +23,10 @@ type Policy struct {
 	CardOnFile bool `json:"card_on_file"`
 	// CardNotice is how long before the charge the patient is told.
 	CardNotice time.Duration `json:"card_notice"`
+	// CardCap is the most that a patient who keeps a card on the payment page
+	// lets us take at a time, and CardTerm for how long. Both are shown there.
+	CardCap  Money         `json:"card_cap"`
+	CardTerm time.Duration `json:"card_term"`
 	// LinkLifetime is how long one hosted payment page stays open.
 	LinkLifetime time.Duration `json:"link_lifetime"`
 	// GiveUpAfter is when an unpaid co-pay goes to staff.
@@ -73,9 +77,11 @@ func (p Policy) WithDefaults() Policy {
 	money(&p.MinAmount, Cents(1_00))
 	money(&p.RefundApprovalAbove, Cents(100_00))
 	money(&p.TrueUpTolerance, Cents(1_00))
+	money(&p.CardCap, Cents(100_00))
 	def(&p.EligibilityFresh, 24*time.Hour)
 	def(&p.EligibilityDeadline, 110*time.Second)
 	def(&p.CardNotice, 24*time.Hour)
+	def(&p.CardTerm, 365*24*time.Hour)
 	def(&p.LinkLifetime, 23*time.Hour)
 	def(&p.GiveUpAfter, 30*24*time.Hour)
 	def(&p.PollEvery, 4*time.Hour)

@@ -156,43 +156,56 @@ func TestAddressForms(t *testing.T) {
 	require.Empty(t, ledger.Address("fax", phone))
 }
 
+func holder(ref copay.PatientRef) copay.PatientKey {
+	return copay.PatientKey{EHR: "drchrono", Ref: ref}
+}
+
 func TestCardConsent(t *testing.T) {
 	b := setup(t)
-	_, ok, err := b.CardConsent(t.Context(), maple, "p-1")
+	_, ok, err := b.CardConsent(t.Context(), maple, holder("p-1"))
 	require.NoError(t, err)
 	require.False(t, ok)
 	for range 2 {
-		require.NoError(t, b.PutCardConsent(t.Context(), maple, "p-1", card()))
+		require.NoError(t, b.PutCardConsent(t.Context(), maple, holder("p-1"), card()))
 	}
-	got, ok, err := b.CardConsent(t.Context(), maple, "p-1")
+	got, ok, err := b.CardConsent(t.Context(), maple, holder("p-1"))
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Equal(t, card(), got)
 	require.Equal(t, 1, b.count(t, `SELECT count(*) FROM card_consents`))
 	require.Zero(t, b.count(t, `SELECT count(*) FROM card_consents c WHERE position('cus_1'::bytea IN sealed) > 0 OR position('p-1' IN c::text) > 0`))
-	_, ok, err = b.CardConsent(t.Context(), maple, "p-2")
+	_, ok, err = b.CardConsent(t.Context(), maple, holder("p-2"))
 	require.NoError(t, err)
 	require.False(t, ok)
+	_, ok, err = b.CardConsent(t.Context(), maple, copay.PatientKey{EHR: "elation", Ref: "p-1"})
+	require.NoError(t, err)
+	require.False(t, ok, "another EHR's patient of the same number is somebody else")
 
 	newer := card()
 	newer.Method = "pm_2"
-	require.NoError(t, b.PutCardConsent(t.Context(), maple, "p-1", newer))
-	got, _, err = b.CardConsent(t.Context(), maple, "p-1")
+	require.NoError(t, b.PutCardConsent(t.Context(), maple, holder("p-1"), newer))
+	got, _, err = b.CardConsent(t.Context(), maple, holder("p-1"))
 	require.NoError(t, err)
 	require.Equal(t, "pm_2", got.Method)
 	require.Equal(t, 2, b.count(t, `SELECT count(*) FROM card_consents`), "the older one is kept as ended")
 
-	ended, err := b.RevokeCardConsent(t.Context(), maple, "p-1", noon)
+	ended, err := b.RevokeCardConsent(t.Context(), maple, holder("p-1"), noon.Add(time.Hour))
 	require.NoError(t, err)
 	require.True(t, ended)
-	_, ok, err = b.CardConsent(t.Context(), maple, "p-1")
+	_, ok, err = b.CardConsent(t.Context(), maple, holder("p-1"))
 	require.NoError(t, err)
 	require.False(t, ok)
-	ended, err = b.RevokeCardConsent(t.Context(), maple, "p-1", noon)
+	ended, err = b.RevokeCardConsent(t.Context(), maple, holder("p-1"), noon)
 	require.NoError(t, err)
 	require.False(t, ended)
+	requireCode(t, copay.CodeConflict, b.PutCardConsent(t.Context(), maple, holder("p-1"), newer))
+	newer.Consent.GivenAt = noon.Add(2 * time.Hour)
+	require.NoError(t, b.PutCardConsent(t.Context(), maple, holder("p-1"), newer), "the patient agreed again")
+	older := card()
+	older.Consent.GivenAt = noon.Add(90 * time.Minute)
+	requireCode(t, copay.CodeConflict, b.PutCardConsent(t.Context(), maple, holder("p-1"), older))
 	for _, bad := range []ledger.CardOnFile{{}, {Customer: "c", Method: "m"}} {
-		requireCode(t, copay.CodeInvalid, b.PutCardConsent(t.Context(), maple, "p-1", bad))
+		requireCode(t, copay.CodeInvalid, b.PutCardConsent(t.Context(), maple, holder("p-1"), bad))
 	}
 }
 
@@ -201,7 +214,7 @@ func TestCardConsentAtTheSameTime(t *testing.T) {
 	for _, err := range together(8, func(i int) error {
 		c := card()
 		c.Last4 = string(rune('0' + i))
-		return b.PutCardConsent(t.Context(), maple, "p-1", c)
+		return b.PutCardConsent(t.Context(), maple, holder("p-1"), c)
 	}) {
 		require.NoError(t, err)
 	}

@@ -273,6 +273,12 @@ func (r *keyring) patientKey(ref copay.PatientRef) []byte {
 	return r.hash("patient", string(ref))
 }
 
+// holderKey is the look-up key of a patient as the holder of a card: with the
+// EHR, because a wrong card is worse than one not found.
+func (r *keyring) holderKey(k copay.PatientKey) []byte {
+	return r.hash("holder", string(k.EHR), string(k.Ref))
+}
+
 // clean makes text fit for the database: valid UTF-8 without NUL.
 func clean(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")

@@ -35,7 +35,7 @@ func fill(t *testing.T, s *ledger.Store, key copay.Key) (token string) {
 	require.NoError(t, s.PutBenefits(ctx, p, "payer\x00member", "98", "2026-11-24", copay.Benefits{Status: copay.CoverageActive}, noon))
 	_, err := s.RecordConsent(ctx, p, ledger.Consent{Channel: copay.ChannelSMS, Address: phone, Source: "desk", At: noon})
 	require.NoError(t, err)
-	require.NoError(t, s.PutCardConsent(ctx, p, "p-1", card()))
+	require.NoError(t, s.PutCardConsent(ctx, p, holder("p-1"), card()))
 	require.NoError(t, s.SaveToken(ctx, p, "quickbooks", integrations.Token{Access: "a", Refresh: "r"}))
 	require.NoError(t, s.RecordNotification(ctx, ledger.Notification{Practice: p, CoPayID: id, Ref: "ref-1", Channel: copay.ChannelSMS,
 		Template: copay.TemplateRequest, Platform: "twilio", ProviderID: "SM1", Status: "queued", At: noon}))
@@ -76,7 +76,7 @@ func exercise(t *testing.T, s *ledger.Store, key copay.Key) {
 	require.NoError(t, s.Restore(ctx, p, copay.ChannelSMS, phone, "START", noon.Add(time.Hour)))
 	_, err = s.MarkBad(ctx, p, copay.ChannelEmail, email, "550", noon)
 	require.NoError(t, err)
-	_, err = s.RevokeCardConsent(ctx, p, "p-1", noon)
+	_, err = s.RevokeCardConsent(ctx, p, holder("p-1"), noon)
 	require.NoError(t, err)
 	_, err = s.RevokePayLinks(ctx, p, id)
 	require.NoError(t, err)
@@ -168,7 +168,7 @@ func trespassLooks(s *ledger.Store, id copay.ID) map[string]attempt {
 			return s.CopaysByAddress(t.Context(), birch, copay.ChannelSMS, phone)
 		},
 		"CardConsent": func(t *testing.T) (any, error) {
-			_, ok, err := s.CardConsent(t.Context(), birch, "p-1")
+			_, ok, err := s.CardConsent(t.Context(), birch, holder("p-1"))
 			return orNothing(ok), err
 		},
 		"Load": func(t *testing.T) (any, error) {
@@ -247,9 +247,11 @@ func trespassPatientChanges(s *ledger.Store, id copay.ID) map[string]attempt {
 		"MarkBad": func(t *testing.T) (any, error) {
 			return s.MarkBad(t.Context(), birch, copay.ChannelSMS, phone, "30005", noon)
 		},
-		"PutCardConsent": func(t *testing.T) (any, error) { return nil, s.PutCardConsent(t.Context(), birch, "p-2", card()) },
+		"PutCardConsent": func(t *testing.T) (any, error) {
+			return nil, s.PutCardConsent(t.Context(), birch, holder("p-2"), card())
+		},
 		"RevokeCardConsent": func(t *testing.T) (any, error) {
-			ok, err := s.RevokeCardConsent(t.Context(), birch, "p-1", noon)
+			ok, err := s.RevokeCardConsent(t.Context(), birch, holder("p-1"), noon)
 			return orNothing(ok), err
 		},
 	}

@@ -189,10 +189,10 @@ func (c *coPay) onRead(ctx workflow.Context, name string) error {
 }
 
 func (c *coPay) onPage(ctx workflow.Context) error {
-	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateOpenPage, func(ctx workflow.Context) (Page, error) {
+	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateOpenPage, func(ctx workflow.Context, in OpenPage) (Page, error) {
 		var page Page
 		a := &act{do: func(ctx workflow.Context) (err error) {
-			page, err = c.page(ctx)
+			page, err = c.page(ctx, in)
 			return err
 		}}
 		if _, err := c.queueUp(ctx, a); err != nil {

@@ -135,9 +135,26 @@ func (c *coPay) awaitCard(ctx workflow.Context) error {
 			return err
 		}
 		_, err := c.sleep(ctx, d, "the patient's notice before the stored card is charged")
-		return err
+		if err != nil || !c.recheck {
+			return err
+		}
+		return c.noticeOver(ctx)
 	}
 	return c.chargeCard(ctx)
+}
+
+// noticeOver asks the clock by which the patient was told, which a test may
+// have moved, whether the notice is over.
+func (c *coPay) noticeOver(ctx workflow.Context) error {
+	p, err := c.planReminder(ctx)
+	if err != nil || len(c.p.Reminders) == 0 {
+		return err
+	}
+	told := c.p.Reminders[len(c.p.Reminders)-1].At
+	if !p.Now.Before(told.Add(c.in.Policy.CardNotice)) {
+		c.p.ChargeAt = workflow.Now(ctx)
+	}
+	return nil
 }
 
 func (c *coPay) giveNotice(ctx workflow.Context) error {

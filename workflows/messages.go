@@ -175,6 +175,13 @@ type AddNote struct {
 	Text string `json:"text"`
 }
 
+// OpenPage is the patient's wish for a page to pay on.
+type OpenPage struct {
+	// Keep is what the patient agreed to, word for word what they were shown:
+	// that the card is kept for later co-pays. Nil: it is not kept.
+	Keep *copay.CardConsent `json:"keep,omitempty"`
+}
+
 // Page is a hosted payment page that can be paid now.
 type Page struct {
 	URL string `json:"url"`

@@ -105,6 +105,7 @@ func (c *coPay) ref(e copay.Effect, p *copay.Payment) copay.Ref {
 // and otherwise goes where the difference leads.
 func (c *coPay) reconcile(ctx workflow.Context) error {
 	c.parked = 0
+	c.keepCards(ctx)
 	if c.unposted() { // a payment that arrived meanwhile
 		c.move(copay.StatePosting, copay.System(), "another payment arrived")
 		return nil

@@ -46,7 +46,7 @@ func (c *coPay) superseded(open *copay.Payment, owed copay.Money) bool {
 // openLink makes sure that a hosted page over owed is open; ok is false when
 // it is not, and the co-pay then waits or is in review.
 func (c *coPay) openLink(ctx workflow.Context, owed copay.Money) (ok bool, err error) {
-	if _, err := c.tryLink(ctx, owed, c.platform); err != nil {
+	if _, err := c.tryLink(ctx, owed, nil, c.platform); err != nil {
 		return false, c.troubled(ctx, err, "ask the processor", copay.Review{Kind: copay.ReviewCollect,
 			Message: "The processor refuses the request. ",
 			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceSetAmount, copay.ChoiceWaive, copay.ChoiceCancel}})
@@ -56,13 +56,14 @@ func (c *coPay) openLink(ctx workflow.Context, owed copay.Money) (ok bool, err e
 }
 
 // tryLink opens the page, or finds the one that an earlier try has opened, and
-// returns the address of one that was just opened. patience is how the call is
-// made.
-func (c *coPay) tryLink(ctx workflow.Context, owed copay.Money, patience func(workflow.Context, string, string) workflow.Context) (url string, err error) {
+// returns the address of one that was just opened. keep is set when the page
+// keeps the card; patience is how the call is made.
+func (c *coPay) tryLink(ctx workflow.Context, owed copay.Money, keep *copay.CardConsent, patience func(workflow.Context, string, string) workflow.Context) (url string, err error) {
 	pay := c.openPayment()
 	look := pay != nil
 	if pay == nil {
 		pay = c.newPayment(ctx, copay.RailLink, owed)
+		pay.Keep = keep
 		pay.ExpiresAt = workflow.Now(ctx).Add(c.in.Policy.LinkLifetime)
 		c.did(copay.DidRequest, pay.ID)
 	} else if pay.PlatformID != "" {

@@ -153,18 +153,22 @@ func or(a, b string) string {
 }
 
 // page makes sure that the patient finds a page that can be paid now.
-func (c *coPay) page(ctx workflow.Context) (Page, error) {
+func (c *coPay) page(ctx workflow.Context, in OpenPage) (Page, error) {
+	keep := c.keeping(ctx, in.Keep)
 	payable := c.p.State == copay.StateAwaitingPayment || (c.p.State == copay.StateNeedsReview && c.p.Review != nil && c.p.Review.Kind == copay.ReviewUnpaid)
 	owed := c.p.Amounts.Outstanding()
 	if !payable || !owed.IsPositive() {
 		return Page{State: c.p.State}, nil
 	}
 	const later = "the payment page cannot be opened just now; try again in a few minutes"
-	if open := c.openPayment(); open != nil && open.Rail == copay.RailLink && open.PlatformID != "" {
+	open := c.openPayment()
+	if open != nil && open.Rail != copay.RailLink { // the stored card is being charged
+		return Page{State: c.p.State}, nil
+	}
+	if open != nil && open.PlatformID != "" {
 		id := open.ID
-		var got activities.OpenedPage
-		if err := workflow.ExecuteActivity(c.promptly(ctx, PortCollect, "the patient opens the payment page"), steps.OpenPage,
-			activities.PaymentInput{Key: c.p.Key, Payment: *open}).Get(ctx, &got); err != nil {
+		got, err := c.lookAtPage(ctx, open, (open.Keep != nil) != (keep != nil))
+		if err != nil {
 			return Page{}, copay.Errorf(copay.CodeUnavailable, "", later)
 		}
 		c.apply(ctx, c.payment(id), got.State)
@@ -177,9 +181,20 @@ func (c *coPay) page(ctx workflow.Context) (Page, error) {
 	}
 	// Paying by link takes the place of a stored card that was announced.
 	c.p.Rail, c.p.ChargeAt = copay.RailLink, zeroTime
-	url, err := c.tryLink(ctx, owed, c.promptly)
+	url, err := c.tryLink(ctx, owed, keep, c.promptly)
 	if err != nil {
 		return Page{}, copay.Errorf(copay.CodeUnavailable, "", later)
 	}
 	return Page{URL: url, State: c.p.State}, nil
+}
+
+// lookAtPage reads what has become of an open page, and its address. A page
+// that keeps the card cannot be made of one that does not, nor the other way
+// round: replace withdraws it.
+func (c *coPay) lookAtPage(ctx workflow.Context, open *copay.Payment, replace bool) (got activities.OpenedPage, err error) {
+	in := activities.PaymentInput{Key: c.p.Key, Payment: *open}
+	if !replace {
+		return got, workflow.ExecuteActivity(c.promptly(ctx, PortCollect, "the patient opens the payment page"), steps.OpenPage, in).Get(ctx, &got)
+	}
+	return got, workflow.ExecuteActivity(c.promptly(ctx, PortCollect, "withdraw the page: the patient wants another"), steps.CancelRequest, in).Get(ctx, &got.State)
 }

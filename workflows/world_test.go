@@ -36,6 +36,8 @@ type world struct {
 	captured    map[copay.Ref]copay.Money // paid at the processor
 	processing  bool                      // what was asked for is on its way at the bank
 	cancelled   []string
+	kept        []copay.CardConsent
+	notKept     string
 	refunded    map[copay.Ref]copay.Money
 	posted      map[copay.Ref]copay.Money // signed
 	booked      map[copay.Ref]copay.Money // signed
@@ -172,6 +174,17 @@ func (w *world) RequestLink(_ context.Context, in activities.PaymentInput) (acti
 	}
 	return activities.PaymentState{Platform: "stripe", PlatformID: "cs_" + string(in.Payment.Ref), Status: copay.PaymentRequested,
 		Amount: in.Payment.Amount, ExpiresAt: in.Payment.ExpiresAt, URL: "https://checkout.example/new"}, nil
+}
+
+func (w *world) KeepCard(_ context.Context, in activities.PaymentInput) (activities.KeptCard, error) {
+	if err := w.trouble("KeepCard"); err != nil || w.notKept != "" {
+		return activities.KeptCard{WhyNot: w.notKept}, err
+	}
+	if _, paid := w.captured[in.Payment.Ref]; !paid || in.Patient == "" {
+		w.t.Error("a card is kept that nobody paid with")
+	}
+	w.kept = append(w.kept, *in.Payment.Keep)
+	return activities.KeptCard{Brand: "visa", Last4: "4242"}, nil
 }
 
 func (w *world) ChargeCard(_ context.Context, in activities.PaymentInput) (activities.PaymentState, error) {

@@ -31,6 +31,8 @@ type Store interface {
 	PassPayLink(ctx context.Context, token string) error
 	CoPay(ctx context.Context, practice copay.PracticeID, id copay.ID) (ledger.CoPayRow, error)
 	Patient(ctx context.Context, practice copay.PracticeID, id copay.ID) (integrations.Patient, error)
+	RevokeCardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey, at time.Time) (bool, error)
+	AppendAudit(ctx context.Context, e ledger.AuditEntry) error
 }
 
 // Flows reaches co-pays' workflows; *dispatch.Starter does.
@@ -43,6 +45,8 @@ type Practice struct {
 	Name, Phone, Language string
 	// NoFactor leaves the date of birth out.
 	NoFactor bool
+	// Keep is offered to patients; nil where no stored card is ever charged.
+	Keep *Keep
 }
 
 // Options are the parts of the page.
@@ -165,6 +169,12 @@ func (h *handler) submit(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !payable(c):
 		h.standing(v, c, c.State)
+	case c.Rail == copay.RailCard && r.PostForm.Get("forget") != "":
+		if err := h.forget(v, c); err != nil {
+			h.trouble(v, "the card cannot be forgotten", err)
+			return
+		}
+		h.pay(v, c)
 	case c.Rail == copay.RailCard && r.PostForm.Get("confirm") == "":
 		// Looking at an announced charge does not take it back.
 		h.page(v, http.StatusOK, h.details(v, "card", c))
@@ -191,7 +201,7 @@ func (h *handler) pay(v visit, c copay.CoPay) {
 	defer cancel()
 	var page workflows.Page
 	o := dispatch.Origin{Trigger: "patient", Actor: copay.Patient(), Priority: dispatch.PriorityDesk}
-	if err := h.Flows.Update(ctx, c.Key, o, workflows.UpdateOpenPage, uuid.NewString(), &page); err != nil {
+	if err := h.Flows.Update(ctx, c.Key, o, workflows.UpdateOpenPage, uuid.NewString(), &page, workflows.OpenPage{Keep: h.agreed(v)}); err != nil {
 		h.trouble(v, "the hosted page cannot be opened", err)
 		return
 	}

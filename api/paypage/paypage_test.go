@@ -38,6 +38,9 @@ type world struct {
 	opened  int
 	writes  int
 	origin  dispatch.Origin
+	wish    workflows.OpenPage
+	revoked []copay.PatientKey
+	audited []ledger.AuditEntry
 }
 
 const token = "tok-en_0123456789abcdef"
@@ -86,9 +89,19 @@ func (w *world) Patient(context.Context, copay.PracticeID, copay.ID) (integratio
 	return w.patient, nil
 }
 
-func (w *world) Update(_ context.Context, k copay.Key, o dispatch.Origin, name, id string, out any, _ ...any) error {
+func (w *world) RevokeCardConsent(_ context.Context, _ copay.PracticeID, who copay.PatientKey, _ time.Time) (bool, error) {
+	w.revoked = append(w.revoked, who)
+	return true, w.fail
+}
+
+func (w *world) AppendAudit(_ context.Context, e ledger.AuditEntry) error {
+	w.audited = append(w.audited, e)
+	return nil
+}
+
+func (w *world) Update(_ context.Context, k copay.Key, o dispatch.Origin, name, id string, out any, args ...any) error {
 	w.opened++
-	w.origin = o
+	w.origin, w.wish = o, args[0].(workflows.OpenPage)
 	if w.fail != nil {
 		return w.fail
 	}

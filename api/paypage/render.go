@@ -24,6 +24,7 @@ type content struct {
 	Left  int
 	Lines []line
 	Again map[string]string // form fields sent along with a confirmation
+	Keep  *offer
 }
 
 // line is one fact, shown only after the second factor.
@@ -49,7 +50,7 @@ func (h *handler) details(v visit, kind string, c copay.CoPay) content {
 	}
 	if kind == "card" {
 		add(w.Charged, c.Amounts.Outstanding().String())
-		out.Again = map[string]string{"confirm": "yes"}
+		out.Again = map[string]string{}
 		for _, name := range []string{"birth_date", "month", "day", "year"} {
 			if value := v.r.PostForm.Get(name); value != "" {
 				out.Again[name] = value
@@ -72,6 +73,7 @@ type view struct {
 	Title    string
 	Form     bool
 	Switch   string
+	Kept     bool // the offer was ticked before
 }
 
 func (h *handler) page(v visit, status int, c content) {
@@ -79,6 +81,9 @@ func (h *handler) page(v visit, status int, c content) {
 	w := languages[lang]
 	p := view{content: c, W: w, Lang: lang, Practice: v.practice, Text: w.Texts[c.Kind], Factor: !v.practice.NoFactor, Nonce: rand.Text(),
 		Tel: tel(v.practice.Phone), Form: c.Kind == "ask", Switch: "?lang=" + w.Other}
+	if p.Form {
+		p.Keep, p.Kept = h.offer(v), v.r.PostForm.Get("keep") != ""
+	}
 	if c.Kind == "ask" && v.practice.NoFactor {
 		p.Text = w.Texts["confirm"]
 	}

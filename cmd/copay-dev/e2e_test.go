@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/copayflow/copayflow/cmd/copay-dev/internal/check"
@@ -98,14 +99,16 @@ const patience = 60 * time.Second
 func (s scene) await(key copay.Key, what string, ok func(copay.CoPay) bool) copay.CoPay {
 	s.t.Helper()
 	var last copay.CoPay
-	require.Eventually(s.t, func() bool {
+	if !assert.Eventually(s.t, func() bool {
 		row, err := s.Process.Store.CoPay(s.t.Context(), key.Practice, key.ID())
 		if err != nil || row.Version == 0 {
 			return false
 		}
 		last = row.CoPay
 		return ok(row.CoPay)
-	}, patience, 20*time.Millisecond, "%s; it is %s %+v", what, last.State, last.Review)
+	}, patience, 20*time.Millisecond, what) {
+		require.FailNow(s.t, what, "it is %s, next %q at %s, %+v", last.State, last.NextAction, last.NextActionAt, last.Review)
+	}
 	return last
 }
 

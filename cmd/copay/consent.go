@@ -49,6 +49,7 @@ func cardConsentCommand(c *connection) *cobra.Command {
 	cmd.Flags().StringVar(&until, "until", "", "for all visits up to this day, 2027-06-30")
 	cmd.Flags().StringVar(&in.TextVersion, "text-version", "", "version of the wording the patient agreed to")
 	cmd.Flags().StringVar(&in.Platform, "platform", "", "the processor that has the card; the practice's first when empty")
+	cmd.Flags().StringVar(&in.Ehr, "ehr", "", "whose patient this is, where the practice has several EHRs")
 	cmd.Flags().StringVar(&in.MethodId, "card-id", "", "which of several stored cards")
 	because(cmd, &in.Reason, &in.RequestId)
 	cmd.MarkFlagsOneRequired("charge", "until")
@@ -74,6 +75,7 @@ func cardRevokeCommand(c *connection) *cobra.Command {
 			}), in.GetRequestId())
 		},
 	}
+	cmd.Flags().StringVar(&in.Ehr, "ehr", "", "whose patient this is, where the practice has several EHRs")
 	because(cmd, &in.Reason, &in.RequestId)
 	return cmd
 }

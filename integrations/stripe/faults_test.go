@@ -138,7 +138,7 @@ func TestReadsFailAsUnavailable(t *testing.T) {
 		},
 		"settlements": func() error { _, err := b.conn.Settlements(t.Context(), b.clock.now(), b.clock.now(), ""); return err },
 		"methods":     func() error { _, err := b.conn.StoredMethods(t.Context(), "cus_1"); return err },
-		"customer":    func() error { _, err := b.conn.EnsureCustomer(t.Context(), practice, "p"); return err },
+		"customer":    func() error { _, err := b.conn.EnsureCustomer(t.Context(), practice, patient("p")); return err },
 		"refund":      func() error { _, err := b.conn.FindRefund(t.Context(), "pi_1", "r"); return err },
 		"test":        func() error { _, err := b.conn.TestConnection(t.Context()); return err },
 		"events":      func() error { _, _, err := b.conn.PollEvents(t.Context(), ""); return err },

@@ -20,14 +20,15 @@ import (
 // customer made a moment ago is not found; the create then repeats under a
 // key derived from practice and patient and gives back the first one. By the
 // time the key is forgotten (a day) the search has long caught up.
-func (c *Connector) EnsureCustomer(ctx context.Context, practice copay.PracticeID, patient copay.PatientRef) (string, error) {
+func (c *Connector) EnsureCustomer(ctx context.Context, practice copay.PracticeID, key copay.PatientKey) (string, error) {
+	patient := key.String()
 	if practice == "" || patient == "" {
 		return "", &integrations.Error{Kind: integrations.KindInvalid, Platform: Name, Op: "customers.search",
 			Message: "a practice and a patient are needed"}
 	}
 	find := call{op: "customers.search"}
 	sp := &sdk.CustomerSearchParams{SearchParams: sdk.SearchParams{
-		Query: fmt.Sprintf("metadata[%s]:%s AND metadata[%s]:%s", quote(metaPractice), quote(string(practice)), quote(metaPatient), quote(string(patient))),
+		Query: fmt.Sprintf("metadata[%s]:%s AND metadata[%s]:%s", quote(metaPractice), quote(string(practice)), quote(metaPatient), quote(patient)),
 		Limit: sdk.Int64(100), Single: true}}
 	sp.Context = transport.WithCall(ctx, find.op, find.moves)
 	if c.cfg.Account != "" {
@@ -38,7 +39,7 @@ func (c *Connector) EnsureCustomer(ctx context.Context, practice copay.PracticeI
 	for it.Next() {
 		// The search matches text loosely; the exact comparison is ours.
 		cu := it.Customer()
-		if cu.Metadata[metaPractice] != string(practice) || cu.Metadata[metaPatient] != string(patient) {
+		if cu.Metadata[metaPractice] != string(practice) || cu.Metadata[metaPatient] != patient {
 			continue
 		}
 		if oldest == nil || cu.Created < oldest.Created || (cu.Created == oldest.Created && cu.ID < oldest.ID) {
@@ -52,8 +53,8 @@ func (c *Connector) EnsureCustomer(ctx context.Context, practice copay.PracticeI
 		return oldest.ID, nil
 	}
 	create := call{op: "customers.create", moves: true}
-	p := &sdk.CustomerParams{Metadata: map[string]string{metaPractice: string(practice), metaPatient: string(patient)}}
-	sum := sha256.Sum256([]byte(string(practice) + "\x00" + string(patient)))
+	p := &sdk.CustomerParams{Metadata: map[string]string{metaPractice: string(practice), metaPatient: patient}}
+	sum := sha256.Sum256([]byte(string(practice) + "\x00" + patient))
 	c.with(ctx, &p.Params, create, "copay-customer-"+hex.EncodeToString(sum[:16]))
 	cu, err := c.sc.Customers.New(p)
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/copayflow/copayflow/dispatch"
 	"github.com/copayflow/copayflow/integrations"
 	"github.com/copayflow/copayflow/worker"
+	"github.com/copayflow/copayflow/workflows"
 )
 
 // Listeners are where an API process is reached.
@@ -98,7 +99,7 @@ func newAPI(p *worker.Process) (*api.Server, error) {
 		return nil, err
 	}
 	local := p.Config.Env == "dev"
-	page, err := paypage.New(paypage.Options{Store: p.Store, Flows: p.Starter, Practices: payPractices(p.Config), Insecure: local, Now: p.Now, Log: p.Log})
+	page, err := paypage.New(paypage.Options{Store: p.Store, Flows: p.Starter, Practices: payPractices(p.Config, p.Directory), Insecure: local, Now: p.Now, Log: p.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -120,14 +121,32 @@ func checks(p *worker.Process) map[string]func(context.Context) error {
 }
 
 // payPractices is what the pay page shows of a practice.
-func payPractices(c *config.Config) func(copay.PracticeID) (paypage.Practice, error) {
+func payPractices(c *config.Config, d *integrations.Directory) func(copay.PracticeID) (paypage.Practice, error) {
 	return func(id copay.PracticeID) (paypage.Practice, error) {
 		p, err := c.Practice(string(id))
 		if err != nil {
 			return paypage.Practice{}, copay.Errorf(copay.CodeNotFound, "practice_id", "practice %q is not configured", id)
 		}
-		return paypage.Practice{Name: p.Name, Phone: p.Phone, Language: p.Language, NoFactor: p.PayPage.SecondFactor == config.FactorNone}, nil
+		policy, err := p.Policy.Build()
+		if err != nil {
+			return paypage.Practice{}, err
+		}
+		out := paypage.Practice{Name: p.Name, Phone: p.Phone, Language: p.Language, NoFactor: p.PayPage.SecondFactor == config.FactorNone}
+		if policy.CardOnFile && keepsCards(d, id) {
+			out.Keep = &paypage.Keep{Cap: policy.CardCap, Term: policy.CardTerm}
+		}
+		return out, nil
 	}
+}
+
+// keepsCards reports whether the processor that pages are asked from keeps cards.
+func keepsCards(d *integrations.Directory, id copay.PracticeID) bool {
+	all, err := integrations.Get[integrations.Collector](d, id, workflows.PortCollect)
+	if err != nil {
+		return false
+	}
+	_, ok := all[0].Port.(integrations.StoredCollector)
+	return ok
 }
 
 // Authenticator recognises the configured callers. It goes by real time, not

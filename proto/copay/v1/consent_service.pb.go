@@ -49,7 +49,9 @@ type RecordCardConsentRequest struct {
 	// Its end, for UNTIL.
 	Until *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=until,proto3" json:"until,omitempty"`
 	// Version of the wording the patient agreed to.
-	TextVersion   string `protobuf:"bytes,11,opt,name=text_version,json=textVersion,proto3" json:"text_version,omitempty"`
+	TextVersion string `protobuf:"bytes,11,opt,name=text_version,json=textVersion,proto3" json:"text_version,omitempty"`
+	// The EHR whose patient this is; empty where the practice has one EHR.
+	Ehr           string `protobuf:"bytes,12,opt,name=ehr,proto3" json:"ehr,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -161,6 +163,13 @@ func (x *RecordCardConsentRequest) GetTextVersion() string {
 	return ""
 }
 
+func (x *RecordCardConsentRequest) GetEhr() string {
+	if x != nil {
+		return x.Ehr
+	}
+	return ""
+}
+
 // RecordCardConsentResponse is the card that may be charged now.
 type RecordCardConsentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -236,7 +245,9 @@ type RevokeCardConsentRequest struct {
 	// first answer, with other content it is refused.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Why, for the audit log. No patient names or diagnoses.
-	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The EHR whose patient this is; empty where the practice has one EHR.
+	Ehr           string `protobuf:"bytes,5,opt,name=ehr,proto3" json:"ehr,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -295,6 +306,13 @@ func (x *RevokeCardConsentRequest) GetRequestId() string {
 func (x *RevokeCardConsentRequest) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+func (x *RevokeCardConsentRequest) GetEhr() string {
+	if x != nil {
+		return x.Ehr
 	}
 	return ""
 }
@@ -635,7 +653,7 @@ var File_copay_v1_consent_service_proto protoreflect.FileDescriptor
 
 const file_copay_v1_consent_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1ecopay/v1/consent_service.proto\x12\bcopay.v1\x1a\x1bbuf/validate/validate.proto\x1a\x15copay/v1/access.proto\x1a\x14copay/v1/copay.proto\x1a\x14copay/v1/enums.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfe\x06\n" +
+	"\x1ecopay/v1/consent_service.proto\x12\bcopay.v1\x1a\x1bbuf/validate/validate.proto\x1a\x15copay/v1/access.proto\x1a\x14copay/v1/copay.proto\x1a\x14copay/v1/enums.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\a\n" +
 	"\x18RecordCardConsentRequest\x12A\n" +
 	"\vpractice_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,39}$R\n" +
 	"practiceId\x12+\n" +
@@ -654,12 +672,13 @@ const file_copay_v1_consent_service_proto_rawDesc = "" +
 	"\tcharge_id\x18\t \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\bchargeId\x120\n" +
 	"\x05until\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12,\n" +
-	"\ftext_version\x18\v \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\vtextVersion:\xf2\x01\xbaH\xee\x01\x1a\xeb\x01\n" +
+	"\ftext_version\x18\v \x01(\tB\t\xbaH\x06r\x04\x10\x01(@R\vtextVersion\x126\n" +
+	"\x03ehr\x18\f \x01(\tB$\xbaH!r\x1f2\x1d^([a-z0-9][a-z0-9_-]{0,31})?$R\x03ehr:\xf2\x01\xbaH\xee\x01\x1a\xeb\x01\n" +
 	"\rconsent.scope\x12Ga consent for a visit names its charge_id, one until a date names until\x1a\x90\x01(this.scope == 1 && this.charge_id != '' && !has(this.until)) || (this.scope == 2 && this.charge_id == '' && has(this.until)) || this.scope == 0\"c\n" +
 	"\x19RecordCardConsentResponse\x12\x14\n" +
 	"\x05brand\x18\x01 \x01(\tR\x05brand\x12\x14\n" +
 	"\x05last4\x18\x02 \x01(\tR\x05last4\x12\x1a\n" +
-	"\bplatform\x18\x03 \x01(\tR\bplatform\"\xf0\x01\n" +
+	"\bplatform\x18\x03 \x01(\tR\bplatform\"\xa8\x02\n" +
 	"\x18RevokeCardConsentRequest\x12A\n" +
 	"\vpractice_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,39}$R\n" +
 	"practiceId\x12+\n" +
@@ -668,7 +687,8 @@ const file_copay_v1_consent_service_proto_rawDesc = "" +
 	"patientRef\x12>\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[A-Za-z0-9._:-]{1,128}$R\trequestId\x12$\n" +
-	"\x06reason\x18\x04 \x01(\tB\f\xbaH\tr\a(\xf4\x032\x02\\SR\x06reason\"5\n" +
+	"\x06reason\x18\x04 \x01(\tB\f\xbaH\tr\a(\xf4\x032\x02\\SR\x06reason\x126\n" +
+	"\x03ehr\x18\x05 \x01(\tB$\xbaH!r\x1f2\x1d^([a-z0-9][a-z0-9_-]{0,31})?$R\x03ehr\"5\n" +
 	"\x19RevokeCardConsentResponse\x12\x18\n" +
 	"\arevoked\x18\x01 \x01(\bR\arevoked\"\xc3\x03\n" +
 	"\x1bRecordMessageConsentRequest\x12A\n" +

@@ -149,8 +149,8 @@ func (s *Stack) seed(ctx context.Context) error {
 	for _, p := range Sample {
 		s.Patients[p.Key] = s.Sandbox.DrChrono.AddPatient(p.Patient)
 	}
-	sam := copay.PatientRef(s.Patients["sam"])
-	customer := s.Sandbox.Stripe.SeedCustomer(map[string]string{"practice": practiceID, "patient_ref": string(sam)})
+	sam := copay.PatientKey{EHR: "drchrono", Ref: copay.PatientRef(s.Patients["sam"])}
+	customer := s.Sandbox.Stripe.SeedCustomer(map[string]string{"practice": practiceID, "patient_ref": sam.String()})
 	method, err := s.Sandbox.Stripe.SeedCard(customer, "pm_card_visa")
 	if err != nil {
 		return err
