@@ -178,14 +178,17 @@ const (
 
 // Refund is money on its way back, or there.
 type Refund struct {
-	ID          RefundID     `json:"id"`
-	Ref         Ref          `json:"ref"`
-	Payment     PaymentID    `json:"payment"`
-	Amount      Money        `json:"amount"`
-	Reason      string       `json:"reason"`
-	RequestedBy string       `json:"requested_by"`
-	ApprovedBy  string       `json:"approved_by,omitempty"`
-	Status      RefundStatus `json:"status"`
+	ID          RefundID  `json:"id"`
+	Ref         Ref       `json:"ref"`
+	Payment     PaymentID `json:"payment"`
+	Amount      Money     `json:"amount"`
+	Reason      string    `json:"reason"`
+	RequestedBy string    `json:"requested_by"`
+	// Taken says that the patient's bank took the money (a lost dispute):
+	// nobody gave it, so the patient owes it again.
+	Taken      bool         `json:"taken,omitempty"`
+	ApprovedBy string       `json:"approved_by,omitempty"`
+	Status     RefundStatus `json:"status"`
 	// PlatformID, ReversedID and UnbookedID are set as the money, the EHR's
 	// posting and the books have been turned back.
 	PlatformID string `json:"platform_id,omitempty"`

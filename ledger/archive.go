@@ -32,6 +32,10 @@ func (s *Store) ArchiveHistory(ctx context.Context, practice copay.PracticeID, i
 	if runID == "" {
 		return copay.Errorf(copay.CodeInvalid, "run_id", "a history belongs to a run")
 	}
+	ring, err := s.keys(ctx, practice)
+	if err != nil {
+		return err
+	}
 	return s.tx(ctx, "archive the history", func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, sqlAddArchive, practice, id, runID, moment(closedAt), sum, history)
 		if err != nil {
@@ -40,7 +44,7 @@ func (s *Store) ArchiveHistory(ctx context.Context, practice copay.PracticeID, i
 		if tag.RowsAffected() == 0 {
 			return sameArchive(ctx, tx, practice, id, runID, sum)
 		}
-		return s.auditIn(ctx, tx, AuditEntry{Practice: practice, Actor: copay.System(), Action: "history.archived", CoPay: id,
+		return s.auditIn(ctx, tx, ring, AuditEntry{Practice: practice, Actor: copay.System(), Action: "history.archived", CoPay: id,
 			Detail: map[string]string{"run": runID, "sha256": hex.EncodeToString(sum)}})
 	})
 }

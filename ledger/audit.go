@@ -60,12 +60,16 @@ const sqlAppendAudit = `SELECT audit_append($1, $2, $3, $4, $5, $6, $7, $8, $9)`
 
 // queueAudit links rows to a practice's chain. It must be the last of its
 // transaction: the chain is locked from here to the commit.
-func queueAudit(b *pgx.Batch, practice copay.PracticeID, rows []AuditEntry) error {
+func queueAudit(b *pgx.Batch, ring *keyring, rows []AuditEntry) error {
 	var at []time.Time
 	var actors, actions, ids, reasons, details, traces []string
 	var contents [][]byte
 	for _, e := range rows {
 		e = e.fit(e.At)
+		var err error
+		if e.Reason, err = ring.sealReason(e); err != nil {
+			return err
+		}
 		content, err := e.canonical()
 		if err != nil {
 			return err
@@ -82,25 +86,27 @@ func queueAudit(b *pgx.Batch, practice copay.PracticeID, rows []AuditEntry) erro
 		ids, reasons, details = append(ids, string(e.CoPay)), append(reasons, e.Reason), append(details, string(detail))
 		traces, contents = append(traces, e.TraceID), append(contents, content)
 	}
-	b.Queue(sqlAppendAudit, practice, at, actors, actions, ids, reasons, details, traces, contents)
+	b.Queue(sqlAppendAudit, ring.practice, at, actors, actions, ids, reasons, details, traces, contents)
 	return nil
 }
 
 // AppendAudit adds one row to a practice's chain.
 func (s *Store) AppendAudit(ctx context.Context, e AuditEntry) error {
-	return s.tx(ctx, "append to the audit log", func(tx pgx.Tx) error { return s.auditIn(ctx, tx, e) })
-}
-
-// auditIn adds one row at the end of a transaction.
-func (s *Store) auditIn(ctx context.Context, tx pgx.Tx, e AuditEntry) error {
-	if err := e.Practice.Validate(); err != nil {
+	ring, err := s.keys(ctx, e.Practice)
+	if err != nil {
 		return err
 	}
+	return s.tx(ctx, "append to the audit log", func(tx pgx.Tx) error { return s.auditIn(ctx, tx, ring, e) })
+}
+
+// auditIn adds one row at the end of a transaction. The practice's keys were
+// read before it began: within it they would need a second connection.
+func (s *Store) auditIn(ctx context.Context, tx pgx.Tx, ring *keyring, e AuditEntry) error {
 	if e.Action == "" || e.Actor.ID == "" {
 		return copay.Errorf(copay.CodeInvalid, "action", "an audit row says who did what")
 	}
 	b := &pgx.Batch{}
-	if err := queueAudit(b, e.Practice, []AuditEntry{e.fit(s.now())}); err != nil {
+	if err := queueAudit(b, ring, []AuditEntry{e.fit(s.now())}); err != nil {
 		return err
 	}
 	return tx.SendBatch(ctx, b).Close()
@@ -129,8 +135,14 @@ func (s *Store) Audit(ctx context.Context, practice copay.PracticeID, f AuditFil
 		return nil, "", translate("list audit rows", err)
 	}
 	list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (AuditRow, error) { return scanAudit(r, practice) })
-	if err != nil || len(list) <= size {
-		return list, "", translate("list audit rows", err)
+	if err != nil {
+		return nil, "", translate("list audit rows", err)
+	}
+	for i := range list {
+		list[i].Reason = s.openReason(ctx, list[i].AuditEntry)
+	}
+	if len(list) <= size {
+		return list, "", nil
 	}
 	return list[:size], pageFrom(list[size-1].Seq), nil
 }

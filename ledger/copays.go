@@ -11,13 +11,13 @@ import (
 	"github.com/copayflow/copayflow/copay"
 )
 
-const coPayColumns = `view, version, workflow_id, claimed_at, updated_at`
+const coPayColumns = `c.practice, c.id, c.view, c.version, c.workflow_id, c.claimed_at, c.updated_at`
 
 const (
-	sqlClaim = `INSERT INTO copays (practice, id, ehr, charge, workflow_id, state, claimed_at, updated_at, view)
+	sqlClaim = `INSERT INTO copays AS c (practice, id, ehr, charge, workflow_id, state, claimed_at, updated_at, view)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8) ON CONFLICT DO NOTHING RETURNING ` + coPayColumns
-	sqlCoPayByKey = `SELECT ` + coPayColumns + ` FROM copays WHERE practice = $1 AND ehr = $2 AND charge = $3`
-	sqlCoPay      = `SELECT ` + coPayColumns + ` FROM copays WHERE practice = $1 AND id = $2`
+	sqlCoPayByKey = `SELECT ` + coPayColumns + ` FROM copays c WHERE practice = $1 AND ehr = $2 AND charge = $3`
+	sqlCoPay      = `SELECT ` + coPayColumns + ` FROM copays c WHERE practice = $1 AND id = $2`
 )
 
 // Claim makes the row that stands for a charge's co-pay for ever, or finds
@@ -27,37 +27,63 @@ func (s *Store) Claim(ctx context.Context, key copay.Key, workflowID string) (ro
 	if err := key.Validate(); err != nil {
 		return CoPayRow{}, false, err
 	}
-	now := s.now()
-	first := copay.CoPay{ID: key.ID(), Key: key, State: copay.StateReceived, StartedAt: now, UpdatedAt: now}
-	view, err := json.Marshal(first)
+	ring, err := s.keys(ctx, key.Practice)
 	if err != nil {
 		return CoPayRow{}, false, err
 	}
-	row, err = scanCoPay(s.pool.QueryRow(ctx, sqlClaim, key.Practice, first.ID, key.EHR, key.Charge, workflowID, first.State, now, view))
+	now := s.now()
+	first := copay.CoPay{ID: key.ID(), Key: key, State: copay.StateReceived, StartedAt: now, UpdatedAt: now}
+	view, err := ring.sealJSON("copays", string(first.ID), first)
+	if err != nil {
+		return CoPayRow{}, false, err
+	}
+	row, err = s.coPayRow(ctx, s.pool.QueryRow(ctx, sqlClaim, key.Practice, first.ID, key.EHR, key.Charge, workflowID, first.State, now, view))
 	if err == nil {
 		return row, true, nil
 	}
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return CoPayRow{}, false, translate("claim the co-pay", err)
 	}
-	row, err = scanCoPay(s.pool.QueryRow(ctx, sqlCoPayByKey, key.Practice, key.EHR, key.Charge))
+	row, err = s.coPayRow(ctx, s.pool.QueryRow(ctx, sqlCoPayByKey, key.Practice, key.EHR, key.Charge))
 	return row, false, found("co-pay", err)
 }
 
 // CoPay reads one co-pay.
 func (s *Store) CoPay(ctx context.Context, practice copay.PracticeID, id copay.ID) (CoPayRow, error) {
-	row, err := scanCoPay(s.pool.QueryRow(ctx, sqlCoPay, practice, id))
+	row, err := s.coPayRow(ctx, s.pool.QueryRow(ctx, sqlCoPay, practice, id))
 	return row, found("co-pay", err)
 }
 
-func scanCoPay(r pgx.Row) (CoPayRow, error) {
-	var row CoPayRow
-	var view []byte
-	if err := r.Scan(&view, &row.Version, &row.WorkflowID, &row.ClaimedAt, &row.UpdatedAt); err != nil {
+// sealedRow is a row as it is stored.
+type sealedRow struct {
+	CoPayRow
+	practice copay.PracticeID
+	id       copay.ID
+	view     []byte
+}
+
+func scanCoPay(r pgx.Row) (row sealedRow, err error) {
+	err = r.Scan(&row.practice, &row.id, &row.view, &row.Version, &row.WorkflowID, &row.ClaimedAt, &row.UpdatedAt)
+	row.ClaimedAt, row.UpdatedAt = row.ClaimedAt.UTC(), row.UpdatedAt.UTC()
+	return row, err
+}
+
+func (s *Store) coPayRow(ctx context.Context, r pgx.Row) (CoPayRow, error) {
+	row, err := scanCoPay(r)
+	if err != nil {
 		return CoPayRow{}, err
 	}
-	row.ClaimedAt, row.UpdatedAt = row.ClaimedAt.UTC(), row.UpdatedAt.UTC()
-	return row, json.Unmarshal(view, &row.CoPay)
+	return s.unsealed(ctx, row)
+}
+
+// unsealed opens the picture. One that begins with a brace was written before
+// pictures were sealed; a sealed one begins with its key's generation.
+func (s *Store) unsealed(ctx context.Context, row sealedRow) (CoPayRow, error) {
+	if len(row.view) > 0 && row.view[0] == '{' {
+		return row.CoPayRow, json.Unmarshal(row.view, &row.CoPay)
+	}
+	err := s.openJSON(ctx, row.practice, "copays", string(row.id), row.view, &row.CoPay)
+	return row.CoPayRow, err
 }
 
 const sqlStateCounts = `SELECT practice, state, review, count(*), min(updated_at) FROM copays
@@ -77,7 +103,7 @@ func (s *Store) StateCounts(ctx context.Context) ([]StateCount, error) {
 	return out, translate("count the co-pays", err)
 }
 
-const sqlListCoPays = `SELECT ` + coPayColumns + `, id FROM copays WHERE practice = @practice
+const sqlListCoPays = `SELECT ` + coPayColumns + ` FROM copays c WHERE practice = @practice
 AND (@states::text[] IS NULL OR state = ANY (@states))
 AND (@rail = '' OR rail = @rail)
 AND (@ehr = '' OR ehr = @ehr)
@@ -113,9 +139,15 @@ func (s *Store) ListCoPays(ctx context.Context, practice copay.PracticeID, f Fil
 	if err != nil {
 		return nil, "", translate("list co-pays", err)
 	}
-	list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (CoPayRow, error) { return scanCoPay(lessID{r}) })
+	stored, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (sealedRow, error) { return scanCoPay(r) })
 	if err != nil {
 		return nil, "", translate("list co-pays", err)
+	}
+	list := make([]CoPayRow, len(stored))
+	for i, row := range stored {
+		if list[i], err = s.unsealed(ctx, row); err != nil {
+			return nil, "", translate("list co-pays", err)
+		}
 	}
 	if len(list) <= size {
 		return list, "", nil
@@ -124,15 +156,6 @@ func (s *Store) ListCoPays(ctx context.Context, practice copay.PracticeID, f Fil
 	return list[:size], pageAfter(last.ClaimedAt, string(last.CoPay.ID)), nil
 }
 
-// lessID scans a row whose last column is only there to be sorted by.
-type lessID struct{ pgx.Row }
-
-func (r lessID) Scan(dest ...any) error {
-	var id string
-	return r.Row.Scan(append(dest, &id)...)
-}
-
-// objectRows joins a found object to its co-pay.
 const sqlFindByObject = `SELECT ` + coPayColumns + ` FROM copays c JOIN payment_refs r ON r.practice = c.practice AND r.copay_id = c.id
 WHERE r.practice = $1 AND r.platform = $2 AND r.object = $3 AND r.kind = ANY ($4) ORDER BY r.kind LIMIT 1`
 
@@ -156,29 +179,29 @@ func (s *Store) findRef(ctx context.Context, practice copay.PracticeID, platform
 	if object == "" {
 		return CoPayRow{}, notFound("co-pay")
 	}
-	row, err := scanCoPay(s.pool.QueryRow(ctx, sqlFindByObject, practice, platform, object, kinds))
+	row, err := s.coPayRow(ctx, s.pool.QueryRow(ctx, sqlFindByObject, practice, platform, object, kinds))
 	return row, found("co-pay", err)
 }
 
 // sqlUpsert writes the picture when it is newer than the one that stands. The
 // names are those of the arguments in upsertArgs.
 const sqlUpsert = `INSERT INTO copays AS c (practice, id, ehr, charge, workflow_id, state, rail, currency, billed, estimated, requested,
-  collected, refunded, adjudicated, service_date, appointment, patient_ref, patient_key, review, next_action_at, claimed_at, started_at,
+  collected, refunded, adjudicated, service_date, appointment, patient_key, review, next_action_at, claimed_at, started_at,
   updated_at, version, seq, view)
 VALUES (@practice, @id, @ehr, @charge, @workflow_id, @state, @rail, @currency, @billed, @estimated, @requested,
-  @collected, @refunded, @adjudicated, @service_date, @appointment, @patient_ref, @patient_key, @review, @next_action_at, @now, @started_at,
+  @collected, @refunded, @adjudicated, @service_date, @appointment, @patient_key, @review, @next_action_at, @now, @started_at,
   @updated_at, @version, @events, @view)
 ON CONFLICT (practice, id) DO UPDATE SET (state, rail, currency, billed, estimated, requested, collected, refunded, adjudicated, service_date,
-  appointment, patient_ref, patient_key, review, next_action_at, started_at, updated_at, version, seq, view)
+  appointment, patient_key, review, next_action_at, started_at, updated_at, version, seq, view)
 = (excluded.state, excluded.rail, excluded.currency, excluded.billed, excluded.estimated, excluded.requested, excluded.collected,
-  excluded.refunded, excluded.adjudicated, excluded.service_date, excluded.appointment, excluded.patient_ref, excluded.patient_key,
+  excluded.refunded, excluded.adjudicated, excluded.service_date, excluded.appointment, excluded.patient_key,
   excluded.review, excluded.next_action_at, excluded.started_at, excluded.updated_at, excluded.version, c.seq + @events, excluded.view)
 WHERE c.version < excluded.version
 RETURNING seq`
 
 func upsertArgs(r Record, ring *keyring, now time.Time) (pgx.NamedArgs, error) {
 	c := r.CoPay
-	view, err := json.Marshal(c)
+	view, err := ring.sealJSON("copays", string(c.ID), c)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +218,7 @@ func upsertArgs(r Record, ring *keyring, now time.Time) (pgx.NamedArgs, error) {
 		"practice": c.Key.Practice, "id": c.ID, "ehr": c.Key.EHR, "charge": c.Key.Charge, "workflow_id": c.Key.WorkflowID(),
 		"state": c.State, "rail": c.Rail, "currency": currencyOf(a), "billed": a.Billed.Minor, "estimated": a.Estimated.Minor,
 		"requested": a.Requested.Minor, "collected": a.Collected.Minor, "refunded": a.Refunded.Minor, "adjudicated": a.Adjudicated.Minor,
-		"service_date": day(c.ServiceDate), "appointment": c.Appointment, "patient_ref": c.Patient, "patient_key": ring.patientKey(c.Patient),
+		"service_date": day(c.ServiceDate), "appointment": c.Appointment, "patient_key": ring.patientKey(c.Patient),
 		"review": review, "next_action_at": orNil(c.NextActionAt), "now": now, "started_at": orNil(c.StartedAt),
 		"updated_at": moment(updated), "version": r.Version, "events": len(r.Events), "view": view}, nil
 }

@@ -79,6 +79,10 @@ func (i *Inbox) Ignore(ctx context.Context, practice copay.PracticeID, row int64
 
 // decide changes a dead letter and leaves an audit row about who did it.
 func (i *Inbox) decide(ctx context.Context, sql string, practice copay.PracticeID, row int64, audit AuditEntry) error {
+	ring, err := i.s.keys(ctx, practice)
+	if err != nil {
+		return err
+	}
 	return i.s.tx(ctx, "change the event", func(tx pgx.Tx) error {
 		var platform, id string
 		if err := tx.QueryRow(ctx, sql, practice, row, i.s.now()).Scan(&platform, &id); err != nil {
@@ -86,6 +90,6 @@ func (i *Inbox) decide(ctx context.Context, sql string, practice copay.PracticeI
 		}
 		audit.Practice = practice
 		audit.Detail = map[string]string{"row": strconv.FormatInt(row, 10), "platform": platform, "event": id}
-		return i.s.auditIn(ctx, tx, audit)
+		return i.s.auditIn(ctx, tx, ring, audit)
 	})
 }

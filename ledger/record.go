@@ -152,7 +152,7 @@ func (w *recordWriter) write(ctx context.Context, tx pgx.Tx) (bool, error) {
 	queueRefs(b, w.r.CoPay)
 	var repeated []Entry
 	w.s.queueEntries(b, w.r, &repeated)
-	if err := queueAudit(b, w.r.CoPay.Key.Practice, w.auditRows()); err != nil {
+	if err := queueAudit(b, w.ring, w.auditRows()); err != nil {
 		return false, err
 	}
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {

@@ -208,3 +208,46 @@ func TestBenefitsCache(t *testing.T) {
 	requireCode(t, copay.CodeInvalid, b.PutBenefits(t.Context(), maple, "m", "98", "soon", answer, noon))
 	requireCode(t, copay.CodeInvalid, b.PutBenefits(t.Context(), maple, "", "98", "2026-11-24", answer, noon))
 }
+
+// What a person wrote, and what the picture says of the patient, is in no
+// column in the clear; readers see it.
+func TestPicturesAndReasonsAreSealed(t *testing.T) {
+	b := setup(t)
+	key := keyOf(maple, "c-1")
+	r := step(key, 1, copay.StateNeedsReview)
+	r.CoPay.Patient, r.CoPay.Review = "pat-77001", &copay.Review{Kind: copay.ReviewInactive, Message: "the Goldplan ended"}
+	r.Events = []ledger.TimelineEvent{{Kind: "note", Actor: staff, Summary: "a note", Reason: "lost her job", Sensitive: "call in spring"}}
+	require.NoError(t, b.Record(t.Context(), r))
+	secrets := []string{"pat-77001", "Goldplan", "lost her job", "call in spring"}
+	for _, table := range []string{"copays", "timeline", "audit_log", "records"} {
+		for _, secret := range secrets {
+			require.Zero(t, b.count(t, `SELECT count(*) FROM `+table+` x WHERE position($1 IN x::text) > 0 OR position(encode($1::text::bytea, 'hex') IN x::text) > 0`, secret), "%s in %s", secret, table)
+		}
+	}
+	row, err := b.another(t).CoPay(t.Context(), maple, key.ID())
+	require.NoError(t, err)
+	require.Equal(t, copay.PatientRef("pat-77001"), row.CoPay.Patient)
+	events, err := b.Timeline(t.Context(), maple, key.ID())
+	require.NoError(t, err)
+	require.Equal(t, "lost her job", events[0].Reason)
+	require.Equal(t, "call in spring", events[0].Sensitive)
+	rows, _, err := b.Audit(t.Context(), maple, ledger.AuditFilter{}, "", 10)
+	require.NoError(t, err)
+	require.Equal(t, "lost her job", rows[0].Reason)
+	rep, err := b.VerifyAudit(t.Context(), maple)
+	require.NoError(t, err)
+	require.True(t, rep.OK, rep.Problem)
+}
+
+// Rows written before pictures and reasons were sealed are read as they are.
+func TestWhatWasWrittenInTheClearIsStillRead(t *testing.T) {
+	b := setup(t)
+	id := b.claim(t, maple, "c-1")
+	b.exec(t, `UPDATE copays SET view = convert_to('{"id": "old", "state": "settled"}', 'UTF8')`)
+	row, err := b.CoPay(t.Context(), maple, id)
+	require.NoError(t, err)
+	require.Equal(t, copay.StateSettled, row.CoPay.State)
+	list, _, err := b.ListCoPays(t.Context(), maple, ledger.Filter{}, "", 10)
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+}

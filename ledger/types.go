@@ -51,8 +51,8 @@ type StateCount struct {
 	Oldest time.Time
 }
 
-// TimelineEvent is one line of a co-pay's story. Summary and Reason are shown
-// to staff and carry no PHI; Sensitive is a person's free text, kept sealed.
+// TimelineEvent is one line of a co-pay's story. Summary is ours and carries no
+// PHI; Reason and Sensitive are a person's words and kept sealed.
 type TimelineEvent struct {
 	At        time.Time   `json:"at,omitzero"`
 	Kind      string      `json:"kind"`
@@ -155,7 +155,8 @@ type InboxLag struct {
 	Oldest time.Time
 }
 
-// AuditEntry is one decision to keep. Neither Reason nor Detail carries PHI.
+// AuditEntry is one decision to keep. Detail carries no PHI; Reason is a
+// person's words and kept sealed.
 type AuditEntry struct {
 	Practice copay.PracticeID
 	At       time.Time // zero: now

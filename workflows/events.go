@@ -201,8 +201,8 @@ func (c *coPay) lostDispute(p *copay.Payment, who copay.Actor) {
 	}
 	p.Status = copay.PaymentCaptured
 	c.book(ledger.RuleDisputeWon, "dispute-lost-"+string(p.ID), p.Amount, p.Rail)
-	r := c.newRefund(p, amount, who, reasonDispute)
-	r.PlatformID = "kept-by-bank"
+	r := c.newRefund(p, amount, who, "dispute lost")
+	r.PlatformID, r.Taken = "kept-by-bank", true
 	c.move(copay.StateNeedsReview, who, "the dispute was lost")
 	c.move(copay.StateRefunding, who, "take the lost payment out of EHR and books")
 }

@@ -179,7 +179,7 @@ func (c *coPay) newRefund(p *copay.Payment, amount copay.Money, who copay.Actor,
 	c.p.Refunds = append(c.p.Refunds, copay.Refund{
 		ID: copay.RefundID(fmt.Sprintf("ref-%d", n)), Ref: copay.NewRef(c.p.ID, copay.EffectRefund, n), Payment: p.ID,
 		Amount: amount, Reason: why, RequestedBy: who.ID, Status: copay.RefundPending})
-	c.note(who, "refund", amount.String()+" is to go back: "+why, why)
+	c.note(who, "refund", amount.String()+" is to go back", why)
 	return &c.p.Refunds[len(c.p.Refunds)-1]
 }
 

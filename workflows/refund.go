@@ -63,7 +63,7 @@ func (c *coPay) giveOneBack(ctx workflow.Context, r *copay.Refund) (bool, error)
 func (c *coPay) returned(r *copay.Refund) {
 	a := &c.p.Amounts
 	surplus := max(a.Collected.Minor-a.Refunded.Minor-a.Requested.Minor, 0)
-	if !c.reopens(r) {
+	if !r.Taken {
 		a.Requested = copay.Cents(max(a.Requested.Minor-max(r.Amount.Minor-surplus, 0), 0))
 	}
 	r.Status = copay.RefundDone
@@ -72,17 +72,6 @@ func (c *coPay) returned(r *copay.Refund) {
 	pay.Refunded = copay.Cents(pay.Refunded.Minor + r.Amount.Minor)
 	c.book(ledger.RuleRefund, "refund-"+string(r.ID), r.Amount, pay.Rail)
 }
-
-// reopens reports whether the patient still owes what went back: the bank
-// took it (a lost dispute, a return), nobody gave it.
-func (c *coPay) reopens(r *copay.Refund) bool {
-	return r.Reason == reasonDispute || r.Reason == reasonReturn
-}
-
-const (
-	reasonDispute = "dispute lost"
-	reasonReturn  = "bank debit returned"
-)
 
 // undoing is what has to be undone for a refund, in order.
 func (c *coPay) undoing(r *copay.Refund) []copay.EffectKind {

@@ -192,3 +192,13 @@ func TestMoneyThatIsNotDueGoesBack(t *testing.T) {
 	require.Equal(t, copay.StateRefunded, w.run(input()))
 	require.Equal(t, copay.Cents(20_00), w.stored.Amounts.Refunded)
 }
+
+// What staff write as their reason decides nothing.
+func TestAReasonThatReadsLikeADisputeIsARefundAllTheSame(t *testing.T) {
+	w := settledWorld(t)
+	w.after(0, func() {
+		w.act("", UpdateRefund, Refund{Act: Act{Actor: frontDesk, Reason: "dispute lost", Key: "r1"}, Amount: copay.Cents(25_00)})
+	})
+	require.Equal(t, copay.StateRefunded, w.run(input()))
+	require.False(t, w.told("dispute lost"), "nor does the summary repeat it")
+}
