@@ -66,6 +66,9 @@ func (a *Activities) CheckEligibility(ctx context.Context, in CheckInput) (Check
 	}
 	b, err := a.ask(ctx, list, integrations.EligibilityRequest{Patient: pat, Insurance: ins,
 		Appointment: in.Appointment, Service: in.Service, On: in.On, ProviderNPI: pr.NPI})
+	if isPending(err) { // a slow payer shows; that it cannot be shown matters less
+		_ = a.Store.Progress(ctx, in.Key, copay.StateVerifying, "wait for the payer's answer")
+	}
 	if err != nil {
 		return Checked{}, classify(err)
 	}

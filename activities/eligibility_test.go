@@ -74,6 +74,7 @@ func TestPayerThatIsStillWorkingIsNotPassedOver(t *testing.T) {
 	_, err := checking(b, p)
 	require.Error(t, err)
 	require.True(t, isPending(err), "the attempt fails as not yet, and the retry polls")
+	require.Equal(t, []copay.State{copay.StateVerifying}, b.s.progress, "and staff see that it is being asked")
 }
 
 func TestForgottenCheckIsAskedAnew(t *testing.T) {

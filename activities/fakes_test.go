@@ -23,6 +23,7 @@ type store struct {
 	card     ledger.CardOnFile
 	cardErr  error
 	holder   copay.PatientKey
+	progress []copay.State
 	hasCard  bool
 	sent     []ledger.Notification
 	revoked  []copay.Channel
@@ -66,6 +67,10 @@ func (s *store) RecordConsent(_ context.Context, _ copay.PracticeID, c ledger.Co
 }
 func (s *store) Reach(context.Context, copay.PracticeID, copay.ID) ([]copay.Reach, error) {
 	return s.reach, nil
+}
+func (s *store) Progress(_ context.Context, _ copay.Key, state copay.State, _ string) error {
+	s.progress = append(s.progress, state)
+	return nil
 }
 func (s *store) PutCardConsent(_ context.Context, _ copay.PracticeID, who copay.PatientKey, c ledger.CardOnFile) error {
 	if s.cardErr == nil {

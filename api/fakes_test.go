@@ -245,6 +245,7 @@ func (w *world) Recheck(_ context.Context, k copay.Key) error {
 
 // cards is a processor that stores cards, and says who it is.
 type cards struct {
+	integrations.Collector
 	integrations.StoredCollector
 	methods []integrations.StoredMethod
 	err     error

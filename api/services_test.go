@@ -78,7 +78,7 @@ func TestPlatforms(t *testing.T) {
 	require.NoError(t, err)
 	stripe, twilio := l.GetPlatforms()[0], l.GetPlatforms()[1]
 	require.True(t, stripe.GetOk())
-	require.Equal(t, []string{"stored cards"}, stripe.GetCapabilities())
+	require.Equal(t, []string{"collect", "stored cards"}, stripe.GetCapabilities())
 	require.Equal(t, []string{"collect"}, stripe.GetPorts())
 	require.False(t, twilio.GetOk())
 	require.Contains(t, twilio.GetProblem(), "account_sid")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/copayflow/copayflow/copay"
 )
@@ -135,9 +136,24 @@ func (d *Directory) Statuses(practice copay.PracticeID) []Status {
 				s.Ports = append(s.Ports, port)
 			}
 		}
+		if s.Err == nil {
+			s.Err = s.misfit()
+		}
 		out = append(out, s)
 	}
 	return out
+}
+
+// misfit reports the first port that the platform is named for and cannot
+// serve. A port is served by the capability of its name.
+func (s Status) misfit() error {
+	for _, port := range s.Ports {
+		serves := func(can string) bool { return can == port || strings.HasPrefix(can, port+" ") }
+		if !slices.ContainsFunc(s.Can, serves) {
+			return fmt.Errorf("ports.%s names %s, which can only do: %s", port, s.Platform, strings.Join(s.Can, ", "))
+		}
+	}
+	return nil
 }
 
 // Practices lists the configured practices.

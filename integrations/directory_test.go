@@ -68,7 +68,10 @@ func TestStatusesTellWhatEachCanDo(t *testing.T) {
 	t.Parallel()
 	all := directory().Statuses("maple")
 	require.Len(t, all, 4)
+	require.EqualError(t, all[0].Err, "ports.collect names a, which can only do: sms, webhooks")
+	all[0].Err = nil
 	require.Equal(t, Status{Practice: "maple", Platform: "a", Ports: []string{"collect", "sms"}, Can: []string{"sms", "webhooks"}}, all[0])
+	require.NoError(t, all[1].Err)
 	require.Error(t, all[2].Err)
 	require.Empty(t, all[2].Can)
 	require.ErrorContains(t, all[3].Err, `"typo" is not known`)

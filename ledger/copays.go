@@ -48,6 +48,32 @@ func (s *Store) Claim(ctx context.Context, key copay.Key, workflowID string) (ro
 	return row, false, found("co-pay", err)
 }
 
+const sqlProgress = `UPDATE copays SET state = $3, view = $4, updated_at = $5 WHERE practice = $1 AND id = $2 AND version = 0 AND state <> $3`
+
+// Progress shows how far a co-pay is of which nothing was recorded yet; for
+// any other it is a no-op, because a record says more.
+func (s *Store) Progress(ctx context.Context, key copay.Key, state copay.State, action string) error {
+	row, err := s.CoPay(ctx, key.Practice, key.ID())
+	if err != nil || row.Version > 0 || row.CoPay.State == state {
+		return err
+	}
+	ring, err := s.keys(ctx, key.Practice)
+	if err != nil {
+		return err
+	}
+	c, now := row.CoPay, s.now()
+	c.State, c.NextAction, c.UpdatedAt = state, action, now
+	view, err := ring.sealJSON("copays", string(c.ID), c)
+	if err != nil {
+		return err
+	}
+	tag, err := s.pool.Exec(ctx, sqlProgress, key.Practice, c.ID, state, view, now)
+	if err == nil && tag.RowsAffected() > 0 {
+		s.teller.tell(ChannelCoPay, changed(key.Practice, c.ID))
+	}
+	return translate("show the co-pay's progress", err)
+}
+
 // CoPay reads one co-pay.
 func (s *Store) CoPay(ctx context.Context, practice copay.PracticeID, id copay.ID) (CoPayRow, error) {
 	row, err := s.coPayRow(ctx, s.pool.QueryRow(ctx, sqlCoPay, practice, id))

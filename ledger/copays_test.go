@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"context"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -192,4 +193,32 @@ func TestStateCounts(t *testing.T) {
 		{Practice: maple, State: copay.StateNeedsReview, Review: copay.ReviewPosting, Count: 3, Oldest: noon.Add(time.Minute)},
 		{Practice: maple, State: copay.StateSettled, Count: 2, Oldest: noon.Add(2 * time.Minute)},
 	}, list)
+}
+
+func TestProgressShowsUntilTheFirstRecord(t *testing.T) {
+	b := setup(t)
+	key := keyOf(maple, "c-1")
+	b.claim(t, maple, "c-1")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	rows, err := b.another(t).Watch(ctx, maple, key.ID())
+	require.NoError(t, err)
+	require.Equal(t, copay.StateReceived, next(t, rows).CoPay.State)
+	for range 2 {
+		require.NoError(t, b.Progress(t.Context(), key, copay.StateVerifying, "wait for the payer's answer"))
+	}
+	seen := next(t, rows)
+	require.Equal(t, copay.StateVerifying, seen.CoPay.State)
+	require.Equal(t, "wait for the payer's answer", seen.CoPay.NextAction)
+	require.Zero(t, seen.Version)
+	list, _, err := b.ListCoPays(t.Context(), maple, ledger.Filter{States: []copay.State{copay.StateVerifying}}, "", 10)
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+
+	require.NoError(t, b.Record(t.Context(), step(key, 1, copay.StateAwaitingPayment)))
+	require.NoError(t, b.Progress(t.Context(), key, copay.StateVerifying, "late"))
+	row, err := b.CoPay(t.Context(), maple, key.ID())
+	require.NoError(t, err)
+	require.Equal(t, copay.StateAwaitingPayment, row.CoPay.State)
+	requireCode(t, copay.CodeNotFound, b.Progress(t.Context(), keyOf(maple, "c-9"), copay.StateVerifying, ""))
 }

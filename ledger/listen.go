@@ -207,7 +207,7 @@ func (s *Store) follow(ctx context.Context, last CoPayRow, sub *subscriber, out 
 			return
 		}
 		row, err := s.CoPay(ctx, last.CoPay.Key.Practice, last.CoPay.ID)
-		if err != nil || row.Version <= last.Version {
+		if err != nil || row.Version < last.Version || (row.Version == last.Version && row.CoPay.State == last.CoPay.State) {
 			continue // the next ring tries again
 		}
 		last = row

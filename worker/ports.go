@@ -66,7 +66,11 @@ func (p ports) Notifier(practice copay.PracticeID, c copay.Channel) (copay.Platf
 	if c == copay.ChannelEmail {
 		port = workflows.PortEmail
 	}
-	return named[integrations.Notifier](p.d, practice, "", port)
+	platform, n, err := named[integrations.Notifier](p.d, practice, "", port)
+	if err == nil && n.Channel() != c {
+		return "", nil, copay.Errorf(copay.CodePrecondition, "ports."+port, "practice %s: ports.%s names %s, which sends by %s", practice, port, platform, n.Channel())
+	}
+	return platform, n, err
 }
 
 func named[T any](d *integrations.Directory, practice copay.PracticeID, platform copay.Platform, port string) (copay.Platform, T, error) {

@@ -46,6 +46,14 @@ type (
 	}
 )
 
+// Channel is mail for the mailer only.
+func (m *messenger) Channel() copay.Channel {
+	if m.made.Platform == "mailer" {
+		return copay.ChannelEmail
+	}
+	return copay.ChannelSMS
+}
+
 // who finds the platform and the practice that a connector was made for.
 func who(t *testing.T, connector any) (copay.Platform, copay.PracticeID) {
 	t.Helper()
@@ -305,4 +313,11 @@ func TestPortsHaveOneNameEach(t *testing.T) {
 	for _, name := range []string{workflows.PortEHR, workflows.PortEligibility, workflows.PortCollect, workflows.PortPost, workflows.PortAccounting, workflows.PortSMS, workflows.PortEmail} {
 		require.Contains(t, known, name)
 	}
+}
+
+func TestAPortOfMessagesNeedsItsChannel(t *testing.T) {
+	t.Parallel()
+	_, _, err := portsOf(portMap{"sms": {"mailer"}}).Notifier("maple", copay.ChannelSMS)
+	require.Equal(t, copay.CodePrecondition, copay.CodeOf(err))
+	require.ErrorContains(t, err, "ports.sms names mailer, which sends by email")
 }
