@@ -196,5 +196,10 @@ func (c *coPay) lookAtPage(ctx workflow.Context, open *copay.Payment, replace bo
 	if !replace {
 		return got, workflow.ExecuteActivity(c.promptly(ctx, PortCollect, "the patient opens the payment page"), steps.OpenPage, in).Get(ctx, &got)
 	}
+	wish := "a page that keeps the card takes the place of the open one"
+	if open.Keep != nil {
+		wish = "a page that keeps no card takes the place of the open one"
+	}
+	c.note(copay.Patient(), "page", wish, "")
 	return got, workflow.ExecuteActivity(c.promptly(ctx, PortCollect, "withdraw the page: the patient wants another"), steps.CancelRequest, in).Get(ctx, &got.State)
 }

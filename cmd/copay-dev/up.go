@@ -56,6 +56,7 @@ func up(ctx context.Context, out io.Writer, file, dir string) error {
 	if err != nil {
 		return err
 	}
+	go s.FollowClock(ctx)
 	fmt.Fprintf(out, welcome, time.Since(began).Seconds(), s.Sandbox.Page, s.UIURL, s.URL+"/codec/session", s.URL, s.GRPC, dir, token, s.GRPC)
 	for _, p := range stack.Sample {
 		fmt.Fprintf(out, "    %-28s %s\n", p.Patient.FirstName+" "+p.Patient.LastName, p.About)

@@ -255,3 +255,29 @@ func (s *Stack) Advance(ctx context.Context, d time.Duration) error {
 	}
 	return s.recheck(ctx)
 }
+
+// FollowClock lets every open co-pay decide again whenever another process
+// has moved the clock, until ctx or the stack ends.
+func (s *Stack) FollowClock(ctx context.Context) {
+	ahead := func() time.Duration { return time.Until(s.Clock.Now()) }
+	known, tick := ahead(), time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		case <-s.done:
+			return
+		}
+		now := ahead()
+		if (now - known).Abs() < time.Second {
+			continue
+		}
+		if err := s.recheck(ctx); err != nil {
+			s.Process.Log.WarnContext(ctx, "the clock was moved, and co-pays could not be woken yet", "error", err)
+			continue
+		}
+		known = now
+	}
+}
