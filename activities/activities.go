@@ -62,6 +62,7 @@ type Store interface {
 	RecordConsent(ctx context.Context, practice copay.PracticeID, c ledger.Consent) (effective bool, err error)
 	Reach(ctx context.Context, practice copay.PracticeID, id copay.ID) ([]copay.Reach, error)
 	CardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey) (ledger.CardOnFile, bool, error)
+	RevokeCardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey, at time.Time) (bool, error)
 	Progress(ctx context.Context, key copay.Key, state copay.State, action string) error
 	PutCardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey, c ledger.CardOnFile) error
 	NewPayLink(ctx context.Context, practice copay.PracticeID, id copay.ID, expires time.Time) (string, error)

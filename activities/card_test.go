@@ -79,3 +79,20 @@ func TestACardIsChargedWhereItIsKept(t *testing.T) {
 	require.NoError(t, b.run(b.a.ChargeCard, in, &got))
 	require.Equal(t, copay.Platform("square"), got.Platform)
 }
+
+func TestACardThatMustNotBeTriedAgainIsForgotten(t *testing.T) {
+	for name, final := range map[string]bool{"final": true, "not final": false} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			b.s.hasCard, b.s.card = true, ledger.CardOnFile{Platform: "stripe", Customer: "cus_1", Method: "pm_1", Consent: copay.CardConsent{Scope: copay.ScopeUntil,
+				Cap: copay.Cents(100_00), Until: b.a.now().Add(time.Hour), TextVersion: "v1", GivenAt: b.a.now().Add(-time.Hour)}}
+			b.p.failBefore = &integrations.Error{Kind: integrations.KindDeclined, Platform: "stripe", Op: "charge", Code: "lost_card", Final: final}
+			in := keeping()
+			in.Payment.Platform, in.Payment.PlatformID, in.Payment.Rail = "", "", copay.RailCard
+			var got PaymentState
+			require.NoError(t, b.run(b.a.ChargeCard, in, &got))
+			require.Equal(t, copay.PaymentFailed, got.Status)
+			require.Equal(t, !final, b.s.hasCard)
+		})
+	}
+}

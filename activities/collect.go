@@ -122,6 +122,11 @@ func (a *Activities) ChargeCard(ctx context.Context, in PaymentInput) (PaymentSt
 	p, err := vault.ChargeStored(ctx, integrations.StoredCharge{Ref: in.Payment.Ref, CoPay: in.Key.ID(), Practice: in.Key.Practice,
 		Amount: in.Payment.Amount, Customer: card.Customer, Method: card.Method, Description: "Payment to " + pr.Name, Since: in.Payment.AskedAt})
 	if e := integrations.AsError(err); e != nil && e.Kind == integrations.KindDeclined {
+		if e.Final { // no later co-pay may announce and try this card again
+			if _, err := a.Store.RevokeCardConsent(ctx, in.Key.Practice, in.patient(), a.now()); err != nil {
+				activity.GetLogger(ctx).Warn("the consent for a card that must not be tried again still stands", "copay_id", in.Key.ID(), "error", err)
+			}
+		}
 		return PaymentState{Platform: platform, Status: copay.PaymentFailed, Amount: in.Payment.Amount, Decline: e.Code, Final: e.Final}, nil
 	}
 	if err != nil {

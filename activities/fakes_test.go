@@ -72,6 +72,10 @@ func (s *store) Progress(_ context.Context, _ copay.Key, state copay.State, _ st
 	s.progress = append(s.progress, state)
 	return nil
 }
+func (s *store) RevokeCardConsent(_ context.Context, _ copay.PracticeID, who copay.PatientKey, _ time.Time) (bool, error) {
+	s.hasCard, s.holder = false, who
+	return true, nil
+}
 func (s *store) PutCardConsent(_ context.Context, _ copay.PracticeID, who copay.PatientKey, c ledger.CardOnFile) error {
 	if s.cardErr == nil {
 		s.card, s.hasCard, s.holder = c, true, who

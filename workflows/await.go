@@ -143,6 +143,13 @@ func (c *coPay) awaitCard(ctx workflow.Context) error {
 	return c.chargeCard(ctx)
 }
 
+func never(final bool) string {
+	if final {
+		return ", and the card is not used again"
+	}
+	return ""
+}
+
 // noticeOver asks the clock by which the patient was told, which a test may
 // have moved, whether the notice is over.
 func (c *coPay) noticeOver(ctx workflow.Context) error {
@@ -203,7 +210,7 @@ func (c *coPay) chargeCard(ctx workflow.Context) error {
 	case copay.PaymentFailed, copay.PaymentCancelled, copay.PaymentExpired:
 		c.p.Rail, c.p.Card, c.p.ChargeAt = copay.RailLink, false, zeroTime
 		c.forced = true // told as soon as hours and caps allow, not when the ladder says so
-		c.note(copay.PlatformActor(got.Platform), "declined", "the stored card was declined ("+got.Decline+"); a link follows", "")
+		c.note(copay.PlatformActor(got.Platform), "declined", "the stored card was declined ("+got.Decline+"); a link follows"+never(got.Final), "")
 		c.move(copay.StateRequesting, copay.System(), "the stored card did not work")
 	case copay.PaymentProcessing, copay.PaymentRequested:
 		d := c.untilPoll(ctx, c.payment(id))

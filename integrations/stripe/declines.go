@@ -32,7 +32,12 @@ var finalDeclines = map[string]bool{
 	"no_account":                        true,
 	"debit_not_authorized":              true,
 	"bank_account_unusable":             true,
+	codeRemoved:                         true,
 }
+
+// codeRemoved is ours: the customer or the method is not there any more.
+const codeRemoved = "card_removed"
+
 
 // declineText says in our words, for staff, why a payment was refused.
 func declineText(code string) string {
@@ -47,6 +52,8 @@ func declineText(code string) string {
 		return "the card must not be used again"
 	case "revocation_of_authorization", "revocation_of_all_authorization", "revocation_of_all_authorizations", "stop_payment_order", "do_not_try_again":
 		return "the patient or the bank withdrew the permission"
+	case codeRemoved:
+		return "the card is no longer kept at the processor"
 	case "incorrect_cvc", "invalid_cvc", "incorrect_number", "invalid_number", "incorrect_zip", "invalid_expiry_month", "invalid_expiry_year":
 		return "the card's details are wrong"
 	case "try_again_later", "processing_error", "issuer_not_available", "reenter_transaction", "approve_with_id":

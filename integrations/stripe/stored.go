@@ -110,7 +110,7 @@ func (c *Connector) ChargeStored(ctx context.Context, r integrations.StoredCharg
 			c.with(ctx, &params.Params, k, key)
 			pi, err := c.sc.PaymentIntents.New(params)
 			if err != nil {
-				return integrations.ProcessorPayment{}, c.fail(k, err)
+				return integrations.ProcessorPayment{}, removed(c.fail(k, err))
 			}
 			return c.fromIntent(ctx, pi)
 		},
@@ -121,6 +121,18 @@ func (c *Connector) ChargeStored(ctx context.Context, r integrations.StoredCharg
 		return integrations.ProcessorPayment{}, err
 	}
 	return c.chargeOutcome(ctx, p)
+}
+
+// removed makes a decline of the answer that a customer or method does not
+// exist: somebody took the card out at the platform, and the patient gets a link.
+func removed(err error) error {
+	e := integrations.AsError(err)
+	if e == nil || e.Code != "resource_missing" {
+		return err
+	}
+	gone := *e
+	gone.Kind, gone.Code, gone.Final, gone.Message = integrations.KindDeclined, codeRemoved, true, declineText(codeRemoved)
+	return &gone
 }
 
 func (c *Connector) chargeParams(r integrations.StoredCharge) *sdk.PaymentIntentParams {

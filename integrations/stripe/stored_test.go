@@ -167,8 +167,6 @@ func TestChargeStoredWithoutACard(t *testing.T) {
 	for _, change := range []func(*integrations.StoredCharge){
 		func(r *integrations.StoredCharge) { r.Customer = "" },
 		func(r *integrations.StoredCharge) { r.Method = "" },
-		func(r *integrations.StoredCharge) { r.Method = "pm_unknown" },
-		func(r *integrations.StoredCharge) { r.Customer = "cus_unknown" },
 	} {
 		broken := r
 		_, broken.Ref = newCoPay()
@@ -247,4 +245,23 @@ func TestInvoiceVoidedAndPaidInCash(t *testing.T) {
 // patient is a patient of the practice's first EHR.
 func patient(ref copay.PatientRef) copay.PatientKey {
 	return copay.PatientKey{EHR: "drchrono", Ref: ref}
+}
+
+func TestACardThatWasTakenOutIsADecline(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	customer, err := b.conn.EnsureCustomer(t.Context(), practice, patient("patient-9"))
+	require.NoError(t, err)
+	for name, c := range map[string]integrations.StoredCharge{
+		"the customer is gone": {Customer: "cus_gone", Method: "pm_gone"},
+		"the method is gone":   {Customer: customer, Method: "pm_gone"},
+	} {
+		id, ref := newCoPay()
+		c.Ref, c.CoPay, c.Practice, c.Amount, c.Since = ref, id, practice, copay.Cents(15_00), b.clock.now()
+		_, err := b.conn.ChargeStored(t.Context(), c)
+		requireKind(t, integrations.KindDeclined, err)
+		e := integrations.AsError(err)
+		require.Equal(t, "card_removed", e.Code, name)
+		require.True(t, e.Final, name)
+	}
 }
