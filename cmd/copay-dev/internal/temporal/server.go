@@ -191,18 +191,28 @@ func serverConfig(o Options, s *config.SQL, ports []int) *config.Config {
 	return c
 }
 
+// Ports below those that systems give to outgoing connections (32768 and
+// up), which could take one between the look and the server's start.
+const (
+	firstPort = 20000
+	lastPort  = 32000
+)
+
 // freePorts finds n ports that nobody listens on just now.
 func freePorts(n int) ([]int, error) {
 	var out []int
-	for range n {
-		l, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
+	for range 50 * n {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		l, err := net.Listen("tcp", net.JoinHostPort(loopback, fmt.Sprint(port)))
 		if err != nil {
-			return nil, err
+			continue
 		}
-		defer l.Close()
-		out = append(out, l.Addr().(*net.TCPAddr).Port)
+		defer l.Close() // held until all are found, so that none is found twice
+		if out = append(out, port); len(out) == n {
+			return out, nil
+		}
 	}
-	return out, nil
+	return nil, fmt.Errorf("no %d free ports between %d and %d: stop programs that hold them", n, firstPort, lastPort)
 }
 
 func portFree(port int) error {
