@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/ledger"
 	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
 	"github.com/copayflow/copayflow/workflows"
 )
@@ -62,8 +63,31 @@ func (s copayService) RecordManualPayment(ctx context.Context, req *copayv1.Reco
 
 // ResendRequest sends the request again.
 func (s copayService) ResendRequest(ctx context.Context, req *copayv1.ResendRequestRequest) (*copayv1.ResendRequestResponse, error) {
-	c, err := s.act(ctx, req, workflows.UpdateResend, workflows.Resend{Act: by(ctx, req)})
+	if req.GetNewLink() {
+		if err := s.endLinks(ctx, req); err != nil {
+			return nil, err
+		}
+	}
+	c, err := s.act(ctx, req, workflows.UpdateResend, workflows.Resend{Act: by(ctx, req), NewLink: req.GetNewLink()})
 	return &copayv1.ResendRequestResponse{Copay: c}, err
+}
+
+// endLinks ends the co-pay's payment links at once, whether or not a new one
+// can be sent just now.
+func (s copayService) endLinks(ctx context.Context, req *copayv1.ResendRequestRequest) error {
+	if _, err := s.find(ctx, req); err != nil {
+		return err
+	}
+	practice, id := copay.PracticeID(req.GetPracticeId()), copay.ID(req.GetCopayId())
+	done := &copayv1.ResendRequestResponse{}
+	_, err := once(ctx, s.service, practice, "links:"+req.GetRequestId(), req, done, func() error {
+		n, err := s.store.RevokePayLinks(ctx, practice, id)
+		if err != nil || n == 0 {
+			return err
+		}
+		return s.store.AppendAudit(ctx, ledger.AuditEntry{Practice: practice, CoPay: id, Actor: caller(ctx), Action: "pay_link.revoked", Reason: req.GetReason()})
+	})
+	return err
 }
 
 // PauseReminders stops reminders.

@@ -170,6 +170,32 @@ func TestActs(t *testing.T) {
 	}
 }
 
+func TestANewLinkEndsTheOldOne(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := copayv1.NewCoPayServiceClient(b.s.conn)
+	req := &copayv1.ResendRequestRequest{PracticeId: "maple", CopayId: string(key.ID()), RequestId: "req-1", Reason: "sent to a wrong number", NewLink: true}
+	_, err := c.ResendRequest(as(t, "front_desk"), req)
+	require.Equal(t, codes.NotFound, status.Code(err))
+	require.Zero(t, b.ended)
+	b.add(key, copay.StateAwaitingPayment)
+	b.update = func(_ context.Context, _ string, out, _ any) error {
+		*out.(*copay.CoPay) = copay.CoPay{ID: key.ID(), Key: key, State: copay.StateAwaitingPayment}
+		return nil
+	}
+	for range 2 {
+		_, err = c.ResendRequest(as(t, "front_desk"), req)
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1, b.ended, "the new link is not ended by the same request again")
+	require.Equal(t, "pay_link.revoked", b.audited[0].Action)
+	require.True(t, b.calls[0].in.(workflows.Resend).NewLink)
+	req.NewLink, req.RequestId = false, "req-2"
+	_, err = c.ResendRequest(as(t, "front_desk"), req)
+	require.NoError(t, err)
+	require.Equal(t, 1, b.ended)
+}
+
 func TestAnActIsNotWaitedForForEver(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *Options) { o.ActWait = 20 * time.Millisecond })

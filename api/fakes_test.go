@@ -43,6 +43,7 @@ type world struct {
 	acts     map[string][2]string // content, answer
 	card     *ledger.CardOnFile
 	holder   copay.PatientKey
+	ended    int // payment links
 	ehrs     []copay.Platform
 	consents []ledger.Consent
 	audited  []ledger.AuditEntry
@@ -114,7 +115,7 @@ func (w *world) Watch(ctx context.Context, p copay.PracticeID, id copay.ID) (<-c
 }
 
 func (w *world) Entries(context.Context, copay.PracticeID, ledger.EntryFilter, ledger.PageToken, int) ([]ledger.EntryRow, ledger.PageToken, error) {
-	e, err := ledger.CaptureEntry("capture-pay-1", now, copay.Cents(25_00), copay.RailLink)
+	e, err := ledger.NewEntry(ledger.RuleCapture, "capture-pay-1", now, copay.Cents(25_00), copay.RailLink)
 	return []ledger.EntryRow{{Entry: e, ID: 1, CoPay: key.ID()}}, "", err
 }
 
@@ -146,6 +147,11 @@ func (w *world) ArchivedHistory(_ context.Context, _ copay.PracticeID, id copay.
 		return ledger.ArchiveRow{}, copay.Errorf(copay.CodeNotFound, "", "there is no such archived history in this practice")
 	}
 	return ledger.ArchiveRow{CoPay: id, RunID: run, SHA256: []byte{0xab}, Size: 11, History: []byte(`{"events":1}`)}, nil
+}
+
+func (w *world) RevokePayLinks(context.Context, copay.PracticeID, copay.ID) (int, error) {
+	w.ended++
+	return 1, nil
 }
 
 func (w *world) PutCardConsent(_ context.Context, _ copay.PracticeID, who copay.PatientKey, c ledger.CardOnFile) error {

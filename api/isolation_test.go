@@ -93,7 +93,7 @@ func (n *neighbours) fill(t *testing.T) {
 	ctx := t.Context()
 	_, _, err := n.store.Claim(ctx, oakKey, oakKey.WorkflowID())
 	require.NoError(t, err)
-	asked, err := ledger.RequestEntry("ask", time.Now(), copay.Cents(oakCents))
+	asked, err := ledger.NewEntry(ledger.RuleReceivable, "ask", time.Now(), copay.Cents(oakCents), "")
 	require.NoError(t, err)
 	c := copay.CoPay{ID: oakKey.ID(), Key: oakKey, State: copay.StateAwaitingPayment, Patient: oakPatient, Appointment: "oakmark-visit", StartedAt: time.Now(), UpdatedAt: time.Now()}
 	require.NoError(t, n.store.Record(ctx, ledger.Record{Version: 1, CoPay: c, Entries: []ledger.Entry{asked},
@@ -147,7 +147,7 @@ func (n *neighbours) filled(t *testing.T, m protoreflect.MethodDescriptor, pract
 		"practice_id": practice, "copay_id": string(oakKey.ID()), "ehr": string(oakKey.EHR), "charge_id": string(oakKey.Charge), "patient_ref": oakPatient,
 		"appointment_id": "oakmark-visit", "inbox_id": n.inbox, "run_id": oakRun, "address": oakPhone, "platform": oakPlatform, "refund_id": "ref-1", "payment_id": "pay-1",
 		"request_id": practice + "-" + string(m.Name()), "reason": "because", "text": "a note", "text_version": "v1", "source": "desk", "number": "12",
-		"received": "2026-11-24", "actor_id": "oakmark", "action": "oakmark", "account": "patient_receivable", "approve": true, "everywhere": true, "wait_ms": int32(50),
+		"received": "2026-11-24", "actor_id": "oakmark", "action": "oakmark", "account": "patient_receivable", "approve": true, "everywhere": true, "new_link": true, "wait_ms": int32(50),
 		// Left open, they narrow nothing.
 		"service_from": nil, "service_to": nil, "needs_review": nil, "review": nil, "updated_since": nil, "page_size": nil, "page_token": nil, "from": nil, "to": nil,
 		"states": nil, "method_id": nil,

@@ -32,6 +32,7 @@ type Store interface {
 	RecordConsent(ctx context.Context, practice copay.PracticeID, c ledger.Consent) (effective bool, err error)
 	Revoke(ctx context.Context, practice copay.PracticeID, channel copay.Channel, address string, scope ledger.OptOut, source string, at time.Time) ([]copay.ID, error)
 	CopaysByAddress(ctx context.Context, practice copay.PracticeID, channel copay.Channel, address string) ([]copay.ID, error)
+	RevokePayLinks(ctx context.Context, practice copay.PracticeID, id copay.ID) (int, error)
 	BeginAct(ctx context.Context, practice copay.PracticeID, id copay.ID, key string, input []byte) (result []byte, done bool, err error)
 	FinishAct(ctx context.Context, practice copay.PracticeID, id copay.ID, key string, result []byte) error
 }

@@ -16,7 +16,7 @@ func BenchmarkRecord(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			r := step(keyOf(maple, fmt.Sprintf("c-%d", n.Add(1))), 1, copay.StateAwaitingPayment)
-			e, err := ledger.RequestEntry("receivable-1", noon, copay.Cents(2500))
+			e, err := ledger.NewEntry(ledger.RuleReceivable, "receivable-1", noon, copay.Cents(2500), "")
 			if err != nil {
 				b.Fatal(err)
 			}

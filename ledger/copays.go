@@ -195,12 +195,6 @@ func (s *Store) FindByPosting(ctx context.Context, practice copay.PracticeID, eh
 	return s.findRef(ctx, practice, ehr, posting, refPosting, refReversal)
 }
 
-// FindByDocument finds the co-pay that a document in the practice's books
-// belongs to.
-func (s *Store) FindByDocument(ctx context.Context, practice copay.PracticeID, document string) (CoPayRow, error) {
-	return s.findRef(ctx, practice, "", document, refInvoice, refBooking, refUnbooking)
-}
-
 func (s *Store) findRef(ctx context.Context, practice copay.PracticeID, platform copay.Platform, object string, kinds ...string) (CoPayRow, error) {
 	if object == "" {
 		return CoPayRow{}, notFound("co-pay")

@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -31,12 +30,6 @@ func Migrate(ctx context.Context, dsn string) error {
 		return copay.Errorf(copay.CodeInvalid, "dsn", "the database's connection string cannot be read: write postgres://user:password@host/database")
 	}
 	db := stdlib.OpenDB(*cfg)
-	return errors.Join(migrate(ctx, db), db.Close())
-}
-
-// MigratePool is Migrate over an open pool.
-func MigratePool(ctx context.Context, pool *pgxpool.Pool) error {
-	db := stdlib.OpenDBFromPool(pool)
 	return errors.Join(migrate(ctx, db), db.Close())
 }
 

@@ -136,7 +136,7 @@ func TestRecordAtTheSameTime(t *testing.T) {
 	// Each version is written by two processes at once, and all at once.
 	errs := together(versions*2, func(i int) error {
 		r := step(key, int64(i/2+1), copay.StateAwaitingPayment)
-		e, err := ledger.RequestEntry("receivable-"+string(rune('a'+i/2)), noon, copay.Cents(100))
+		e, err := ledger.NewEntry(ledger.RuleReceivable, "receivable-"+string(rune('a'+i/2)), noon, copay.Cents(100), "")
 		if err != nil {
 			return err
 		}
@@ -213,16 +213,12 @@ func TestObjectsAtPlatformsFindTheirCoPay(t *testing.T) {
 	posting := func(o string) func() (ledger.CoPayRow, error) {
 		return func() (ledger.CoPayRow, error) { return b.FindByPosting(t.Context(), maple, "drchrono", o) }
 	}
-	document := func(o string) func() (ledger.CoPayRow, error) {
-		return func() (ledger.CoPayRow, error) { return b.FindByDocument(t.Context(), maple, o) }
-	}
-	for _, find := range []func() (ledger.CoPayRow, error){object("cs_1"), object("re_1"), posting("991"), posting("992"), posting("993"),
-		document("inv-5"), document("bk-5"), document("ub-5")} {
+	for _, find := range []func() (ledger.CoPayRow, error){object("cs_1"), object("re_1"), posting("991"), posting("992"), posting("993")} {
 		row, err := find()
 		require.NoError(t, err)
 		require.Equal(t, key, row.CoPay.Key)
 	}
-	for _, find := range []func() (ledger.CoPayRow, error){object("cs_2"), object(""), object("991"), object("by-hand"), posting("cs_1"), document("cs_1")} {
+	for _, find := range []func() (ledger.CoPayRow, error){object("cs_2"), object(""), object("991"), object("by-hand"), posting("cs_1")} {
 		_, err := find()
 		requireCode(t, copay.CodeNotFound, err)
 	}

@@ -8,13 +8,10 @@ import (
 
 // What an object at a platform is.
 const (
-	refPayment   = "payment"
-	refRefund    = "refund"
-	refPosting   = "posting"
-	refReversal  = "reversal"
-	refInvoice   = "invoice"
-	refBooking   = "booking"
-	refUnbooking = "unbooking"
+	refPayment  = "payment"
+	refRefund   = "refund"
+	refPosting  = "posting"
+	refReversal = "reversal"
 )
 
 type objectRef struct {
@@ -23,9 +20,8 @@ type objectRef struct {
 	object   string
 }
 
-// objectsOf lists the objects at platforms that a co-pay knows of. Documents
-// in the books go without a platform: a co-pay does not know which one it is,
-// and a practice has one.
+// objectsOf lists the objects at platforms that webhooks may name and that a
+// co-pay knows of.
 func objectsOf(c copay.CoPay) []objectRef {
 	var refs []objectRef
 	add := func(p copay.Platform, kind, object string) {
@@ -40,15 +36,12 @@ func objectsOf(c copay.CoPay) []objectRef {
 			add(p.Platform, refPayment, p.PlatformID)
 		}
 		add(c.Key.EHR, refPosting, p.PostedID)
-		add("", refInvoice, p.InvoiceID)
-		add("", refBooking, p.BookedID)
 	}
 	for _, r := range c.Refunds {
 		if processor[r.Payment] != "" {
 			add(processor[r.Payment], refRefund, r.PlatformID)
 		}
 		add(c.Key.EHR, refReversal, r.ReversedID)
-		add("", refUnbooking, r.UnbookedID)
 	}
 	return refs
 }

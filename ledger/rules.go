@@ -96,69 +96,6 @@ func NewEntry(rule Rule, step string, at time.Time, amount copay.Money, rail cop
 	return Entry{}, copay.Errorf(copay.CodeInvalid, "rule", "there is no booking rule %q", rule)
 }
 
-// RequestEntry books that the patient is asked for an amount.
-func RequestEntry(step string, at time.Time, amount copay.Money) (Entry, error) {
-	return NewEntry(RuleReceivable, step, at, amount, "")
-}
-
-// AmountChangedEntry books the difference after the asked amount was changed.
-func AmountChangedEntry(step string, at time.Time, before, after copay.Money) (Entry, error) {
-	delta, err := after.Sub(before)
-	if err != nil {
-		return Entry{}, err
-	}
-	return NewEntry(RuleReceivable, step, at, delta, "")
-}
-
-// CancelEntry takes the receivable back that is still open.
-func CancelEntry(step string, at time.Time, open copay.Money) (Entry, error) {
-	if !open.IsPositive() {
-		return Entry{}, copay.Errorf(copay.CodeInvalid, "amount", "there is no open receivable to take back")
-	}
-	return NewEntry(RuleReceivable, step, at, open.Neg(), "")
-}
-
-// CaptureEntry books money that came in.
-func CaptureEntry(step string, at time.Time, amount copay.Money, rail copay.Rail) (Entry, error) {
-	return NewEntry(RuleCapture, step, at, amount, rail)
-}
-
-// RefundEntry books money that went back.
-func RefundEntry(step string, at time.Time, amount copay.Money, rail copay.Rail) (Entry, error) {
-	return NewEntry(RuleRefund, step, at, amount, rail)
-}
-
-// ReturnEntry books a bank debit that came back.
-func ReturnEntry(step string, at time.Time, amount copay.Money, rail copay.Rail) (Entry, error) {
-	return NewEntry(RuleReturn, step, at, amount, rail)
-}
-
-// WaiveEntry books what staff gave up.
-func WaiveEntry(step string, at time.Time, amount copay.Money) (Entry, error) {
-	return NewEntry(RuleWaive, step, at, amount, "")
-}
-
-// WriteOffEntry books what nobody paid.
-func WriteOffEntry(step string, at time.Time, amount copay.Money) (Entry, error) {
-	return NewEntry(RuleWriteOff, step, at, amount, "")
-}
-
-// DisputeEntry books money the bank holds back.
-func DisputeEntry(step string, at time.Time, amount copay.Money, rail copay.Rail) (Entry, error) {
-	return NewEntry(RuleDispute, step, at, amount, rail)
-}
-
-// DisputeWonEntry books disputed money that came back to us.
-func DisputeWonEntry(step string, at time.Time, amount copay.Money, rail copay.Rail) (Entry, error) {
-	return NewEntry(RuleDisputeWon, step, at, amount, rail)
-}
-
-// DisputeLostEntry books disputed money the bank gave to the patient, who owes
-// it again.
-func DisputeLostEntry(step string, at time.Time, amount copay.Money) (Entry, error) {
-	return NewEntry(RuleDisputeLost, step, at, amount, "")
-}
-
 func pair(rule Rule, step string, at time.Time, m copay.Money, debit, credit Account) (Entry, error) {
 	e := Entry{Step: step, At: at, Memo: string(rule), Currency: m.Currency, Lines: []Line{
 		{Account: debit, Debit: m.Minor}, {Account: credit, Credit: m.Minor}}}

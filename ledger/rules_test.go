@@ -18,23 +18,47 @@ func TestRules(t *testing.T) {
 		debit, credit ledger.Account
 		amount        int64
 	}{
-		"request":   {func() (ledger.Entry, error) { return ledger.RequestEntry("s", noon, usd(2500)) }, ledger.AccountReceivable, ledger.AccountRevenue, 2500},
-		"raised":    {func() (ledger.Entry, error) { return ledger.AmountChangedEntry("s", noon, usd(2500), usd(3000)) }, ledger.AccountReceivable, ledger.AccountRevenue, 500},
-		"lowered":   {func() (ledger.Entry, error) { return ledger.AmountChangedEntry("s", noon, usd(2500), usd(1000)) }, ledger.AccountRevenue, ledger.AccountReceivable, 1500},
-		"cancelled": {func() (ledger.Entry, error) { return ledger.CancelEntry("s", noon, usd(700)) }, ledger.AccountRevenue, ledger.AccountReceivable, 700},
-		"by link":   {func() (ledger.Entry, error) { return ledger.CaptureEntry("s", noon, usd(9), copay.RailLink) }, ledger.AccountClearing, ledger.AccountReceivable, 9},
-		"by card":   {func() (ledger.Entry, error) { return ledger.CaptureEntry("s", noon, usd(9), copay.RailCard) }, ledger.AccountClearing, ledger.AccountReceivable, 9},
-		"cash":      {func() (ledger.Entry, error) { return ledger.CaptureEntry("s", noon, usd(9), copay.RailCash) }, ledger.AccountCash, ledger.AccountReceivable, 9},
-		"check":     {func() (ledger.Entry, error) { return ledger.CaptureEntry("s", noon, usd(9), copay.RailCheck) }, ledger.AccountCash, ledger.AccountReceivable, 9},
-		"terminal":  {func() (ledger.Entry, error) { return ledger.CaptureEntry("s", noon, usd(9), copay.RailTerminal) }, ledger.AccountTerminal, ledger.AccountReceivable, 9},
-		"refund":    {func() (ledger.Entry, error) { return ledger.RefundEntry("s", noon, usd(9), copay.RailLink) }, ledger.AccountReceivable, ledger.AccountClearing, 9},
-		"return":    {func() (ledger.Entry, error) { return ledger.ReturnEntry("s", noon, usd(9), copay.RailLink) }, ledger.AccountReceivable, ledger.AccountClearing, 9},
-		"waive":     {func() (ledger.Entry, error) { return ledger.WaiveEntry("s", noon, usd(9)) }, ledger.AccountWaivers, ledger.AccountReceivable, 9},
-		"write off": {func() (ledger.Entry, error) { return ledger.WriteOffEntry("s", noon, usd(9)) }, ledger.AccountWriteOffs, ledger.AccountReceivable, 9},
+		"request": {func() (ledger.Entry, error) { return ledger.NewEntry(ledger.RuleReceivable, "s", noon, usd(2500), "") }, ledger.AccountReceivable, ledger.AccountRevenue, 2500},
+		"raised": {func() (ledger.Entry, error) {
+			return ledger.NewEntry(ledger.RuleReceivable, "s", noon, copay.Cents(500), "")
+		}, ledger.AccountReceivable, ledger.AccountRevenue, 500},
+		"lowered": {func() (ledger.Entry, error) {
+			return ledger.NewEntry(ledger.RuleReceivable, "s", noon, copay.Cents(-1500), "")
+		}, ledger.AccountRevenue, ledger.AccountReceivable, 1500},
+		"cancelled": {func() (ledger.Entry, error) {
+			return ledger.NewEntry(ledger.RuleReceivable, "s", noon, usd(700).Neg(), "")
+		}, ledger.AccountRevenue, ledger.AccountReceivable, 700},
+		"by link": {func() (ledger.Entry, error) {
+			return ledger.NewEntry(ledger.RuleCapture, "s", noon, usd(9), copay.RailLink)
+		}, ledger.AccountClearing, ledger.AccountReceivable, 9},
+		"by card": {func() (ledger.Entry, error) {
+			return ledger.NewEntry(ledger.RuleCapture, "s", noon, usd(9), copay.RailCard)
+		}, ledger.AccountClearing, ledger.AccountReceivable, 9},
+		"cash": {func() (ledger.Entry, error) {
+			return ledger.NewEntry(ledger.RuleCapture, "s", noon, usd(9), copay.RailCash)
+		}, ledger.AccountCash, ledger.AccountReceivable, 9},
+		"check": {func() (ledger.Entry, error) {
+			return ledger.NewEntry(ledger.RuleCapture, "s", noon, usd(9), copay.RailCheck)
+		}, ledger.AccountCash, ledger.AccountReceivable, 9},
+		"terminal": {func() (ledger.Entry, error) {
+			return ledger.NewEntry(ledger.RuleCapture, "s", noon, usd(9), copay.RailTerminal)
+		}, ledger.AccountTerminal, ledger.AccountReceivable, 9},
+		"refund": {func() (ledger.Entry, error) {
+			return ledger.NewEntry(ledger.RuleRefund, "s", noon, usd(9), copay.RailLink)
+		}, ledger.AccountReceivable, ledger.AccountClearing, 9},
+		"return": {func() (ledger.Entry, error) {
+			return ledger.NewEntry(ledger.RuleReturn, "s", noon, usd(9), copay.RailLink)
+		}, ledger.AccountReceivable, ledger.AccountClearing, 9},
+		"waive":     {func() (ledger.Entry, error) { return ledger.NewEntry(ledger.RuleWaive, "s", noon, usd(9), "") }, ledger.AccountWaivers, ledger.AccountReceivable, 9},
+		"write off": {func() (ledger.Entry, error) { return ledger.NewEntry(ledger.RuleWriteOff, "s", noon, usd(9), "") }, ledger.AccountWriteOffs, ledger.AccountReceivable, 9},
 		"adjust":    {func() (ledger.Entry, error) { return ledger.NewEntry(ledger.RuleAdjust, "s", noon, usd(9), "") }, ledger.AccountContractual, ledger.AccountReceivable, 9},
-		"dispute":   {func() (ledger.Entry, error) { return ledger.DisputeEntry("s", noon, usd(9), copay.RailLink) }, ledger.AccountDisputes, ledger.AccountClearing, 9},
-		"won":       {func() (ledger.Entry, error) { return ledger.DisputeWonEntry("s", noon, usd(9), copay.RailLink) }, ledger.AccountClearing, ledger.AccountDisputes, 9},
-		"lost":      {func() (ledger.Entry, error) { return ledger.DisputeLostEntry("s", noon, usd(9)) }, ledger.AccountReceivable, ledger.AccountDisputes, 9},
+		"dispute": {func() (ledger.Entry, error) {
+			return ledger.NewEntry(ledger.RuleDispute, "s", noon, usd(9), copay.RailLink)
+		}, ledger.AccountDisputes, ledger.AccountClearing, 9},
+		"won": {func() (ledger.Entry, error) {
+			return ledger.NewEntry(ledger.RuleDisputeWon, "s", noon, usd(9), copay.RailLink)
+		}, ledger.AccountClearing, ledger.AccountDisputes, 9},
+		"lost": {func() (ledger.Entry, error) { return ledger.NewEntry(ledger.RuleDisputeLost, "s", noon, usd(9), "") }, ledger.AccountReceivable, ledger.AccountDisputes, 9},
 	} {
 		e, err := c.make()
 		require.NoError(t, err, name)
@@ -61,9 +85,7 @@ func TestRulesRefuse(t *testing.T) {
 		_, err := ledger.NewEntry(c.rule, c.step, noon, c.amount, copay.RailLink)
 		require.Equal(t, copay.CodeInvalid, copay.CodeOf(err), name)
 	}
-	_, err := ledger.CancelEntry("s", noon, copay.Cents(-1))
-	requireCode(t, copay.CodeInvalid, err)
-	_, err = ledger.AmountChangedEntry("s", noon, copay.Cents(5), copay.Cents(5))
+	_, err := ledger.NewEntry(ledger.RuleReceivable, "s", noon, copay.Cents(0), "")
 	requireCode(t, copay.CodeInvalid, err)
 }
 
@@ -91,14 +113,14 @@ func TestRulesBalance(t *testing.T) {
 		asked := rapid.Int64Range(100, 1e9).Draw(t, "asked")
 		paid := rapid.Int64Range(1, 1e9).Draw(t, "paid")
 		rail := rapid.SampledFrom(rails).Draw(t, "rail")
-		book(ledger.RequestEntry("a", noon, copay.Cents(asked)))
-		book(ledger.CaptureEntry("b", noon, copay.Cents(paid), rail))
+		book(ledger.NewEntry(ledger.RuleReceivable, "a", noon, copay.Cents(asked), ""))
+		book(ledger.NewEntry(ledger.RuleCapture, "b", noon, copay.Cents(paid), rail))
 		if back := rapid.Int64Range(0, paid).Draw(t, "back"); back > 0 {
-			book(ledger.RefundEntry("c", noon, copay.Cents(back), rail))
+			book(ledger.NewEntry(ledger.RuleRefund, "c", noon, copay.Cents(back), rail))
 			paid -= back
 		}
 		if open := asked - paid; open > 0 {
-			book(ledger.CancelEntry("d", noon, copay.Cents(open)))
+			book(ledger.NewEntry(ledger.RuleReceivable, "d", noon, copay.Cents(open).Neg(), ""))
 			asked = paid
 		}
 		total := int64(0)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver that the migrations use
 	"github.com/pressly/goose/v3"
 	"github.com/stretchr/testify/require"
@@ -60,15 +59,7 @@ func TestMigrateAtTheSameTime(t *testing.T) {
 	requireCode(t, copay.CodePrecondition, err)
 	require.ErrorContains(t, err, "copay migrate")
 	require.NoError(t, ledger.Migrate(t.Context(), dsn))
-	pool, err := pgxpool.New(t.Context(), dsn)
-	require.NoError(t, err)
-	defer pool.Close()
-	errs := together(2, func(i int) error {
-		if i == 0 {
-			return ledger.MigratePool(t.Context(), pool)
-		}
-		return ledger.Migrate(t.Context(), dsn)
-	})
+	errs := together(2, func(int) error { return ledger.Migrate(t.Context(), dsn) })
 	require.NoError(t, errors.Join(errs...))
 	s, err := ledger.Open(t.Context(), ledger.Config{DSN: dsn, Keys: pgtest.Keys(t)})
 	require.NoError(t, err)

@@ -132,10 +132,6 @@ func trespassReads(s *ledger.Store, id copay.ID) map[string]attempt {
 			_, err := s.FindByPosting(t.Context(), birch, "drchrono", "99")
 			return nil, err
 		},
-		"FindByDocument": func(t *testing.T) (any, error) {
-			_, err := s.FindByDocument(t.Context(), birch, "inv-1")
-			return nil, err
-		},
 		"Entries": func(t *testing.T) (any, error) {
 			l, _, err := s.Entries(t.Context(), birch, ledger.EntryFilter{}, "", 0)
 			return l, err

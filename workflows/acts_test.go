@@ -339,7 +339,7 @@ func TestPauseResumeResendAndRail(t *testing.T) {
 
 func TestResendSkipsTheLadder(t *testing.T) {
 	w := newWorld(t)
-	w.after(day+time.Hour, func() { w.act("", UpdateResend, Resend{by(frontDesk, "k1")}) })
+	w.after(day+time.Hour, func() { w.act("", UpdateResend, Resend{Act: by(frontDesk, "k1")}) })
 	w.after(day+2*time.Hour, func() {
 		require.Len(t, w.sent, 3)
 		w.update(UpdateOpenPage)

@@ -130,7 +130,12 @@ type RecordPayment struct {
 }
 
 // Resend sends the request again now (within quiet hours, consent and caps).
-type Resend struct{ Act }
+type Resend struct {
+	Act
+	// NewLink says that the old link was ended before: part of the act, so that
+	// its key stands for one wish.
+	NewLink bool `json:"new_link,omitempty"`
+}
 
 // PauseReminders stops reminders until ResumeReminders.
 type PauseReminders struct{ Act }

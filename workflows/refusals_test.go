@@ -81,7 +81,7 @@ func TestWhatStaffCannotDoOnceItIsSettled(t *testing.T) {
 		refused{UpdateOverrideAmount, OverrideAmount{by(biller, "a"), copay.Cents(5_00)}, copay.CodePrecondition, "refund what is too much"},
 		refused{UpdateWaive, Waive{by(biller, "b")}, copay.CodePrecondition, "refund it"},
 		refused{UpdateRecordPayment, cash("c", 1), copay.CodePrecondition, "do not take the money"},
-		refused{UpdateResend, Resend{by(frontDesk, "d")}, copay.CodePrecondition, "awaits payment"},
+		refused{UpdateResend, Resend{Act: by(frontDesk, "d")}, copay.CodePrecondition, "awaits payment"},
 		refused{UpdatePauseReminders, PauseReminders{by(frontDesk, "e")}, copay.CodePrecondition, "sends nothing"},
 		refused{UpdateChangeRail, ChangeRail{Act: by(frontDesk, "f"), Rail: copay.RailCash}, copay.CodePrecondition, "no longer awaits payment"},
 		refused{UpdateCancel, Cancel{by(biller, "g")}, copay.CodePrecondition, "refund it"},
@@ -98,7 +98,7 @@ func TestWhatStaffCannotDoInAReview(t *testing.T) {
 	w.tries(time.Hour,
 		refused{UpdateResolveReview, ResolveReview{Act: by(biller, "a"), Choice: copay.ChoiceWriteOff}, copay.CodePrecondition, "not a choice of this review"},
 		refused{UpdateResolveReview, ResolveReview{Act: by(biller, "b"), Choice: copay.ChoiceSetAmount}, copay.CodeInvalid, "give the amount"},
-		refused{UpdateResend, Resend{by(frontDesk, "c")}, copay.CodePrecondition, "awaits payment"},
+		refused{UpdateResend, Resend{Act: by(frontDesk, "c")}, copay.CodePrecondition, "awaits payment"},
 		refused{UpdateRecordPayment, cash("d", 500_01), copay.CodePrecondition, "above the practice's limit"},
 	)
 	w.after(2*time.Hour, func() { w.update(UpdateWaive, Waive{by(biller, "z")}) })

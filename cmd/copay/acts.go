@@ -42,12 +42,9 @@ func act[A holder](c *connection, use, what string, args int, run func(ctx conte
 
 func actCommands(c *connection) []*cobra.Command {
 	return []*cobra.Command{
-		overrideCommand(c), payCommand(c), railCommand(c), refundCommand(c), approveCommand(c), reviewCommand(c), noteCommand(c),
+		overrideCommand(c), payCommand(c), railCommand(c), refundCommand(c), approveCommand(c), reviewCommand(c), noteCommand(c), resendCommand(c),
 		act(c, "waive COPAY", "Give the amount up", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.WaiveCoPayResponse, error) {
 			return api.WaiveCoPay(ctx, &copayv1.WaiveCoPayRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason})
-		}),
-		act(c, "resend COPAY", "Send the request again, within hours, consent and caps", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.ResendRequestResponse, error) {
-			return api.ResendRequest(ctx, &copayv1.ResendRequestRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason})
 		}),
 		act(c, "pause COPAY", "Stop reminders for now", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.PauseRemindersResponse, error) {
 			return api.PauseReminders(ctx, &copayv1.PauseRemindersRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason})
@@ -119,6 +116,15 @@ func refundCommand(c *connection) *cobra.Command {
 	cmd.Flags().StringVar(&dollars, "amount", "", "dollars, such as 25.00")
 	cmd.Flags().StringVar(&payment, "payment", "", "payment id, when there are several")
 	_ = cmd.MarkFlagRequired("amount") // the flag was just defined
+	return cmd
+}
+
+func resendCommand(c *connection) *cobra.Command {
+	var newLink bool
+	cmd := act(c, "resend COPAY", "Send the request again, within hours, consent and caps", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.ResendRequestResponse, error) {
+		return api.ResendRequest(ctx, &copayv1.ResendRequestRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason, NewLink: newLink})
+	})
+	cmd.Flags().BoolVar(&newLink, "new-link", false, "the old link may be in the wrong hands: end it and send a new one")
 	return cmd
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/copayflow/copayflow/config"
 	"github.com/copayflow/copayflow/integrations"
 	"github.com/copayflow/copayflow/internal/serve"
+	"github.com/copayflow/copayflow/ledger"
 	"github.com/copayflow/copayflow/telemetry"
 	"github.com/copayflow/copayflow/worker"
 )
@@ -101,7 +102,7 @@ func workerCommand(path *string) *cobra.Command {
 
 func migrateCommand(path *string) *cobra.Command {
 	var temporalFile string
-	var rewrap, noTemporal bool
+	var rewrap, rotate, noTemporal bool
 	cmd := &cobra.Command{
 		Use: "migrate", Short: "Bring database schema, Temporal namespace and search attributes up to date", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -114,17 +115,15 @@ func migrateCommand(path *string) *cobra.Command {
 				return err
 			}
 			fmt.Fprintln(out, "database schema is up to date")
-			if rewrap {
+			if rewrap || rotate {
 				s, err := worker.OpenStore(ctx, cfg, time.Now)
 				if err != nil {
 					return err
 				}
 				defer s.Close()
-				n, err := s.RewrapKeys(ctx)
-				if err != nil {
+				if err := changeKeys(ctx, out, s, cfg, rewrap, rotate); err != nil {
 					return err
 				}
-				fmt.Fprintf(out, "%d data keys wrapped with the current master key\n", n)
 			}
 			if noTemporal {
 				return nil
@@ -147,8 +146,30 @@ func migrateCommand(path *string) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&temporalFile, "temporal-config", "temporal-dev.yaml", "file that lists the search attributes")
 	cmd.Flags().BoolVar(&rewrap, "rewrap", false, "wrap all data keys with the current master key")
+	cmd.Flags().BoolVar(&rotate, "rotate-data-keys", false, "give every practice a new key for what is sealed from now on")
 	cmd.Flags().BoolVar(&noTemporal, "no-temporal", false, "only the database")
 	return cmd
+}
+
+// changeKeys gives practices new data keys and wraps all of them with the
+// current master key, as was asked for.
+func changeKeys(ctx context.Context, out io.Writer, s *ledger.Store, cfg *config.Config, rewrap, rotate bool) error {
+	if rotate {
+		for _, p := range cfg.Practices {
+			if err := s.RotateDataKey(ctx, p.ID); err != nil {
+				return err
+			}
+			fmt.Fprintf(out, "practice %s has a new data key\n", p.ID)
+		}
+	}
+	if rewrap {
+		n, err := s.RewrapKeys(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%d data keys wrapped with the current master key\n", n)
+	}
+	return nil
 }
 
 // doctorWait bounds one platform's test.

@@ -38,7 +38,6 @@ var finalDeclines = map[string]bool{
 // codeRemoved is ours: the customer or the method is not there any more.
 const codeRemoved = "card_removed"
 
-
 // declineText says in our words, for staff, why a payment was refused.
 func declineText(code string) string {
 	switch code {

@@ -438,7 +438,9 @@ type ResendRequestRequest struct {
 	// first answer, with other content it is refused.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Why, for the audit log. No patient names or diagnoses.
-	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The old link may be in the wrong hands: it ends, and a new one is sent.
+	NewLink       bool `protobuf:"varint,5,opt,name=new_link,json=newLink,proto3" json:"new_link,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -499,6 +501,13 @@ func (x *ResendRequestRequest) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *ResendRequestRequest) GetNewLink() bool {
+	if x != nil {
+		return x.NewLink
+	}
+	return false
 }
 
 // ResendRequestResponse is the co-pay after the act.
@@ -1617,14 +1626,15 @@ const file_copay_v1_copay_acts_proto_rawDesc = "" +
 	"\breceived\x18\a \x01(\tB=\xbaH:\xd8\x01\x01r523^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$R\breceived\x12\x1f\n" +
 	"\x06number\x18\b \x01(\tB\a\xbaH\x04r\x02((R\x06number\"D\n" +
 	"\x1bRecordManualPaymentResponse\x12%\n" +
-	"\x05copay\x18\x01 \x01(\v2\x0f.copay.v1.CoPayR\x05copay\"\xfe\x01\n" +
+	"\x05copay\x18\x01 \x01(\v2\x0f.copay.v1.CoPayR\x05copay\"\x99\x02\n" +
 	"\x14ResendRequestRequest\x12A\n" +
 	"\vpractice_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,39}$R\n" +
 	"practiceId\x12=\n" +
 	"\bcopay_id\x18\x02 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^cp_[0-9a-hjkmnp-tv-z]{16}$R\acopayId\x12>\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[A-Za-z0-9._:-]{1,128}$R\trequestId\x12$\n" +
-	"\x06reason\x18\x04 \x01(\tB\f\xbaH\tr\a(\xf4\x032\x02\\SR\x06reason\">\n" +
+	"\x06reason\x18\x04 \x01(\tB\f\xbaH\tr\a(\xf4\x032\x02\\SR\x06reason\x12\x19\n" +
+	"\bnew_link\x18\x05 \x01(\bR\anewLink\">\n" +
 	"\x15ResendRequestResponse\x12%\n" +
 	"\x05copay\x18\x01 \x01(\v2\x0f.copay.v1.CoPayR\x05copay\"\xff\x01\n" +
 	"\x15PauseRemindersRequest\x12A\n" +
