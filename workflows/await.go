@@ -56,6 +56,9 @@ func (c *coPay) awaitPayment(ctx workflow.Context) error {
 func (c *coPay) planReminder(ctx workflow.Context) (activities.Plan, error) {
 	var p activities.Plan
 	err := workflow.ExecuteLocalActivity(local(ctx, "decide the next message"), steps.PlanReminder, c.planInput()).Get(ctx, &p)
+	if c.ahead = p.Now.Sub(workflow.Now(ctx)); err != nil || c.ahead.Abs() < time.Minute {
+		c.ahead = 0
+	}
 	return p, err
 }
 
@@ -130,6 +133,13 @@ func (c *coPay) awaitCard(ctx workflow.Context) error {
 		return c.giveNotice(ctx)
 	}
 	if d := c.p.ChargeAt.Sub(workflow.Now(ctx)); d > 0 {
+		if c.forced {
+			wait, err := c.repeatNotice(ctx)
+			if wait <= 0 || err != nil {
+				return err
+			}
+			d = min(d, wait)
+		}
 		c.plan(ctx, "charge the stored card", d)
 		if err := c.flush(ctx); err != nil {
 			return err
@@ -141,6 +151,28 @@ func (c *coPay) awaitCard(ctx workflow.Context) error {
 		return c.noticeOver(ctx)
 	}
 	return c.chargeCard(ctx)
+}
+
+// repeatNotice tells the patient once more of the charge, because staff asked
+// for it, or says how long that has to wait. The charge stays where it is.
+func (c *coPay) repeatNotice(ctx workflow.Context) (wait time.Duration, err error) {
+	p, err := c.planReminder(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if p.Decision.Action == copay.ReminderWait && p.Wait > 0 {
+		return p.Wait, nil
+	}
+	if p.Decision.Action != copay.ReminderSend {
+		c.forced = false
+		c.note(copay.System(), "not_sent", "nothing was sent again: "+p.Decision.Reason, "")
+		return 0, c.flush(ctx)
+	}
+	p.Decision.Template = copay.TemplateCardNotice
+	if err := c.flush(ctx); err != nil {
+		return 0, err
+	}
+	return 0, c.send(ctx, p.Decision)
 }
 
 func never(final bool) string {

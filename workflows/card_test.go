@@ -134,3 +134,37 @@ func TestTheNoticeIsOverByTheClockThePatientWasToldBy(t *testing.T) {
 	w.after(3*time.Hour, func() { require.Len(t, w.captured, 1) })
 	require.Equal(t, copay.StateSettled, w.run(input()))
 }
+
+func TestTheNoticeIsSentAgainWhenStaffAsk(t *testing.T) {
+	w := newWorld(t) // begins at 10 in the patient's morning
+	w.est.Card = true
+	in := input()
+	in.Policy.CardNotice = 96 * time.Hour
+	asks := func(key string) func() {
+		return func() { w.act("", UpdateResend, Resend{Act: by(frontDesk, key)}) }
+	}
+	w.after(30*time.Hour, asks("by day"))
+	w.after(31*time.Hour, func() {
+		require.Len(t, w.sent, 2)
+		require.Equal(t, copay.TemplateCardNotice, w.sent[1].Template)
+	})
+	w.after(61*time.Hour, asks("at night"))
+	w.after(69*time.Hour, func() { require.Len(t, w.sent, 2) })
+	w.after(71*time.Hour, func() { require.Len(t, w.sent, 3, "in the morning") })
+	w.after(95*time.Hour, func() { require.Empty(t, w.captured) })
+	w.after(97*time.Hour, func() { require.Len(t, w.captured, 1, "when it was announced first") })
+	require.Equal(t, copay.StateSettled, w.run(in))
+	require.Len(t, w.sent, 3)
+}
+
+func TestANoticeToWhoSaidStopIsNotRepeated(t *testing.T) {
+	w := newWorld(t)
+	w.est.Card = true
+	w.after(2*time.Hour, func() {
+		w.reach = false
+		w.act("", UpdateResend, Resend{Act: by(frontDesk, "r1")})
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Len(t, w.sent, 1)
+	require.True(t, w.told("nothing was sent again"))
+}

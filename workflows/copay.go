@@ -46,6 +46,7 @@ type coPay struct {
 	hold    bool              // nothing could be sent: pause before the next look
 	alarm   *alarm            // of the present or the last wait
 	parked  int               // how often in a row a platform was found down
+	ahead   time.Duration     // how far the clock that people see is ahead of the workflow's: development moves it
 
 	pending activities.RecordInput // not yet recorded
 	now     func() time.Time       // the workflow's clock
