@@ -65,7 +65,7 @@ var transitions = map[State][]State{
 	StateWaived:     {StateRefunding, StateNeedsReview},
 	StateCancelled:  {StateRefunding, StateNeedsReview},
 	StateWrittenOff: {StatePaid, StateRefunding, StateNeedsReview},
-	StateRefunding:  {StateRefunded, StateSettled, StateCancelled, StateWaived, StateNeedsReview, StateReconciling, StateAwaitingPayment},
+	StateRefunding:  {StateRefunded, StateSettled, StateCancelled, StateWaived, StateWrittenOff, StateNeedsReview, StateReconciling, StateAwaitingPayment},
 	StateRefunded:   {StateNeedsReview, StateRefunding},
 	StateDisputed:   {StateSettled, StateRefunded, StateReconciling, StateNeedsReview, StateWrittenOff},
 	StateReturned:   {StateRequesting, StateAwaitingPayment, StateWrittenOff, StateNeedsReview, StateCancelled, StateReconciling},

@@ -37,7 +37,7 @@ func (c *coPay) refresh(ctx workflow.Context) error {
 			c.suspect(id)
 			return ctx.Err()
 		}
-		if cured(f) || f.Kind == integrations.KindUnauthorized {
+		if f.Kind != integrations.KindNotFound { // news of money are never given up
 			c.suspect(id)
 			return c.park(ctx, f, "read the payment from the processor")
 		}

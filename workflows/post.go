@@ -29,6 +29,9 @@ func (c *coPay) postCaptured(ctx workflow.Context) (ok bool, err error) {
 			}
 		}
 	}
+	if ok, err := c.catchUp(ctx); !ok || err != nil {
+		return false, err
+	}
 	c.parked = 0
 	return true, nil
 }
@@ -53,12 +56,14 @@ func (c *coPay) postOne(ctx workflow.Context, id copay.PaymentID) (bool, error) 
 	if posting != nil {
 		if perr = posting.Get(ctx, &posted); perr == nil {
 			pay.PostedID = posted.ID
+			c.lateUndo(id, func(r *copay.Refund) *string { return &r.ReversedID })
 			c.note(copay.PlatformActor(c.p.Key.EHR), "posted", pay.Amount.String()+" posted to the EHR", "")
 		}
 	}
 	if booking != nil {
 		if berr = booking.Get(ctx, &booked); berr == nil {
 			pay.InvoiceID, pay.BookedID = booked.InvoiceID, booked.PaymentID
+			c.lateUndo(id, func(r *copay.Refund) *string { return &r.UnbookedID })
 			c.note(copay.System(), "booked", pay.Amount.String()+" booked in the accounting", "")
 		}
 	}

@@ -150,12 +150,46 @@ func undoRef(id copay.ID, e copay.Effect, r *copay.Refund) copay.Ref {
 	return copay.Ref(string(id) + "-" + string(e) + "-" + strings.TrimPrefix(string(r.ID), "ref-"))
 }
 
-// orNone marks an undo that found nothing to undo as done.
+// nothingThere marks an undo that found nothing to undo.
+const nothingThere = "nothing-there"
+
 func orNone(id string) string {
 	if id == "" {
-		return "nothing-there"
+		return nothingThere
 	}
 	return id
+}
+
+// catchUp undoes behind a payment that was posted or booked only now what was
+// refunded of it before: then there was nothing there to undo.
+func (c *coPay) catchUp(ctx workflow.Context) (ok bool, err error) {
+	for i := range c.p.Refunds {
+		r := &c.p.Refunds[i]
+		if r.Status != copay.RefundDone {
+			continue
+		}
+		if err = c.reversePosting(ctx, r); err == nil {
+			err = c.unbook(ctx, r)
+		}
+		if err != nil {
+			return false, c.troubled(ctx, err, "take a refund out of EHR and books", copay.Review{Kind: copay.ReviewCompensation, Payment: r.Payment,
+				Message: "A refund could not be taken out of the EHR and the books; do it by hand or try again. ",
+				Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}})
+		}
+	}
+	return true, nil
+}
+
+// lateUndo marks the refunds that have to be undone behind a payment which
+// has just been posted (or booked).
+func (c *coPay) lateUndo(id copay.PaymentID, undone func(*copay.Refund) *string) {
+	for i := range c.p.Refunds {
+		if r := &c.p.Refunds[i]; r.Payment == id && r.Status == copay.RefundDone {
+			if u := undone(r); *u == nothingThere {
+				*u = ""
+			}
+		}
+	}
 }
 
 // given decides where a co-pay stands once everything is back.

@@ -137,7 +137,7 @@ func (c *coPay) doneByHand(r copay.Review, who copay.Actor, why string) {
 			p.Status = copay.PaymentCancelled
 		}
 		for i := range c.p.Refunds {
-			if f := &c.p.Refunds[i]; f.Payment == p.ID && f.Status == copay.RefundPending {
+			if f := &c.p.Refunds[i]; f.Payment == p.ID && (f.Status == copay.RefundPending || f.Status == copay.RefundDone) {
 				f.PlatformID, f.ReversedID, f.UnbookedID = or(f.PlatformID, hand), or(f.ReversedID, hand), or(f.UnbookedID, hand)
 			}
 		}

@@ -39,6 +39,7 @@ type world struct {
 	kept        []copay.CardConsent
 	notKept     string
 	refunded    map[copay.Ref]copay.Money
+	refundOf    map[copay.Ref]copay.Ref   // a refund's payment, where it matters
 	posted      map[copay.Ref]copay.Money // signed
 	booked      map[copay.Ref]copay.Money // signed
 	sent        []activities.NotifyInput
@@ -64,7 +65,7 @@ func bareWorld(t *testing.T) *world {
 			Facts: copay.ChargeFacts{Billed: copay.Cents(145_00), Service: copay.ServiceOfficeVisit, ServiceDate: "2026-11-24"}},
 		checked:  activities.Checked{Status: copay.CoverageActive, Source: "availity"},
 		est:      activities.Estimated{Estimate: copay.Estimate{Kind: copay.EstimateOwed, Amount: copay.Cents(25_00), Confidence: 95}, Reachable: true},
-		captured: map[copay.Ref]copay.Money{}, refunded: map[copay.Ref]copay.Money{}, posted: map[copay.Ref]copay.Money{},
+		captured: map[copay.Ref]copay.Money{}, refunded: map[copay.Ref]copay.Money{}, refundOf: map[copay.Ref]copay.Ref{}, posted: map[copay.Ref]copay.Money{},
 		booked: map[copay.Ref]copay.Money{}, journal: map[string]int64{}, fail: map[string][]error{}}
 	w.env.SetStartTime(time.Date(2026, 11, 24, 16, 0, 0, 0, time.UTC))
 	w.now = w.env.Now
@@ -226,7 +227,7 @@ func (w *world) truthOf(p copay.Payment) activities.PaymentState {
 	if m, ok := w.captured[p.Ref]; ok {
 		s.Status, s.Captured, s.CapturedAt = copay.PaymentCaptured, m, w.now()
 		for ref, r := range w.refunded {
-			if ref.CoPay() == p.Ref.CoPay() {
+			if of, known := w.refundOf[ref]; of == p.Ref || (!known && ref.CoPay() == p.Ref.CoPay()) {
 				s.Refunded = copay.Cents(s.Refunded.Minor + r.Minor)
 			}
 		}
@@ -264,7 +265,7 @@ func (w *world) RefundPayment(_ context.Context, in activities.RefundInput) (act
 	if err := w.trouble("RefundPayment"); err != nil {
 		return activities.Refunded{}, err
 	}
-	w.refunded[in.Refund.Ref] = in.Refund.Amount
+	w.refunded[in.Refund.Ref], w.refundOf[in.Refund.Ref] = in.Refund.Amount, in.Payment.Ref
 	return activities.Refunded{PlatformID: "re_" + string(in.Refund.Ref), Status: "succeeded"}, nil
 }
 

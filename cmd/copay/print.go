@@ -65,6 +65,9 @@ func showCoPay(w io.Writer, c *copayv1.CoPay) {
 	}
 	for _, r := range c.GetRefunds() {
 		fmt.Fprintf(w, "  %-12s %s of %s, %s\n", r.GetId(), money(r.GetAmount()), r.GetPaymentId(), short("REFUND_STATUS_", r.GetStatus().String()))
+		if r.GetStatus() == copayv1.RefundStatus_REFUND_STATUS_AWAITING_APPROVAL {
+			fmt.Fprintf(w, "               copay approve-refund %s %s --reason … [--reject]\n", c.GetId(), r.GetId())
+		}
 	}
 	if r := c.GetReview(); r != nil {
 		fmt.Fprintf(w, "  REVIEW       %s: %s\n", short("REVIEW_KIND_", r.GetKind().String()), r.GetMessage())
