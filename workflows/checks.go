@@ -23,9 +23,6 @@ func (c *coPay) checkOverride(in OverrideAmount) error {
 	if !c.asking() {
 		return c.not("given another amount", "refund what is too much, or start from the charge in the EHR")
 	}
-	if held := c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor; in.Amount.Minor < held {
-		return copay.Errorf(copay.CodePrecondition, "amount", "%s has already been paid on co-pay %s; refund the difference instead", copay.Cents(held), c.p.ID)
-	}
 	return c.mayAsk(in.Amount)
 }
 

@@ -153,7 +153,7 @@ func (c *coPay) close(ctx workflow.Context) error {
 
 // waiting reports whether facts or acts arrived that were not looked at.
 func (c *coPay) waiting() bool {
-	return len(c.events) > 0 || len(c.acts) > 0 || len(c.stale) > 0 || c.gone || len(c.missing) > 0
+	return len(c.events) > 0 || len(c.acts) > 0 || len(c.stale) > 0 || (c.gone && !c.atTheBank()) || len(c.missing) > 0
 }
 
 // maxHistory is where a run hands over to the next, well before the history

@@ -50,7 +50,7 @@ func (c *coPay) takeBack(who copay.Actor, why string) {
 
 // atTheBank reports that the bank decides just now where the money belongs.
 func (c *coPay) atTheBank() bool {
-	return c.p.State == copay.StateDisputed || c.p.State == copay.StateReturned
+	return c.p.State == copay.StateDisputed || c.p.State == copay.StateReturned || c.anyDisputed()
 }
 
 // confirmPosting asks the EHR whether our posting is really gone: posting

@@ -175,7 +175,9 @@ func (c *coPay) disputed(e Event, who copay.Actor) {
 		if p.Status == copay.PaymentDisputed {
 			p.Status = copay.PaymentCaptured
 			c.book(ledger.RuleDisputeWon, "dispute-won-"+string(p.ID), p.Amount, p.Rail)
-			c.move(copay.StateReconciling, who, "the dispute was won")
+			if c.p.State == copay.StateDisputed && !c.anyDisputed() {
+				c.move(copay.StateReconciling, who, "the dispute was won")
+			}
 		}
 	case "lost":
 		if p.Status == copay.PaymentDisputed {
@@ -185,12 +187,16 @@ func (c *coPay) disputed(e Event, who copay.Actor) {
 		if p.Status == copay.PaymentCaptured {
 			p.Status = copay.PaymentDisputed
 			c.book(ledger.RuleDispute, "dispute-"+string(p.ID), p.Amount, p.Rail)
-			if c.p.State == copay.StateNeedsReview || c.p.State == copay.StateSettled || c.p.State == copay.StatePaid ||
-				c.p.State == copay.StatePosting || c.p.State == copay.StateReconciling {
+			switch c.p.State {
+			case copay.StateRequesting, copay.StateAwaitingPayment, copay.StateNeedsReview, copay.StateSettled, copay.StatePaid, copay.StatePosting, copay.StateReconciling:
 				c.move(copay.StateDisputed, who, "the patient disputes the payment at their bank; answer it at the processor")
 			}
 		}
 	}
+}
+
+func (c *coPay) anyDisputed() bool {
+	return slices.ContainsFunc(c.p.Payments, func(p copay.Payment) bool { return p.Status == copay.PaymentDisputed })
 }
 
 // lostDispute takes the money that the bank kept out of EHR and books.

@@ -23,7 +23,7 @@ func (c *coPay) post(ctx workflow.Context) error {
 // outside; ok is false when something has to wait or needs a person.
 func (c *coPay) postCaptured(ctx workflow.Context) (ok bool, err error) {
 	for i := range c.p.Payments {
-		if p := &c.p.Payments[i]; p.Status == copay.PaymentCaptured {
+		if p := &c.p.Payments[i]; holds(p) {
 			if ok, err := c.postOne(ctx, p.ID); !ok || err != nil {
 				return false, err
 			}
@@ -124,6 +124,10 @@ func (c *coPay) reconcile(ctx workflow.Context) error {
 	}
 	if c.p.Amounts.Outstanding().IsPositive() {
 		c.move(copay.StateAwaitingPayment, copay.System(), "a part is still open")
+		return nil
+	}
+	if c.anyDisputed() {
+		c.move(copay.StateDisputed, copay.System(), "a payment is disputed at the patient's bank; answer it at the processor")
 		return nil
 	}
 	if c.trueUp(copay.System()) { // the payer was faster than the patient

@@ -197,8 +197,12 @@ func (c *coPay) given() {
 	after := c.p.After
 	c.p.After = ""
 	switch net := c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor; {
+	case (after == copay.StateWaived || after == copay.StateWrittenOff) && c.unposted():
+		c.move(copay.StateReconciling, copay.System(), "what was paid before it was given up is still to be posted")
 	case after != "":
 		c.move(after, copay.System(), "everything has been given back")
+	case c.p.Amounts.Outstanding().IsPositive() && !c.p.Refunds[len(c.p.Refunds)-1].Taken:
+		c.move(copay.StateAwaitingPayment, copay.System(), "a part went back, another is still open")
 	case c.p.Amounts.Outstanding().IsPositive():
 		c.move(copay.StateNeedsReview, copay.System(), "the bank took the money back")
 		c.p.Review = &copay.Review{Kind: copay.ReviewDispute, Back: copay.StateRequesting,

@@ -130,17 +130,23 @@ func (c *coPay) withdraw(ctx workflow.Context, open *copay.Payment) error {
 
 // paidInFull goes on to posting when money is there, and ends otherwise.
 func (c *coPay) paidInFull(why string) {
-	if c.unposted() {
+	if c.unposted() || c.surplus().IsPositive() {
 		c.move(copay.StatePaid, copay.System(), why)
 		return
 	}
 	c.move(copay.StateSettled, copay.System(), why)
 }
 
+// holds reports whether a payment is captured and not all of it went back.
+func holds(p *copay.Payment) bool {
+	return p.Status == copay.PaymentCaptured && p.Amount.Minor > p.Refunded.Minor
+}
+
 // unposted reports whether captured money is missing in the EHR or the books.
+// What went back before it was posted never has to be.
 func (c *coPay) unposted() bool {
 	for i := range c.p.Payments {
-		if p := &c.p.Payments[i]; p.Status == copay.PaymentCaptured && (p.PostedID == "" || (c.in.Books && p.BookedID == "")) {
+		if p := &c.p.Payments[i]; holds(p) && (p.PostedID == "" || (c.in.Books && p.BookedID == "")) {
 			return true
 		}
 	}

@@ -110,11 +110,14 @@ func (c *coPay) setAmount(amount *copay.Money, who copay.Actor, why string) erro
 // mayAsk reports why an amount cannot be asked for.
 func (c *coPay) mayAsk(amount copay.Money) error {
 	billed := c.p.Amounts.Billed
+	held := c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor
 	switch {
 	case !amount.Currency.Supported():
 		return copay.Errorf(copay.CodeInvalid, "amount.currency", "currency %q is not supported", amount.Currency)
 	case !amount.IsPositive():
 		return copay.Errorf(copay.CodeInvalid, "amount.minor", "the amount must be more than nothing; to ask for nothing, waive it")
+	case amount.Minor < held:
+		return copay.Errorf(copay.CodePrecondition, "amount", "%s has already been paid on co-pay %s; refund the difference instead", copay.Cents(held), c.p.ID)
 	case billed.IsPositive() && amount.Minor > billed.Minor:
 		return copay.Errorf(copay.CodeInvalid, "amount.minor", "%s is more than the charge of %s", amount, billed)
 	case c.p.Estimate != nil && c.p.Estimate.Kind == copay.EstimateZeroByRule:

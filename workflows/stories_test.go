@@ -285,7 +285,7 @@ func (s *story) processorRefunds() {
 			}
 		}
 		pending := slices.ContainsFunc(s.stored.Refunds, func(r copay.Refund) bool { return r.Payment == p.ID && r.Status != copay.RefundDone })
-		if p.Rail.Manual() || left <= 0 || pending || p.Status != copay.PaymentCaptured || s.stored.State == copay.StateRefunding || s.stored.State == copay.StateDisputed {
+		if p.Rail.Manual() || left <= 0 || s.lost[p.Ref] || pending || p.Status != copay.PaymentCaptured || s.stored.State == copay.StateRefunding || s.stored.State == copay.StateDisputed {
 			continue // whoever refunds twice at two desks at the same moment is beyond help
 		}
 		ref := copay.Ref("desk-" + s.id())
