@@ -139,6 +139,8 @@ type Review struct {
 	Back State `json:"back,omitempty"`
 	// Payment is the payment in question, when it is about one.
 	Payment PaymentID `json:"payment,omitempty"`
+	// Held is the review that this one came before; it is open again after it.
+	Held *Review `json:"held,omitempty"`
 	// Amount is the difference in question (true-up, overpayment).
 	Amount *Money `json:"amount,omitempty"`
 }

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"slices"
 	"strings"
 
 	"go.temporal.io/sdk/workflow"
@@ -200,9 +201,12 @@ func (c *coPay) refund(in Refund) {
 	r := c.newRefund(p, in.Amount, in.Actor, in.Reason)
 	if c.givenByOne() > c.in.Policy.RefundApprovalAbove.Minor {
 		r.Status = copay.RefundAwaiting
-		back := c.p.State
+		back, held := c.p.State, c.p.Review
+		if held != nil && held.Kind == copay.ReviewRefundApproval { // another refund waits already
+			back, held = held.Back, held.Held
+		}
 		c.move(copay.StateNeedsReview, in.Actor, "a second person must approve the refund of "+in.Amount.String())
-		c.p.Review = &copay.Review{Kind: copay.ReviewRefundApproval, Back: back, Payment: p.ID,
+		c.p.Review = &copay.Review{Kind: copay.ReviewRefundApproval, Back: back, Payment: p.ID, Held: held,
 			Message: "A second person must approve or reject refund " + string(r.ID) + " of " + in.Amount.String() + "."}
 		return
 	}
@@ -232,6 +236,8 @@ func (c *coPay) checkApproval(in ApproveRefund) error {
 	switch {
 	case r == nil || r.Status != copay.RefundAwaiting:
 		return copay.Errorf(copay.CodePrecondition, "refund_id", "co-pay %s has no refund %s that awaits approval", c.p.ID, in.Refund)
+	case in.Approve && c.atTheBank():
+		return c.not("refunded", "the bank decides just now where the money belongs; wait for that")
 	case r.RequestedBy == in.Actor.ID:
 		return copay.Errorf(copay.CodePermission, "actor", "a second person must approve the refund; you asked for it yourself")
 	}
@@ -256,9 +262,23 @@ func (c *coPay) approve(in ApproveRefund) {
 		return
 	}
 	r.Status = copay.RefundRejected
-	if c.p.Review != nil && c.p.Review.Kind == copay.ReviewRefundApproval {
-		c.move(c.p.Review.Back, in.Actor, "the refund was rejected")
+	c.approvalOver(in.Actor, "the refund was rejected")
+}
+
+// approvalOver goes back to where the question of a second person came up,
+// once no refund waits for one any more.
+func (c *coPay) approvalOver(who copay.Actor, why string) {
+	r := c.p.Review
+	waits := slices.ContainsFunc(c.p.Refunds, func(r copay.Refund) bool { return r.Status == copay.RefundAwaiting })
+	if c.p.State != copay.StateNeedsReview || r == nil || r.Kind != copay.ReviewRefundApproval || waits {
+		return
 	}
+	if r.Held != nil {
+		c.note(who, "review", why+"; what was open before is open again", "")
+		c.p.Review = r.Held
+		return
+	}
+	c.move(r.Back, who, why)
 }
 
 func (c *coPay) checkResolve(in ResolveReview) error {

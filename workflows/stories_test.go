@@ -51,13 +51,13 @@ type story struct {
 	in      Input
 	opened  map[copay.Ref]copay.Payment // pages at the processor
 	decline map[copay.Ref]bool
-	lost    map[copay.Ref]bool // disputes that the bank has decided
+	decided map[copay.Ref]bool // disputes that the bank has decided
 	n       int                // for keys and ids
 	calm    bool               // nothing fails any more
 }
 
 func newStory(t *testing.T, seed uint64) *story {
-	s := &story{r: rand.New(rand.NewPCG(seed, 7)), opened: map[copay.Ref]copay.Payment{}, decline: map[copay.Ref]bool{}, lost: map[copay.Ref]bool{}}
+	s := &story{r: rand.New(rand.NewPCG(seed, 7)), opened: map[copay.Ref]copay.Payment{}, decline: map[copay.Ref]bool{}, decided: map[copay.Ref]bool{}}
 	s.world, s.in = bareWorld(t), input()
 	s.in.Policy.RefundApprovalAbove = copay.Cents(s.r.Int64N(60_00) + 1)
 	if s.r.IntN(2) == 0 {
@@ -247,8 +247,11 @@ func (s *story) decide() {
 
 func (s *story) bankDecides() {
 	for _, p := range s.stored.Payments {
-		if p.Rail.Manual() || p.CapturedAt.IsZero() || s.lost[p.Ref] {
+		if p.Rail.Manual() || p.CapturedAt.IsZero() || s.decided[p.Ref] || p.Amount.Minor <= p.Refunded.Minor {
 			continue
+		}
+		if c := s.stored; c.State.Closed() && c.State != copay.StateSettled {
+			continue // contested at the processor; nothing here depends on it
 		}
 		status := "opened"
 		if p.Status == copay.PaymentDisputed {
@@ -262,6 +265,7 @@ func (s *story) bankDecides() {
 }
 
 func (s *story) dispute(p copay.Payment, status string) {
+	s.decided[p.Ref] = status != "opened"
 	if status == "lost" {
 		left := s.captured[p.Ref].Minor
 		for ref, of := range s.refundOf {
@@ -269,7 +273,6 @@ func (s *story) dispute(p copay.Payment, status string) {
 				left -= s.refunded[ref].Minor
 			}
 		}
-		s.lost[p.Ref] = true
 		s.refunded["bank-"+p.Ref], s.refundOf["bank-"+p.Ref] = copay.Cents(left), "the bank's"
 	}
 	s.env.SignalWorkflow(SignalEvent, Event{ID: "stripe/" + s.id(), Platform: "stripe", Kind: string(integrations.EventDispute), Object: p.PlatformID, Ref: p.Ref, Status: status})
@@ -285,7 +288,7 @@ func (s *story) processorRefunds() {
 			}
 		}
 		pending := slices.ContainsFunc(s.stored.Refunds, func(r copay.Refund) bool { return r.Payment == p.ID && r.Status != copay.RefundDone })
-		if p.Rail.Manual() || left <= 0 || s.lost[p.Ref] || pending || p.Status != copay.PaymentCaptured || s.stored.State == copay.StateRefunding || s.stored.State == copay.StateDisputed {
+		if p.Rail.Manual() || left <= 0 || s.decided[p.Ref] || pending || p.Status != copay.PaymentCaptured || s.stored.State == copay.StateRefunding || s.stored.State == copay.StateDisputed {
 			continue // whoever refunds twice at two desks at the same moment is beyond help
 		}
 		ref := copay.Ref("desk-" + s.id())
