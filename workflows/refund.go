@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"slices"
 	"strings"
 
 	"go.temporal.io/sdk/workflow"
@@ -26,6 +27,9 @@ func (c *coPay) giveBack(ctx workflow.Context) error {
 		if ok, err := c.giveOneBack(ctx, r); !ok || err != nil {
 			return err
 		}
+	}
+	if ok, err := c.catchUp(ctx); !ok || err != nil {
+		return err
 	}
 	c.parked = 0
 	c.given()
@@ -178,6 +182,13 @@ func (c *coPay) catchUp(ctx workflow.Context) (ok bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// behind reports whether a refund is still to be taken out of EHR or books.
+func (c *coPay) behind() bool {
+	return slices.ContainsFunc(c.p.Refunds, func(r copay.Refund) bool {
+		return r.Status == copay.RefundDone && (r.ReversedID == "" || (c.in.Books && r.UnbookedID == ""))
+	})
 }
 
 // lateUndo marks the refunds that have to be undone behind a payment which

@@ -143,12 +143,13 @@ func holds(p *copay.Payment) bool {
 }
 
 // unposted reports whether captured money is missing in the EHR or the books.
-// What went back before it was posted never has to be.
+// What went back before it was posted never has to be; what went back after
+// it has to be missing there, too.
 func (c *coPay) unposted() bool {
 	for i := range c.p.Payments {
 		if p := &c.p.Payments[i]; holds(p) && (p.PostedID == "" || (c.in.Books && p.BookedID == "")) {
 			return true
 		}
 	}
-	return false
+	return c.behind()
 }
