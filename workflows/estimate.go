@@ -80,7 +80,7 @@ func (c *coPay) goAsk(why string) {
 func (c *coPay) nothingDue(ctx workflow.Context, why string) error {
 	c.p.Amounts.Requested = copay.Cents(0)
 	c.bookReceivable()
-	if c.surplus().IsPositive() {
+	if c.surplus().IsPositive() || c.hasPendingRefund() {
 		c.giveSurplusBack(why)
 		return c.flush(ctx)
 	}

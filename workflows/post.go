@@ -118,6 +118,10 @@ func (c *coPay) reconcile(ctx workflow.Context) error {
 	if open := c.openPayment(); open != nil { // paid in another way: nobody may pay again
 		return c.withdraw(ctx, open)
 	}
+	if c.hasPendingRefund() { // a dispute came between, or a person went another way
+		c.move(copay.StateRefunding, copay.System(), "a refund is still under way")
+		return nil
+	}
 	if c.surplus().IsPositive() {
 		c.giveSurplusBack("more came in than was owed")
 		return nil
