@@ -201,11 +201,7 @@ func (c *coPay) anyDisputed() bool {
 
 // lostDispute takes the money that the bank kept out of EHR and books.
 func (c *coPay) lostDispute(p *copay.Payment, who copay.Actor) {
-	for i := range c.p.Refunds { // nothing is left that could be given back
-		if r := &c.p.Refunds[i]; r.Payment == p.ID && r.Status == copay.RefundAwaiting {
-			r.Status = copay.RefundRejected
-		}
-	}
+	c.overtake(func(r *copay.Refund) bool { return r.Payment == p.ID }) // nothing is left that could be given back
 	amount := c.refundable(p)
 	if !amount.IsPositive() {
 		c.note(who, "dispute", "the bank took "+p.Amount.String()+" although it had been given back: contest it at the processor", "")

@@ -235,6 +235,9 @@ func (c *coPay) cancel(who copay.Actor, why string) {
 // something to take back.
 func (c *coPay) giveUp(end copay.State, who copay.Actor, why string) {
 	c.p.Amounts.Requested = copay.Cents(0)
+	if end == copay.StateCancelled {
+		c.overtake(func(*copay.Refund) bool { return true }) // all of it goes back now
+	}
 	if end == copay.StateWaived || end == copay.StateWrittenOff {
 		// What was already paid stays paid; only the rest is given up.
 		c.p.Amounts.Requested = copay.Cents(c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor)
@@ -264,6 +267,17 @@ func (c *coPay) giveUp(end copay.State, who copay.Actor, why string) {
 		return
 	}
 	c.move(end, who, why)
+}
+
+// overtake ends refunds that wait for a second person, because events have
+// overtaken them.
+func (c *coPay) overtake(which func(*copay.Refund) bool) {
+	for i := range c.p.Refunds {
+		if r := &c.p.Refunds[i]; r.Status == copay.RefundAwaiting && which(r) {
+			r.Status = copay.RefundRejected
+			c.note(copay.System(), "refund", "refund "+string(r.ID)+" of "+r.Amount.String()+" needs no approval any more", "")
+		}
+	}
 }
 
 // withdrawByOperator answers a cancellation of the workflow itself.
