@@ -239,8 +239,9 @@ func (c *coPay) giveUp(end copay.State, who copay.Actor, why string) {
 		c.overtake(func(*copay.Refund) bool { return true }) // all of it goes back now
 	}
 	if end == copay.StateWaived || end == copay.StateWrittenOff {
-		// What was already paid stays paid; only the rest is given up.
-		c.p.Amounts.Requested = copay.Cents(c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor)
+		// What was already paid stays paid; only the rest is given up, and with it
+		// what the bank is just taking.
+		c.p.Amounts.Requested = copay.Cents(c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor - c.beingTaken())
 		if rest := copay.Cents(c.p.Amounts.Journaled.Minor - c.p.Amounts.Requested.Minor); rest.IsPositive() {
 			rule := ledger.RuleWaive
 			if end == copay.StateWrittenOff {
@@ -267,6 +268,16 @@ func (c *coPay) giveUp(end copay.State, who copay.Actor, why string) {
 		return
 	}
 	c.move(end, who, why)
+}
+
+// beingTaken is what the bank took and EHR or books still show.
+func (c *coPay) beingTaken() (minor int64) {
+	for _, r := range c.p.Refunds {
+		if r.Taken && r.Status == copay.RefundPending {
+			minor += r.Amount.Minor
+		}
+	}
+	return minor
 }
 
 // overtake ends refunds that wait for a second person, because events have
