@@ -88,7 +88,7 @@ func (c *coPay) run(ctx workflow.Context) (Result, error) {
 			ctx, _ = workflow.NewDisconnectedContext(ctx)
 			c.withdrawByOperator()
 		}
-		if err := c.drain(ctx); err != nil {
+		if err := c.drain(ctx); err != nil && ctx.Err() == nil {
 			return Result{}, err
 		}
 		step := c.step()
@@ -101,10 +101,10 @@ func (c *coPay) run(ctx workflow.Context) (Result, error) {
 			}
 			continue
 		}
-		if err := c.close(ctx); err != nil {
+		if err := c.close(ctx); err != nil && ctx.Err() == nil {
 			return Result{}, err
 		}
-		if !c.waiting() {
+		if !c.waiting() && ctx.Err() == nil {
 			return Result{ID: c.p.ID, State: c.p.State}, nil
 		}
 	}

@@ -27,8 +27,10 @@ const (
 	PortEmail       = "email"
 )
 
-// local is for our own database: short, idempotent, tried until it works.
+// local is for our own database: short, idempotent, tried until it works,
+// also after an operator cancelled the workflow.
 func local(ctx workflow.Context, summary string) workflow.Context {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
 		StartToCloseTimeout: 10 * time.Second,
 		Summary:             summary,

@@ -103,7 +103,11 @@ func (c *coPay) postInput(p *copay.Payment, e copay.Effect, amount copay.Money) 
 // ref is the reference of an effect of a payment: the number is the
 // payment's, so that every retry, reset and later run has the same one.
 func (c *coPay) ref(e copay.Effect, p *copay.Payment) copay.Ref {
-	return copay.Ref(string(c.p.ID) + "-" + string(e) + "-" + strings.TrimPrefix(string(p.ID), "pay-") + p.Again)
+	ref := copay.Ref(string(c.p.ID) + "-" + string(e) + "-" + strings.TrimPrefix(string(p.ID), "pay-"))
+	if e == copay.EffectPost { // the books know nothing of a posting that was renewed
+		ref += copay.Ref(p.Again)
+	}
+	return ref
 }
 
 // reconcile settles the co-pay when processor, EHR, books and journal agree,

@@ -130,7 +130,7 @@ func (c *coPay) withdraw(ctx workflow.Context, open *copay.Payment) error {
 
 // paidInFull goes on to posting when money is there, and ends otherwise.
 func (c *coPay) paidInFull(why string) {
-	if c.unposted() || c.surplus().IsPositive() || c.hasPendingRefund() {
+	if c.unposted() || c.surplus().IsPositive() || c.hasPendingRefund() || c.openPayment() != nil {
 		c.move(copay.StatePaid, copay.System(), why)
 		return
 	}

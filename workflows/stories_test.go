@@ -47,17 +47,18 @@ func TestStories(t *testing.T) {
 // is started again by what happens next.
 type story struct {
 	*world
-	r       *rand.Rand
-	in      Input
-	opened  map[copay.Ref]copay.Payment // pages at the processor
-	decline map[copay.Ref]bool
-	decided map[copay.Ref]bool // disputes that the bank has decided
-	n       int                // for keys and ids
-	calm    bool               // nothing fails any more
+	r                *rand.Rand
+	in               Input
+	opened           map[copay.Ref]copay.Payment // pages at the processor
+	underWay, failed map[copay.Ref]bool          // bank debits
+	decline          map[copay.Ref]bool
+	decided          map[copay.Ref]bool // disputes that the bank has decided
+	n                int                // for keys and ids
+	calm             bool               // nothing fails any more
 }
 
 func newStory(t *testing.T, seed uint64) *story {
-	s := &story{r: rand.New(rand.NewPCG(seed, 7)), opened: map[copay.Ref]copay.Payment{}, decline: map[copay.Ref]bool{}, decided: map[copay.Ref]bool{}}
+	s := &story{r: rand.New(rand.NewPCG(seed, 7)), underWay: map[copay.Ref]bool{}, failed: map[copay.Ref]bool{}, opened: map[copay.Ref]copay.Payment{}, decline: map[copay.Ref]bool{}, decided: map[copay.Ref]bool{}}
 	s.world, s.in = bareWorld(t), input()
 	s.in.Policy.RefundApprovalAbove = copay.Cents(s.r.Int64N(60_00) + 1)
 	if s.r.IntN(2) == 0 {
@@ -130,7 +131,7 @@ func (s *story) happens() {
 		return
 	}
 	things := []func(){s.patientPays, s.patientPays, s.patientLooks, s.staffActs, s.staffActs, s.staffActs, s.staffActs, s.bankDecides, s.processorRefunds,
-		s.payerReports, s.ehrReports, s.hint, func() { s.env.SignalWorkflow(SignalRecheck, nil) }}
+		s.payerReports, s.ehrReports, s.hint, s.bankWorks, s.postingVanishes, s.chargeVanishes, s.factsChange, s.operatorCancels, func() { s.env.SignalWorkflow(SignalRecheck, nil) }}
 	things[s.r.IntN(len(things))]()
 }
 
@@ -160,7 +161,7 @@ func (s *story) tells(p copay.Platform, e Event) {
 // payments in a fixed order, so that a seed always tells the same story.
 func (s *story) pages() (open []copay.Payment) {
 	for _, p := range s.opened {
-		if s.truthOf(p).Status == copay.PaymentRequested {
+		if s.truth(p).Status == copay.PaymentRequested {
 			open = append(open, p)
 		}
 	}
@@ -309,6 +310,70 @@ func (s *story) ehrReports() {
 	s.tells("drchrono", Event{Kind: string(kinds[s.r.IntN(len(kinds))])})
 }
 
+// bankWorks lets the patient pay by bank: it takes some days, and may fail.
+func (s *story) bankWorks() {
+	open := s.pages()
+	if len(open) == 0 {
+		return
+	}
+	p := open[s.r.IntN(len(open))]
+	s.underWay[p.Ref] = true
+	tell := func(status copay.PaymentStatus) {
+		s.tells("stripe", Event{Kind: string(integrations.EventPayment), Object: p.PlatformID, Ref: p.Ref, Status: string(status)})
+	}
+	tell(copay.PaymentProcessing)
+	good := s.r.IntN(3) > 0
+	s.after(time.Duration(1+s.r.IntN(5))*day, func() {
+		delete(s.underWay, p.Ref)
+		if good {
+			s.captured[p.Ref] = p.Amount
+			tell(copay.PaymentCaptured)
+			return
+		}
+		s.failed[p.Ref] = true
+		tell(copay.PaymentFailed)
+	})
+}
+
+// postingVanishes lets somebody delete our posting in the EHR.
+func (s *story) postingVanishes() {
+	for _, p := range s.stored.Payments {
+		ref := copay.Ref(string(s.stored.ID) + "-" + string(copay.EffectPost) + "-" + string(p.ID)[len("pay-"):] + p.Again)
+		if _, there := s.posted[ref]; there && p.Refunded.IsZero() && s.stored.State == copay.StateSettled {
+			delete(s.posted, ref)
+			s.env.SignalWorkflow(SignalEvent, Event{ID: "drchrono/" + s.id(), Platform: "drchrono", Kind: string(integrations.EventPostingDeleted), Object: p.PostedID})
+			return
+		}
+	}
+}
+
+// chargeVanishes deletes the charge in the EHR for good.
+func (s *story) chargeVanishes() {
+	if s.r.IntN(4) == 0 {
+		s.facts.Deleted = true
+		s.tells("drchrono", Event{Kind: string(integrations.EventChargeDeleted)})
+	}
+}
+
+// factsChange lets EHR or payer say something else from now on.
+func (s *story) factsChange() {
+	s.est.Estimate = copay.Estimate{Kind: copay.EstimateOwed, Amount: copay.Cents(5_00 + s.r.Int64N(120_00)), Confidence: 40 + s.r.IntN(60)}
+	switch s.r.IntN(5) {
+	case 0:
+		s.est.Estimate = copay.Estimate{Kind: copay.EstimateZeroByRule, Amount: copay.Cents(0), Rule: "qmb", Confidence: 100}
+	case 1:
+		s.est.Estimate = copay.Estimate{Kind: copay.EstimateOwed, Amount: copay.Cents(0), Confidence: 100}
+	}
+	s.tells("drchrono", Event{Kind: string(integrations.EventChargeChanged)})
+}
+
+// operatorCancels cancels the workflow itself.
+func (s *story) operatorCancels() {
+	if s.r.IntN(6) == 0 {
+		s.env.CancelWorkflow()
+	}
+}
+
 // hint repeats something old.
 func (s *story) hint() {
 	if n := len(s.stored.Payments); n > 0 {
@@ -375,7 +440,7 @@ func (s *story) RequestLink(ctx context.Context, in activities.PaymentInput) (ac
 	}
 	return wrong(s, func(ctx context.Context, in activities.PaymentInput) (activities.PaymentState, error) {
 		if p, ok := s.opened[in.Payment.Ref]; ok {
-			return s.truthOf(p), nil
+			return s.truth(p), nil
 		}
 		got, err := s.world.RequestLink(ctx, in)
 		p := in.Payment
@@ -400,17 +465,40 @@ func (s *story) ChargeCard(ctx context.Context, in activities.PaymentInput) (act
 }
 
 func (s *story) FetchPayment(ctx context.Context, in activities.PaymentInput) (activities.PaymentState, error) {
-	return wrong(s, s.world.FetchPayment, ctx, in)
+	return wrong(s, func(_ context.Context, in activities.PaymentInput) (activities.PaymentState, error) {
+		return s.truth(in.Payment), nil
+	}, ctx, in)
+}
+
+// truth is the world's, with bank debits.
+func (s *story) truth(p copay.Payment) activities.PaymentState {
+	got := s.truthOf(p)
+	switch {
+	case s.underWay[p.Ref]:
+		got.Status = copay.PaymentProcessing
+	case s.failed[p.Ref]:
+		got.Status = copay.PaymentFailed
+	}
+	return got
 }
 
 func (s *story) OpenPage(ctx context.Context, in activities.PaymentInput) (activities.OpenedPage, error) {
-	return wrong(s, s.world.OpenPage, ctx, in)
+	return wrong(s, func(_ context.Context, in activities.PaymentInput) (activities.OpenedPage, error) {
+		out := activities.OpenedPage{State: s.truth(in.Payment)}
+		if out.State.Status == copay.PaymentRequested {
+			out.URL = "https://checkout.example/" + out.State.PlatformID
+		}
+		return out, nil
+	}, ctx, in)
 }
 
 func (s *story) CancelRequest(ctx context.Context, in activities.PaymentInput) (activities.PaymentState, error) {
 	return wrong(s, func(ctx context.Context, in activities.PaymentInput) (activities.PaymentState, error) {
 		if p, ok := s.opened[in.Payment.Ref]; ok {
 			in.Payment.PlatformID, in.Payment.ExpiresAt = p.PlatformID, p.ExpiresAt
+		}
+		if now := s.truth(in.Payment); now.Status != copay.PaymentRequested {
+			return now, nil // paid, under way, failed: too late
 		}
 		return s.world.CancelRequest(ctx, in)
 	}, ctx, in)
