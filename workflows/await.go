@@ -245,15 +245,7 @@ func (c *coPay) chargeCard(ctx workflow.Context) error {
 		c.note(copay.PlatformActor(got.Platform), "declined", "the stored card was declined ("+got.Decline+"); a link follows"+never(got.Final), "")
 		c.move(copay.StateRequesting, copay.System(), "the stored card did not work")
 	case copay.PaymentProcessing, copay.PaymentRequested:
-		d := c.untilPoll(ctx, c.payment(id))
-		c.plan(ctx, "ask the processor", d)
-		if err := c.flush(ctx); err != nil {
-			return err
-		}
-		if timeUp, err := c.sleep(ctx, d, "the bank is at it"); err != nil || timeUp {
-			c.suspect(id)
-			return err
-		}
+		return c.awaitBank(ctx, c.payment(id))
 	}
 	return nil
 }

@@ -79,12 +79,15 @@ func (c *coPay) confirmPosting(ctx workflow.Context) error {
 	return nil
 }
 
-// postingGone lets a person decide about a posting that somebody deleted.
+// postingGone lets a person decide about a posting that somebody deleted. Until
+// then the payment counts as one that is not posted, under a reference of its
+// own, since the old one was used.
 func (c *coPay) postingGone(p *copay.Payment, who copay.Actor) {
 	back := c.p.State
 	if back == copay.StateNeedsReview {
 		back = copay.StateReconciling
 	}
+	p.PostedID, p.Again = "", p.Again+"b"
 	c.move(copay.StateNeedsReview, who, "somebody deleted our posting in the EHR")
 	c.p.Review = &copay.Review{Kind: copay.ReviewPostingDeleted, Payment: p.ID, Back: back,
 		Message: "Somebody deleted the posting of this payment in the EHR; post it again, or confirm that it is right as it is.",

@@ -80,8 +80,8 @@ func (c *coPay) goAsk(why string) {
 func (c *coPay) nothingDue(ctx workflow.Context, why string) error {
 	c.p.Amounts.Requested = copay.Cents(0)
 	c.bookReceivable()
-	if open := c.openPayment(); open != nil && open.Status != copay.PaymentProcessing { // asked for before more was known
-		return c.withdraw(ctx, open)
+	if open := c.openPayment(); open != nil { // asked for before more was known
+		return c.closeRequest(ctx, open)
 	}
 	if c.surplus().IsPositive() || c.hasPendingRefund() {
 		c.giveSurplusBack(why)

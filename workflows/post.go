@@ -120,7 +120,7 @@ func (c *coPay) reconcile(ctx workflow.Context) error {
 		return nil
 	}
 	if open := c.openPayment(); open != nil { // paid in another way: nobody may pay again
-		return c.withdraw(ctx, open)
+		return c.closeRequest(ctx, open)
 	}
 	if c.hasPendingRefund() { // a dispute came between, or a person went another way
 		c.move(copay.StateRefunding, copay.System(), "a refund is still under way")

@@ -17,7 +17,7 @@ import (
 func (c *coPay) giveBack(ctx workflow.Context) error {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	if open := c.openPayment(); open != nil && c.p.After != "" {
-		return c.withdraw(ctx, open)
+		return c.closeRequest(ctx, open)
 	}
 	for i := range c.p.Refunds {
 		r := &c.p.Refunds[i]

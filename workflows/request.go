@@ -128,6 +128,30 @@ func (c *coPay) withdraw(ctx workflow.Context, open *copay.Payment) error {
 	return nil
 }
 
+// closeRequest sees to it that an open request cannot be paid any more. What a
+// bank is at cannot be called back: it is waited for, and counts if it comes.
+func (c *coPay) closeRequest(ctx workflow.Context, open *copay.Payment) error {
+	if open.Status == copay.PaymentProcessing {
+		return c.awaitBank(ctx, open)
+	}
+	return c.withdraw(ctx, open)
+}
+
+// awaitBank waits for news of a payment that a bank is at, and asks in growing
+// steps whether they were lost.
+func (c *coPay) awaitBank(ctx workflow.Context, pay *copay.Payment) error {
+	id, d := pay.ID, c.untilPoll(ctx, pay)
+	c.plan(ctx, "ask the processor", d)
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	timeUp, err := c.sleep(ctx, d, "the bank is at it")
+	if timeUp {
+		c.suspect(id)
+	}
+	return err
+}
+
 // paidInFull goes on to posting when money is there, and ends otherwise.
 func (c *coPay) paidInFull(why string) {
 	if c.unposted() || c.surplus().IsPositive() || c.hasPendingRefund() || c.openPayment() != nil {

@@ -68,8 +68,6 @@ func (c *coPay) retry(r copay.Review, who copay.Actor, why string) {
 	case copay.ReviewLowConfidence, copay.ReviewEligibility, copay.ReviewInactive, copay.ReviewNoCoverage, copay.ReviewUnknownCharge, copay.ReviewAmount:
 		back = copay.StateVerifying
 	case copay.ReviewPostingDeleted:
-		p := c.payment(r.Payment)
-		p.PostedID, p.Again = "", p.Again+"b"
 		back = copay.StatePosting
 	}
 	c.move(back, who, why)
