@@ -42,6 +42,10 @@ race: setup ## the tests with the race detector, without the end-to-end ones
 replay: ## replay the recorded histories against today's workflow code
 	@$(GO) test -run 'Replay' -v ./workflows
 
+.PHONY: stories
+stories: ## thousands of random stories of a co-pay, far more than the tests tell (minutes)
+	@STORIES=$${STORIES:-20000} $(GO) test -timeout 30m -run TestStories ./workflows
+
 .PHONY: e2e
 e2e: setup ## only the end-to-end and kill tests
 	@$(GO) test -timeout 20m -v ./cmd/copay-dev/...
