@@ -17,7 +17,7 @@ func (c *coPay) not(act, hint string) error {
 
 // asking reports whether the amount can still be changed.
 func (c *coPay) asking() bool {
-	return c.p.State.BeforePayment() || (c.p.State == copay.StateNeedsReview && c.p.Amounts.Outstanding().Minor >= 0 && !c.unposted())
+	return c.p.State.BeforePayment() || (c.p.State == copay.StateNeedsReview && c.p.After == "" && c.p.Amounts.Outstanding().Minor >= 0 && !c.unposted())
 }
 
 func (c *coPay) checkOverride(in OverrideAmount) error {
@@ -60,7 +60,7 @@ func (c *coPay) checkRecord(in RecordPayment) error {
 		return copay.Errorf(copay.CodeInvalid, "received", "a date looks like 2026-11-24")
 	case len(in.Number) > 40 || holdsCardNumber(in.Number):
 		return copay.Errorf(copay.CodeInvalid, "number", "a check or receipt number has at most 40 characters and is never a card number")
-	case !c.p.State.BeforePayment() && c.p.State != copay.StateNeedsReview:
+	case (!c.p.State.BeforePayment() && c.p.State != copay.StateNeedsReview) || c.p.After != "":
 		return c.not("paid at the desk", "do not take the money; if it was taken, give it back")
 	case c.p.Estimate != nil && c.p.Estimate.Kind == copay.EstimateZeroByRule:
 		return copay.Errorf(copay.CodePrecondition, "state", "the patient must not be billed for this visit: %s", c.p.Estimate.Rule)
