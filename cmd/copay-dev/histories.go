@@ -62,7 +62,7 @@ func recordHistories(ctx context.Context, out io.Writer, file, dir string) error
 		play func() (copay.Key, error)
 	}{
 		{"must-not-be-billed", r.notBilled}, {"review-cash", r.reviewCash}, {"charge-deleted", r.deleted}, {"waived", r.waived},
-		{"link-after-reminder", r.link}, {"card-on-file", r.card},
+		{"link-after-reminder", r.link}, {"card-on-file", r.card}, {"card-kept", r.cardKept}, {"refunded", r.refunded},
 	} {
 		key, err := story.play()
 		if err != nil {
@@ -171,11 +171,41 @@ func (r recording) link() (copay.Key, error) {
 			return key, err
 		}
 	}
+	return key, r.pays(key, workflows.OpenPage{})
+}
+
+// pays lets the patient open a page as they wish it, and pay.
+func (r recording) pays(key copay.Key, wish workflows.OpenPage) error {
 	var page workflows.Page
-	if err := r.s.Process.Starter.Update(r.ctx, key, dispatch.Origin{Trigger: "patient", Actor: copay.Patient()}, workflows.UpdateOpenPage, uuid.NewString(), &page); err != nil {
-		return key, err
+	if err := r.s.Process.Starter.Update(r.ctx, key, dispatch.Origin{Trigger: "patient", Actor: copay.Patient()}, workflows.UpdateOpenPage, uuid.NewString(), &page, wish); err != nil {
+		return err
 	}
 	if err := r.s.Sandbox.Stripe.PaySession(regexp.MustCompile(`cs_[A-Za-z0-9_]+`).FindString(page.URL), "pm_card_visa"); err != nil {
+		return err
+	}
+	return r.until(key, copay.StateSettled)
+}
+
+func (r recording) cardKept() (copay.Key, error) {
+	key := r.charge("ana")
+	if err := r.until(key, copay.StateAwaitingPayment); err != nil {
+		return key, err
+	}
+	return key, r.pays(key, workflows.OpenPage{Keep: &copay.CardConsent{Scope: copay.ScopeUntil, Cap: copay.Cents(100_00),
+		Until: r.s.Clock.Now().Add(365 * 24 * time.Hour), TextVersion: "page-en-1"}})
+}
+
+// refunded keeps the second run, which gives back what the first has settled.
+func (r recording) refunded() (copay.Key, error) {
+	key := r.charge("kim")
+	if err := r.until(key, copay.StateAwaitingPayment); err != nil {
+		return key, err
+	}
+	if err := r.pays(key, workflows.OpenPage{}); err != nil {
+		return key, err
+	}
+	delete(r.runs, key)
+	if err := r.act(key, workflows.UpdateRefund, workflows.Refund{Act: workflows.Act{Actor: clerk, Reason: "wrong visit", Key: "k1"}, Amount: copay.Cents(50_00)}); err != nil {
 		return key, err
 	}
 	return key, r.until(key, copay.StateSettled)
