@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,7 +21,13 @@ ON CONFLICT DO NOTHING`
 WHERE practice = $1 AND copay_id = $2 ORDER BY closed_at, run_id`
 	sqlHistory = `SELECT copay_id, run_id, closed_at, sha256, length(history)::bigint, history FROM archive
 WHERE practice = $1 AND copay_id = $2 AND run_id = $3`
+	// The first row counts: a later one may have been added to fit.
+	sqlChainedSum = `SELECT coalesce(detail ->> 'sha256', '') FROM audit_log WHERE practice = $1 AND copay_id = $2 AND action = $3
+AND detail ->> 'run' = $4 ORDER BY seq LIMIT 1`
 )
+
+// actArchived is the action of the audit row that holds a history's hash.
+const actArchived = "history.archived"
 
 // ArchiveHistory keeps the history of a closed run, whose payloads are still
 // encrypted, and writes its hash into the audit chain. The same run again is a
@@ -44,7 +51,7 @@ func (s *Store) ArchiveHistory(ctx context.Context, practice copay.PracticeID, i
 		if tag.RowsAffected() == 0 {
 			return sameArchive(ctx, tx, practice, id, runID, sum)
 		}
-		return s.auditIn(ctx, tx, ring, AuditEntry{Practice: practice, Actor: copay.System(), Action: "history.archived", CoPay: id,
+		return s.auditIn(ctx, tx, ring, AuditEntry{Practice: practice, Actor: copay.System(), Action: actArchived, CoPay: id,
 			Detail: map[string]string{"run": runID, "sha256": hex.EncodeToString(sum)}})
 	})
 }
@@ -70,7 +77,8 @@ func (s *Store) Archived(ctx context.Context, practice copay.PracticeID, id copa
 	return list, translate("list archived histories", err)
 }
 
-// ArchivedHistory reads one history, checked against its hash.
+// ArchivedHistory reads one history, checked against the hash in the audit
+// chain: the one beside it could be altered along with it.
 func (s *Store) ArchivedHistory(ctx context.Context, practice copay.PracticeID, id copay.ID, runID string) (ArchiveRow, error) {
 	rows, err := s.pool.Query(ctx, sqlHistory, practice, id, runID)
 	if err != nil {
@@ -80,7 +88,12 @@ func (s *Store) ArchivedHistory(ctx context.Context, practice copay.PracticeID, 
 	if err != nil {
 		return ArchiveRow{}, found("archived history", err)
 	}
-	if have := sha256.Sum256(row.History); !bytes.Equal(have[:], row.SHA256) {
+	chained := ""
+	err = s.pool.QueryRow(ctx, sqlChainedSum, practice, id, actArchived, runID).Scan(&chained)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return ArchiveRow{}, translate("read the history's hash", err)
+	}
+	if have := sha256.Sum256(row.History); !bytes.Equal(have[:], row.SHA256) || hex.EncodeToString(have[:]) != chained {
 		return ArchiveRow{}, copay.Errorf(copay.CodePrecondition, "", "the archived history was altered: it does not have its hash any more")
 	}
 	return row, nil

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"testing"
 	"time"
 
@@ -96,6 +97,16 @@ func TestArchive(t *testing.T) {
 	b.exec(t, `UPDATE archive SET history = 'x' WHERE run_id = 'run-1'`)
 	_, err = b.ArchivedHistory(t.Context(), maple, id, "run-1")
 	requireCode(t, copay.CodePrecondition, err)
+	b.exec(t, `UPDATE archive SET sha256 = sha256(history) WHERE run_id = 'run-1'`)
+	_, err = b.ArchivedHistory(t.Context(), maple, id, "run-1")
+	requireCode(t, copay.CodePrecondition, err) // the audit chain knows better
+	forged := sha256.Sum256([]byte("x"))
+	require.NoError(t, b.AppendAudit(t.Context(), ledger.AuditEntry{Practice: maple, CoPay: id, Actor: copay.System(), Action: "history.archived",
+		Detail: map[string]string{"run": "run-1", "sha256": hex.EncodeToString(forged[:])}}))
+	_, err = b.ArchivedHistory(t.Context(), maple, id, "run-1")
+	requireCode(t, copay.CodePrecondition, err) // what it said first counts
+	_, err = b.ArchivedHistory(t.Context(), maple, id, "run-2")
+	require.NoError(t, err)
 	rep, err := b.VerifyAudit(t.Context(), maple)
 	require.NoError(t, err)
 	require.True(t, rep.OK, rep.Problem)
