@@ -21,7 +21,7 @@ import (
 	"github.com/copayflow/copayflow/integrations"
 )
 
-// domain names us in error details.
+// domain names us in error details and measurements.
 const domain = "copayflow"
 
 // grpcCodes is the one translation of the domain's refusals.

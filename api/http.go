@@ -34,7 +34,8 @@ func (s *Server) makeHTTP() (http.Handler, error) {
 		}
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", otelhttp.NewHandler(s.certified(rest(gateway)), "rest"))
+	// Named, or name and port that a caller gives in Host would become labels.
+	mux.Handle("/v1/", otelhttp.NewHandler(s.certified(rest(gateway)), "rest", otelhttp.WithServerName(domain+":0")))
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(copayv1.OpenAPI) // a caller that hung up

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/ledger"
@@ -185,4 +189,32 @@ func TestHugeRequestsAreRefused(t *testing.T) {
 	require.GreaterOrEqual(t, w.Code, 400)
 	require.Less(t, w.Code, 500)
 	require.Empty(t, b.calls)
+}
+
+// Not parallel: it sets what the whole process measures with.
+func TestLabelsOfMetricsAreOurs(t *testing.T) {
+	before := otel.GetMeterProvider()
+	t.Cleanup(func() { otel.SetMeterProvider(before) })
+	reader := sdkmetric.NewManualReader()
+	otel.SetMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
+	b := setup(t)
+	for _, host := range []string{"one.outside.example", "two.outside.example:99", "[::1]:7"} {
+		r := httptest.NewRequest("OUTSIDE", "/v1/outside?outside=1", nil)
+		r.Host = host
+		b.s.Handler().ServeHTTP(httptest.NewRecorder(), r)
+	}
+	var got metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &got))
+	series := 0
+	for _, s := range got.ScopeMetrics {
+		for _, m := range s.Metrics {
+			if h, ok := m.Data.(metricdata.Histogram[float64]); ok && m.Name == "http.server.request.duration" {
+				series += len(h.DataPoints)
+				for _, p := range h.DataPoints {
+					require.NotContains(t, fmt.Sprint(p.Attributes.ToSlice()), "outside.example")
+				}
+			}
+		}
+	}
+	require.Equal(t, 1, series, "whoever asks under whatever name makes no new series")
 }
