@@ -72,6 +72,10 @@ func (o Options) withDefaults() Options {
 // maxMessage bounds what a caller may send at once.
 const maxMessage = 1 << 20
 
+// maxAnswer bounds what the gateway passes on: a workflow's history may have
+// tens of megabytes.
+const maxAnswer = 256 << 20
+
 // Server is the API.
 type Server struct {
 	o       Options
@@ -97,7 +101,7 @@ func New(o Options) (*Server, error) {
 	}
 	conn, err := grpc.NewClient("passthrough:///inside", grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return s.inside.DialContext(ctx) }),
-		grpc.WithStatsHandler(otelgrpc.NewClientHandler()))
+		grpc.WithStatsHandler(otelgrpc.NewClientHandler()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)))
 	if err != nil {
 		return nil, err
 	}

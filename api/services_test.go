@@ -1,6 +1,9 @@
 package api
 
 import (
+	"bytes"
+	"context"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -68,6 +71,21 @@ func TestArchivedHistories(t *testing.T) {
 	require.Equal(t, codes.InvalidArgument, status.Code(err))
 	_, err = c.GetHistory(as(t, "front_desk"), &copayv1.GetHistoryRequest{PracticeId: "maple", CopayId: id, RunId: someRun})
 	require.Equal(t, codes.PermissionDenied, status.Code(err))
+}
+
+// long is a world with a history as workflows of many events have it.
+type long struct{ *world }
+
+func (long) ArchivedHistory(_ context.Context, _ copay.PracticeID, id copay.ID, run string) (ledger.ArchiveRow, error) {
+	return ledger.ArchiveRow{CoPay: id, RunID: run, History: bytes.Repeat([]byte("x"), 6<<20)}, nil
+}
+
+func TestALongHistoryIsRead(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *Options) { o.Store = long{o.Store.(*world)} })
+	w := b.rest(t, "GET", "/v1/practices/maple/copays/"+string(key.ID())+"/histories/"+someRun, "auditor", "")
+	require.Equal(t, http.StatusOK, w.Code, w.Header())
+	require.Greater(t, w.Body.Len(), 6<<20)
 }
 
 func TestPlatforms(t *testing.T) {

@@ -31,6 +31,9 @@ type connection struct {
 	timeout                          time.Duration
 }
 
+// maxAnswer bounds an answer: a workflow's history may have tens of megabytes.
+const maxAnswer = 256 << 20
+
 // dial connects and puts the caller's credentials on every call.
 func (c *connection) dial(ctx context.Context) (context.Context, *grpc.ClientConn, error) {
 	if c.practice == "" {
@@ -40,7 +43,7 @@ func (c *connection) dial(ctx context.Context) (context.Context, *grpc.ClientCon
 	if err != nil {
 		return ctx, nil, err
 	}
-	conn, err := grpc.NewClient(c.address, grpc.WithTransportCredentials(creds))
+	conn, err := grpc.NewClient(c.address, grpc.WithTransportCredentials(creds), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)))
 	if err != nil {
 		return ctx, nil, usagef("--address %s cannot be used: %v", c.address, err)
 	}

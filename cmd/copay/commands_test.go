@@ -267,3 +267,10 @@ func TestCardConsentIsForAVisitOrUntilADay(t *testing.T) {
 	require.Equal(t, "2027-07-01", in.GetUntil().AsTime().Local().Format(time.DateOnly), "to the end of the day")
 	require.EqualValues(t, 50_00, in.GetCap().GetMinor())
 }
+
+func TestALongHistoryIsPrinted(t *testing.T) {
+	e := &echo{answers: map[string][]proto.Message{"GetHistory": {&copayv1.GetHistoryResponse{Json: bytes.Repeat([]byte("x"), 6<<20)}}}}
+	text, err := e.run(t, "audit", "history", someCoPay, "0c1d2e3f-0000-4000-8000-000000000001")
+	require.NoError(t, err)
+	require.Len(t, text, 6<<20+len("\n"))
+}
