@@ -143,6 +143,10 @@ type Review struct {
 	Held *Review `json:"held,omitempty"`
 	// Amount is the difference in question (true-up, overpayment).
 	Amount *Money `json:"amount,omitempty"`
+	// Of is what a platform that rejects our credentials (ReviewConfig) kept
+	// from being done; Effect is what could not be undone (ReviewCompensation).
+	Of     ReviewKind `json:"of,omitempty"`
+	Effect EffectKind `json:"effect,omitempty"`
 }
 
 // Allows reports whether a person may choose c.

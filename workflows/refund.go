@@ -28,7 +28,9 @@ func (c *coPay) giveBack(ctx workflow.Context) error {
 			return err
 		}
 	}
-	if ok, err := c.catchUp(ctx); !ok || err != nil {
+	// A part that was paid before the rest was given up stays paid; what still
+	// has to be undone behind it is undone.
+	if ok, err := c.postCaptured(ctx); !ok || err != nil {
 		return err
 	}
 	c.parked = 0
@@ -51,7 +53,7 @@ func (c *coPay) giveOneBack(ctx workflow.Context, r *copay.Refund) (bool, error)
 		}
 		if err != nil {
 			id := r.Payment
-			return false, c.troubled(ctx, err, "give "+r.Amount.String()+" back", copay.Review{Kind: copay.ReviewCompensation, Back: copay.StateRefunding, Payment: id,
+			return false, c.troubled(ctx, err, "give "+r.Amount.String()+" back", copay.Review{Kind: copay.ReviewCompensation, Effect: kind, Back: copay.StateRefunding, Payment: id,
 				Message: "Money could not be turned back completely (" + string(kind) + "); do it by hand at the platform or try again. ",
 				Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}})
 		}
@@ -172,12 +174,14 @@ func (c *coPay) catchUp(ctx workflow.Context) (ok bool, err error) {
 		if r.Status != copay.RefundDone {
 			continue
 		}
+		effect := copay.DidPost
 		if err = c.reversePosting(ctx, r); err == nil {
+			effect = copay.DidBook
 			err = c.unbook(ctx, r)
 		}
 		if err != nil {
-			return false, c.troubled(ctx, err, "take a refund out of EHR and books", copay.Review{Kind: copay.ReviewCompensation, Payment: r.Payment,
-				Message: "A refund could not be taken out of the EHR and the books; do it by hand or try again. ",
+			return false, c.troubled(ctx, err, "take a refund out of EHR and books", copay.Review{Kind: copay.ReviewCompensation, Effect: effect, Payment: r.Payment,
+				Message: "A refund could not be taken out of the EHR or the books (" + string(effect) + "); do it by hand or try again. ",
 				Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}})
 		}
 	}
@@ -208,8 +212,6 @@ func (c *coPay) given() {
 	after := c.p.After
 	c.p.After = ""
 	switch net := c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor; {
-	case (after == copay.StateWaived || after == copay.StateWrittenOff) && c.unposted():
-		c.move(copay.StateReconciling, copay.System(), "what was paid before it was given up is still to be posted")
 	case after != "":
 		c.move(after, copay.System(), "everything has been given back")
 	case c.p.Amounts.Outstanding().IsPositive() && !c.p.Refunds[len(c.p.Refunds)-1].Taken:
@@ -232,7 +234,7 @@ func (c *coPay) cancel(who copay.Actor, why string) {
 }
 
 // giveUp ends a co-pay in a closed state, by way of refunding when there is
-// something to take back.
+// something to take back, or when EHR and books lack a part that was paid.
 func (c *coPay) giveUp(end copay.State, who copay.Actor, why string) {
 	c.p.Amounts.Requested = copay.Cents(0)
 	if end == copay.StateCancelled {
@@ -258,13 +260,9 @@ func (c *coPay) giveUp(end copay.State, who copay.Actor, why string) {
 			c.newRefund(p, c.refundable(p), who, why)
 		}
 	}
-	if c.hasPendingRefund() || c.openPayment() != nil {
+	if c.hasPendingRefund() || c.openPayment() != nil || c.unposted() {
 		c.p.After = end
 		c.move(copay.StateRefunding, who, why)
-		return
-	}
-	if end != copay.StateCancelled && c.unposted() {
-		c.move(copay.StatePaid, who, why)
 		return
 	}
 	c.move(end, who, why)

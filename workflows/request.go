@@ -119,7 +119,7 @@ func (c *coPay) withdraw(ctx workflow.Context, open *copay.Payment) error {
 	err := workflow.ExecuteActivity(c.platform(ctx, PortCollect, "withdraw the open payment page"), steps.CancelRequest,
 		activities.PaymentInput{Key: c.p.Key, Payment: *open}).Get(ctx, &got)
 	if err != nil {
-		return c.troubled(ctx, err, "withdraw the open payment page", copay.Review{Kind: copay.ReviewCompensation, Payment: id,
+		return c.troubled(ctx, err, "withdraw the open payment page", copay.Review{Kind: copay.ReviewCompensation, Effect: copay.DidRequest, Payment: id,
 			Message: "The open payment page could not be withdrawn; expire it at the processor, then go on. ",
 			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}})
 	}

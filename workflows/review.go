@@ -127,8 +127,11 @@ func (c *coPay) mayAsk(amount copay.Money) error {
 // doneByHand believes a person who mended it at the platform.
 func (c *coPay) doneByHand(r copay.Review, who copay.Actor, why string) {
 	const hand = "by-hand"
-	p := c.payment(r.Payment)
-	switch r.Kind {
+	p, kind := c.payment(r.Payment), r.Kind
+	if kind == copay.ReviewConfig { // what our credentials kept from being done
+		kind = r.Of
+	}
+	switch kind {
 	case copay.ReviewPosting, copay.ReviewPostingDeleted:
 		p.PostedID = hand
 	case copay.ReviewAccounting:
@@ -139,11 +142,27 @@ func (c *coPay) doneByHand(r copay.Review, who copay.Actor, why string) {
 		}
 		for i := range c.p.Refunds {
 			if f := &c.p.Refunds[i]; f.Payment == p.ID && (f.Status == copay.RefundPending || f.Status == copay.RefundDone) {
-				f.PlatformID, f.ReversedID, f.UnbookedID = or(f.PlatformID, hand), or(f.ReversedID, hand), or(f.UnbookedID, hand)
+				undoneByHand(f, r.Effect, hand)
 			}
 		}
 	}
 	c.move(r.Back, who, why)
+}
+
+// undoneByHand marks what a person turned back. Who gave the money back has
+// seen to the rest as well; what was turned back in the EHR or in the books
+// leaves the others to us.
+func undoneByHand(f *copay.Refund, done copay.EffectKind, hand string) {
+	all := done == copay.DidCapture || done == ""
+	if all {
+		f.PlatformID = or(f.PlatformID, hand)
+	}
+	if all || done == copay.DidPost {
+		f.ReversedID = or(f.ReversedID, hand)
+	}
+	if all || done == copay.DidBook {
+		f.UnbookedID = or(f.UnbookedID, hand)
+	}
 }
 
 func or(a, b string) string {

@@ -113,7 +113,7 @@ func (c *coPay) troubled(ctx workflow.Context, err error, what string, r copay.R
 		return c.park(ctx, f, what)
 	}
 	if f.Kind == integrations.KindUnauthorized {
-		r.Kind = copay.ReviewConfig
+		r.Kind, r.Of = copay.ReviewConfig, r.Kind
 		r.Message = "A platform refuses our credentials; mend the connection and try again. "
 	}
 	r.Message += f.Message
