@@ -80,6 +80,8 @@ type Payment struct {
 	Again string `json:"again,omitempty"`
 	// AskedAt is when the first attempt was made; look-ups start there.
 	AskedAt time.Time `json:"asked_at,omitzero"`
+	// DisputeEnded is when the last dispute about it ended.
+	DisputeEnded time.Time `json:"dispute_ended,omitzero"`
 	// Keep is what the patient agreed to on the page: that the card they pay
 	// with is kept for later co-pays. Kept says that this was seen to.
 	Keep *CardConsent `json:"keep,omitempty"`

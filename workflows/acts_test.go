@@ -410,6 +410,7 @@ func newWorldAfter(t *testing.T, w *world) *world {
 	n.facts, n.checked, n.est = w.facts, w.checked, w.est
 	n.refundOf = w.refundOf
 	n.stored, n.captured, n.refunded, n.posted, n.booked, n.journal = w.stored, w.captured, w.refunded, w.posted, w.booked, w.journal
+	n.steps = w.steps
 	return n
 }
 

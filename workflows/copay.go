@@ -42,6 +42,7 @@ type coPay struct {
 	stale   []copay.PaymentID // payments whose truth must be read
 	reading copay.PaymentID   // the one that is being read
 	heard   bool              // and that a hint calls captured meanwhile
+	early   []Event           // disputes of payments whose capture was not heard of
 	forced  bool              // staff asked for a message now
 	hold    bool              // nothing could be sent: pause before the next look
 	alarm   *alarm            // of the present or the last wait

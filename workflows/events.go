@@ -1,7 +1,9 @@
 package workflows
 
 import (
+	"fmt"
 	"slices"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -164,55 +166,103 @@ func (c *coPay) paymentOf(e Event) *copay.Payment {
 	return last
 }
 
-// disputed follows a dispute at the patient's bank.
+// disputed follows a dispute at the patient's bank. Its events come in any
+// order: what began before the last one ended is over.
 func (c *coPay) disputed(e Event, who copay.Actor) {
 	p := c.paymentOf(e)
-	if p == nil || p.CapturedAt.IsZero() {
+	if p == nil {
+		return
+	}
+	if p.CapturedAt.IsZero() { // its capture comes first
+		if !slices.ContainsFunc(c.early, func(x Event) bool { return x.ID == e.ID }) {
+			c.early = append(c.early, e)
+			c.suspect(p.ID)
+		}
 		return
 	}
 	switch e.Status {
 	case "won":
+		p.DisputeEnded = later(p.DisputeEnded, e.At)
 		if p.Status == copay.PaymentDisputed {
-			p.Status = copay.PaymentCaptured
-			c.book(ledger.RuleDisputeWon, "dispute-won-"+string(p.ID), p.Amount, p.Rail)
-			if c.p.State == copay.StateDisputed && !c.anyDisputed() {
-				c.move(copay.StateReconciling, who, "the dispute was won")
-			}
+			c.wonDispute(p, who)
 		}
 	case "lost":
+		p.DisputeEnded = later(p.DisputeEnded, e.At)
+		c.holdBack(p, who)
 		if p.Status == copay.PaymentDisputed {
 			c.lostDispute(p, who)
 		}
 	default:
-		if p.Status == copay.PaymentCaptured {
-			p.Status = copay.PaymentDisputed
-			c.book(ledger.RuleDispute, "dispute-"+string(p.ID), p.Amount, p.Rail)
-			switch c.p.State {
-			case copay.StateRequesting, copay.StateAwaitingPayment, copay.StateNeedsReview, copay.StateSettled, copay.StatePaid, copay.StatePosting, copay.StateReconciling:
-				c.move(copay.StateDisputed, who, "the patient disputes the payment at their bank; answer it at the processor")
-			}
+		if e.At.IsZero() || e.At.After(p.DisputeEnded) {
+			c.holdBack(p, who)
 		}
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (c *coPay) anyDisputed() bool {
 	return slices.ContainsFunc(c.p.Payments, func(p copay.Payment) bool { return p.Status == copay.PaymentDisputed })
 }
 
-// lostDispute takes the money that the bank kept out of EHR and books.
-func (c *coPay) lostDispute(p *copay.Payment, who copay.Actor) {
-	c.overtake(func(r *copay.Refund) bool { return r.Payment == p.ID }) // nothing is left that could be given back
-	amount := c.refundable(p)
-	if !amount.IsPositive() {
-		c.note(who, "dispute", "the bank took "+p.Amount.String()+" although it had been given back: contest it at the processor", "")
+// holdBack counts money as not ours while the bank decides. What went back
+// completely is nothing to be held.
+func (c *coPay) holdBack(p *copay.Payment, who copay.Actor) {
+	if p.Status != copay.PaymentCaptured || p.Amount.Minor <= p.Refunded.Minor {
 		return
 	}
+	p.Status = copay.PaymentDisputed
+	c.bookDispute(ledger.RuleDispute, "dispute", p)
+	switch c.p.State {
+	case copay.StateRequesting, copay.StateAwaitingPayment, copay.StateNeedsReview, copay.StateSettled, copay.StatePaid, copay.StatePosting, copay.StateReconciling:
+		c.move(copay.StateDisputed, who, "the patient disputes the payment at their bank; answer it at the processor")
+	default:
+		c.note(who, "dispute", "the patient disputes the payment at their bank; answer it at the processor", "")
+	}
+}
+
+// bookDispute names the step anew each time: a payment may be disputed twice.
+func (c *coPay) bookDispute(rule ledger.Rule, step string, p *copay.Payment) {
+	c.p.Counters.Journal++
+	c.book(rule, fmt.Sprintf("%s-%s-%d", step, p.ID, c.p.Counters.Journal), p.Amount, p.Rail)
+}
+
+func (c *coPay) wonDispute(p *copay.Payment, who copay.Actor) {
 	p.Status = copay.PaymentCaptured
-	c.book(ledger.RuleDisputeWon, "dispute-lost-"+string(p.ID), p.Amount, p.Rail)
-	r := c.newRefund(p, amount, who, "dispute lost")
-	r.PlatformID, r.Taken = "kept-by-bank", true
-	c.move(copay.StateNeedsReview, who, "the dispute was lost")
-	c.move(copay.StateRefunding, who, "take the lost payment out of EHR and books")
+	c.bookDispute(ledger.RuleDisputeWon, "dispute-won", p)
+	if (c.p.State == copay.StateDisputed && !c.anyDisputed()) || c.p.State == copay.StateSettled {
+		c.move(copay.StateReconciling, who, "the dispute was won")
+		return
+	}
+	c.note(who, "dispute", "the dispute was won", "")
+}
+
+// lostDispute takes the money that the bank kept out of EHR and books. A
+// refund that waits for approval is decided by it.
+func (c *coPay) lostDispute(p *copay.Payment, who copay.Actor) {
+	p.Status = copay.PaymentCaptured
+	c.bookDispute(ledger.RuleDisputeWon, "dispute-lost", p)
+	c.overtake(func(r *copay.Refund) bool { return r.Payment == p.ID })
+	if amount := c.refundable(p); amount.IsPositive() {
+		r := c.newRefund(p, amount, who, "dispute lost")
+		r.PlatformID, r.Taken = "kept-by-bank", true
+	}
+	switch {
+	case c.p.State == copay.StateRefunding:
+	case c.hasPendingRefund():
+		if c.p.After == "" && c.p.State.Closed() && c.p.State != copay.StateSettled {
+			c.p.After = c.p.State
+		}
+		c.move(copay.StateNeedsReview, who, "the dispute was lost")
+		c.move(copay.StateRefunding, who, "take the lost payment out of EHR and books")
+	case c.p.State == copay.StateDisputed && !c.anyDisputed():
+		c.move(copay.StateReconciling, who, "the dispute was lost, and nothing of it was left")
+	}
 }
 
 // postingDeleted takes note of a posting of ours that is said to be gone.

@@ -46,10 +46,26 @@ func (c *coPay) refresh(ctx workflow.Context) error {
 	}
 	c.parked = 0
 	c.apply(ctx, c.payment(id), got)
+	c.hearEarly(id)
 	if c.heard && got.Status != copay.PaymentCaptured { // the read was too early
 		c.suspect(id)
 	}
 	return nil
+}
+
+// hearEarly listens to the disputes that came before the capture of a payment.
+func (c *coPay) hearEarly(id copay.PaymentID) {
+	early := c.early
+	c.early = nil
+	for _, e := range early {
+		switch p := c.paymentOf(e); {
+		case p == nil:
+		case p.ID != id:
+			c.early = append(c.early, e)
+		case !p.CapturedAt.IsZero():
+			c.disputed(e, copay.PlatformActor(e.Platform))
+		}
+	}
 }
 
 // settled takes a payment off the list of those to be read.
@@ -82,8 +98,12 @@ func (c *coPay) apply(ctx workflow.Context, pay *copay.Payment, got activities.P
 	if got.Decline != "" {
 		pay.Decline = got.Decline
 	}
-	if got.Status == copay.PaymentCaptured && pay.Status != copay.PaymentCaptured && pay.CapturedAt.IsZero() {
+	held := got.Status == copay.PaymentDisputed || got.Status == copay.PaymentReturned // captured, and taken back since
+	if (held || got.Status == copay.PaymentCaptured) && pay.CapturedAt.IsZero() {
 		c.capture(ctx, pay, got)
+		if held {
+			c.holdBack(pay, payer(*pay))
+		}
 	} else if !pay.Status.Final() && pay.Status != got.Status {
 		pay.Status = got.Status
 		if got.Status == copay.PaymentProcessing {
@@ -201,7 +221,7 @@ func (c *coPay) refundedOutside(p *copay.Payment, got activities.PaymentState) {
 	}
 	r := c.newRefund(p, copay.Cents(extra), payer(*p), "refunded at the processor")
 	r.PlatformID = "at-processor"
-	if c.p.State != copay.StateRefunding {
+	if c.p.State != copay.StateRefunding && c.p.State != copay.StateDisputed { // else it follows when the bank has decided
 		if c.p.State.Closed() {
 			c.p.After = ""
 		}

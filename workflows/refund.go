@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -69,7 +70,7 @@ func (c *coPay) giveOneBack(ctx workflow.Context, r *copay.Refund) (bool, error)
 func (c *coPay) returned(r *copay.Refund) {
 	a := &c.p.Amounts
 	surplus := max(a.Collected.Minor-a.Refunded.Minor-a.Requested.Minor, 0)
-	if !r.Taken {
+	if !r.Taken || c.p.After != "" { // given up before: nobody owes it again
 		a.Requested = copay.Cents(max(a.Requested.Minor-max(r.Amount.Minor-surplus, 0), 0))
 	}
 	r.Status = copay.RefundDone
@@ -250,7 +251,7 @@ func (c *coPay) giveUp(end copay.State, who copay.Actor, why string) {
 				rule = ledger.RuleWriteOff
 			}
 			c.p.Counters.Journal++
-			c.book(rule, string(end), rest, "")
+			c.book(rule, fmt.Sprintf("%s-%d", end, c.p.Counters.Journal), rest, "") // it may be reopened and given up again
 			c.p.Amounts.Journaled = c.p.Amounts.Requested
 		}
 	}

@@ -251,9 +251,6 @@ func (s *story) bankDecides() {
 		if p.Rail.Manual() || p.CapturedAt.IsZero() || s.decided[p.Ref] || p.Amount.Minor <= p.Refunded.Minor {
 			continue
 		}
-		if c := s.stored; c.State.Closed() && c.State != copay.StateSettled {
-			continue // contested at the processor; nothing here depends on it
-		}
 		status := "opened"
 		if p.Status == copay.PaymentDisputed {
 			if status = "won"; s.r.IntN(2) == 0 {

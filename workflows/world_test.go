@@ -30,8 +30,13 @@ type world struct {
 	stored  *copay.CoPay // the lasting record
 
 	cardDecline string
-	cardPending bool                      // the charge is at the bank
-	onFetch     func()                    // when a payment is read
+	cardPending bool   // the charge is at the bank
+	onFetch     func() // when a payment is read
+	onPost      func() // when a payment is being posted
+	onRecord    func() // before something is recorded
+	onBook      func(copay.Ref, copay.Money)
+	disputedNow bool // the bank holds the money back
+	steps       map[string]activities.Booking
 	early       bool                      // the next read sees what was before
 	captured    map[copay.Ref]copay.Money // paid at the processor
 	processing  bool                      // what was asked for is on its way at the bank
@@ -66,7 +71,7 @@ func bareWorld(t *testing.T) *world {
 		checked:  activities.Checked{Status: copay.CoverageActive, Source: "availity"},
 		est:      activities.Estimated{Estimate: copay.Estimate{Kind: copay.EstimateOwed, Amount: copay.Cents(25_00), Confidence: 95}, Reachable: true},
 		captured: map[copay.Ref]copay.Money{}, refunded: map[copay.Ref]copay.Money{}, refundOf: map[copay.Ref]copay.Ref{}, posted: map[copay.Ref]copay.Money{},
-		booked: map[copay.Ref]copay.Money{}, journal: map[string]int64{}, fail: map[string][]error{}}
+		booked: map[copay.Ref]copay.Money{}, journal: map[string]int64{}, steps: map[string]activities.Booking{}, fail: map[string][]error{}}
 	w.env.SetStartTime(time.Date(2026, 11, 24, 16, 0, 0, 0, time.UTC))
 	w.now = w.env.Now
 	w.env.RegisterWorkflow(CoPay)
@@ -139,6 +144,12 @@ func (w *world) trouble(name string) error {
 func refuse(k integrations.Kind) error {
 	return temporal.NewApplicationErrorWithOptions("refused", string(k), temporal.ApplicationErrorOptions{NonRetryable: true,
 		Details: []any{activities.Failure{Kind: k, Message: "the platform said no"}}})
+}
+
+// unavailable is a failure of one attempt; the next is made.
+func unavailable() error {
+	return temporal.NewApplicationErrorWithOptions("down", string(integrations.KindUnavailable), temporal.ApplicationErrorOptions{
+		Details: []any{activities.Failure{Kind: integrations.KindUnavailable, Message: "the platform is down"}}})
 }
 
 func down() error {
@@ -229,6 +240,9 @@ func (w *world) truthOf(p copay.Payment) activities.PaymentState {
 	s := activities.PaymentState{Platform: "stripe", PlatformID: p.PlatformID, Status: copay.PaymentRequested, Amount: p.Amount, ExpiresAt: p.ExpiresAt}
 	if m, ok := w.captured[p.Ref]; ok {
 		s.Status, s.Captured, s.CapturedAt = copay.PaymentCaptured, m, w.now()
+		if w.disputedNow {
+			s.Status = copay.PaymentDisputed
+		}
 		for ref, r := range w.refunded {
 			if of, known := w.refundOf[ref]; of == p.Ref || (!known && ref.CoPay() == p.Ref.CoPay()) {
 				s.Refunded = copay.Cents(s.Refunded.Minor + r.Minor)
@@ -276,6 +290,9 @@ func (w *world) PostPayment(_ context.Context, in activities.PostInput) (activit
 	if err := w.trouble("PostPayment"); err != nil {
 		return activities.Posted{}, err
 	}
+	if w.onPost != nil {
+		w.onPost()
+	}
 	w.posted[in.Ref] = in.Amount
 	return activities.Posted{ID: "post-" + string(in.Ref)}, nil
 }
@@ -300,6 +317,9 @@ func (w *world) ReversePosting(_ context.Context, in activities.PostInput) (acti
 
 func (w *world) BookPayment(_ context.Context, in activities.PostInput) (activities.Booked, error) {
 	if err := w.trouble("BookPayment"); err != nil {
+		if w.onBook != nil {
+			w.onBook(in.Ref, in.Amount)
+		}
 		return activities.Booked{}, err
 	}
 	if in.InvoiceRef == "" {
@@ -356,6 +376,9 @@ func (w *world) Notify(ctx context.Context, in activities.NotifyInput) (activiti
 }
 
 func (w *world) Record(_ context.Context, in activities.RecordInput) error {
+	if w.onRecord != nil {
+		w.onRecord()
+	}
 	if w.stored != nil {
 		if in.CoPay.Counters.Version != w.stored.Counters.Version+1 {
 			w.t.Errorf("version %d follows %d", in.CoPay.Counters.Version, w.stored.Counters.Version)
@@ -366,6 +389,13 @@ func (w *world) Record(_ context.Context, in activities.RecordInput) error {
 	w.stored = &c
 	w.timeline = append(w.timeline, in.Events...)
 	for _, b := range in.Books {
+		if was, again := w.steps[b.Step]; again { // the ledger books a step once
+			if was != b {
+				w.t.Errorf("step %s is booked already with other amounts", b.Step)
+			}
+			continue
+		}
+		w.steps[b.Step] = b
 		w.journal[string(b.Rule)] += b.Amount.Minor
 	}
 	return nil

@@ -1,0 +1,300 @@
+package workflows
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+)
+
+func TestCashInFullWhileTheBankIsAtIt(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() {
+		w.processing = true
+		w.update(UpdateRecordPayment, cash("k1", 25_00))
+	})
+	w.after(30*time.Hour, func() {
+		w.processing = false
+		w.captured[w.stored.Payments[0].Ref] = copay.Cents(25_00)
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Refunded)
+	require.Less(t, len(w.calls), 60)
+}
+
+func TestWaivedWhileTheBankIsAtIt(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() {
+		w.processing = true
+		w.update(UpdateWaive, Waive{by(biller, "k1")})
+	})
+	w.after(30*time.Hour, func() {
+		w.processing = false
+		w.captured[w.stored.Payments[0].Ref] = copay.Cents(25_00)
+	})
+	require.Equal(t, copay.StateWaived, w.run(input()))
+	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Refunded)
+	require.Less(t, len(w.calls), 60)
+}
+
+func TestWrittenOffWithAnOpenPage(t *testing.T) {
+	w := newWorld(t)
+	in := input()
+	in.Policy.GiveUpAfter = 10 * time.Hour
+	w.decides(12*time.Hour, copay.ReviewUnpaid, copay.ChoiceWriteOff)
+	require.Equal(t, copay.StateWrittenOff, w.run(in))
+	again := newWorldAfter(t, w)
+	again.after(0, func() {
+		p := again.stored.Payments[0]
+		again.captured[p.Ref] = p.Amount
+		again.event("stripe", integrations.EventPayment, p.PlatformID, "captured")
+	})
+	require.Equal(t, copay.StateWrittenOff, again.run(in))
+	require.Len(t, again.refunded, 1)
+}
+
+func (w *world) remits(id string, minor int64) {
+	m := copay.Cents(minor)
+	w.env.SignalWorkflow(SignalEvent, Event{ID: id, Platform: "drchrono", Kind: string(integrations.EventRemittance), Amount: &m})
+}
+
+func TestWaivedRestOfAPartThatIsNotPosted(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() {
+		w.update(UpdateRecordPayment, cash("k1", 10_00))
+		w.update(UpdateWaive, Waive{by(biller, "k2")})
+	})
+	require.Equal(t, copay.StateWaived, w.run(input()))
+	require.Len(t, w.posted, 1)
+}
+
+func TestWaivedIsNotAskedAgainByARemittance(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() {
+		w.update(UpdateChangeRail, ChangeRail{Act: by(frontDesk, "k0"), Rail: copay.RailCash})
+	})
+	w.after(2*time.Hour, func() {
+		w.update(UpdateRecordPayment, cash("k1", 10_00))
+		w.update(UpdateWaive, Waive{by(biller, "k2")})
+	})
+	require.Equal(t, copay.StateWaived, w.run(input()))
+	again := newWorldAfter(t, w)
+	in := input()
+	in.Policy.TrueUp = copay.TrueUpAuto
+	again.after(0, func() { again.remits("e1", 40_00) })
+	require.Equal(t, copay.StateWaived, again.run(in))
+	require.NotContains(t, again.calls, "RequestLink")
+}
+
+func TestMoneyThatIsGoneIsNotPostedAfterwards(t *testing.T) {
+	w := newWorld(t)
+	w.fail["PostPayment"] = []error{refuse(integrations.KindInvalid)}
+	w.after(time.Hour, w.pays)
+	w.after(2*time.Hour, func() { w.event("stripe", integrations.EventDispute, "", "opened") })
+	w.after(3*time.Hour, func() {
+		w.refunded["bank"] = copay.Cents(25_00)
+		w.event("stripe", integrations.EventDispute, "", "lost")
+	})
+	w.decides(4*time.Hour, copay.ReviewDispute, copay.ChoiceWriteOff)
+	require.Equal(t, copay.StateWrittenOff, w.run(input()))
+	require.Empty(t, w.posted)
+}
+
+func TestAPartGivenBackBeforeItIsPosted(t *testing.T) {
+	w := newWorld(t)
+	w.fail["PostPayment"] = []error{refuse(integrations.KindInvalid)}
+	w.fail["BookRefund"] = []error{nil, down()} // and the books are down when they are to follow
+	w.after(time.Hour, w.pays)
+	w.after(2*time.Hour, func() {
+		w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(10_00)})
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+func TestDoneByHandWhileCredentialsAreRefused(t *testing.T) {
+	w := newWorld(t)
+	w.fail["PostPayment"] = []error{refuse(integrations.KindUnauthorized)}
+	w.after(time.Hour, w.pays)
+	w.after(2*time.Hour, func() {
+		w.posted["by-hand"] = copay.Cents(25_00)
+		w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "k"), Choice: copay.ChoiceDone})
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Len(t, w.posted, 1)
+}
+
+func TestOneStepDoneByHandLeavesTheOthers(t *testing.T) {
+	w := newWorld(t)
+	w.fail["PostPayment"] = []error{refuse(integrations.KindInvalid)}
+	w.fail["BookRefund"] = []error{refuse(integrations.KindInvalid)}
+	w.after(time.Hour, w.pays)
+	w.after(2*time.Hour, func() { w.act("", UpdateCancel, Cancel{by(biller, "k1")}) })
+	w.after(3*time.Hour, func() {
+		require.Equal(t, copay.ReviewCompensation, w.stored.Review.Kind)
+		w.booked["by-hand"] = copay.Cents(-25_00)
+		w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "k2"), Choice: copay.ChoiceDone})
+	})
+	require.Equal(t, copay.StateCancelled, w.run(input()))
+	require.Len(t, w.refunded, 1)
+}
+
+// A refund that had to follow a late posting was mended by a person.
+func TestARefundThatFollowsCanBeDoneByHand(t *testing.T) {
+	w := newWorld(t)
+	w.fail["PostPayment"] = []error{refuse(integrations.KindInvalid)}
+	w.fail["ReversePosting"] = []error{nil, refuse(integrations.KindInvalid)}
+	w.after(time.Hour, w.pays)
+	w.after(2*time.Hour, func() {
+		w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(10_00)})
+	})
+	w.decides(3*time.Hour, copay.ReviewCompensation, copay.ChoiceDone)
+	w.expect = append(w.expect, func() { w.posted["by-hand"] = copay.Cents(-10_00) })
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+func (w *world) dispute(id, status string, at time.Time) {
+	w.env.SignalWorkflow(SignalEvent, Event{ID: id, Platform: "stripe", Kind: string(integrations.EventDispute), Object: w.stored.Payments[0].PlatformID, Status: status, At: at})
+}
+
+func TestRefundAtTheProcessorWhileDisputed(t *testing.T) {
+	w := settledWorld(t)
+	w.after(0, func() { w.event("stripe", integrations.EventDispute, "", "opened") })
+	w.after(time.Hour, func() {
+		w.refunded[w.stored.Payments[0].Ref] = copay.Cents(10_00)
+		w.event("stripe", integrations.EventRefund, w.stored.Payments[0].PlatformID, "succeeded")
+	})
+	w.after(2*time.Hour, func() {
+		require.Equal(t, copay.StateDisputed, w.stored.State)
+		w.event("stripe", integrations.EventDispute, "", "won")
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Equal(t, copay.Cents(10_00), w.stored.Amounts.Refunded)
+}
+
+func TestDisputeOfAPartWhileTheRestIsOpen(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() {
+		p := w.stored.Payments[0]
+		w.captured[p.Ref] = copay.Cents(10_00)
+		w.event("stripe", integrations.EventPayment, p.PlatformID, "captured")
+	})
+	w.after(2*time.Hour, func() { w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "opened") })
+	w.after(3*time.Hour, func() { w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "won") })
+	w.after(4*time.Hour, func() { w.act("", UpdateRecordPayment, cash("k1", 15_00)) })
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+func TestDisputeOfARefundedPaymentEnds(t *testing.T) {
+	for _, end := range []string{"won", "lost"} {
+		w := bareWorld(t)
+		w.after(time.Hour, w.pays)
+		require.Equal(t, copay.StateSettled, w.run(input()))
+		again := newWorldAfter(t, w)
+		again.after(0, func() { again.event("stripe", integrations.EventDispute, "", "opened") })
+		again.after(time.Hour, func() { // given back at the processor, so that the dispute ends
+			again.refunded[again.stored.Payments[0].Ref] = copay.Cents(25_00)
+			again.event("stripe", integrations.EventRefund, again.stored.Payments[0].PlatformID, "succeeded")
+		})
+		again.after(2*time.Hour, func() { again.event("stripe", integrations.EventDispute, "", end) })
+		require.Equal(t, copay.StateRefunded, again.run(input()))
+		third := newWorldAfter(t, again)
+		third.after(0, func() { third.event("stripe", integrations.EventDispute, "later", "opened") })
+		require.Equal(t, copay.StateRefunded, third.run(input()))
+		fourth := newWorldAfter(t, third)
+		fourth.after(0, func() { fourth.event("stripe", integrations.EventDispute, "later", end) })
+		require.Equal(t, copay.StateRefunded, fourth.run(input()))
+	}
+}
+
+func TestApprovalWhileDisputed(t *testing.T) {
+	w := newWorld(t)
+	w.est.Estimate.Amount = copay.Cents(140_00)
+	w.after(time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	again := newWorldAfter(t, w)
+	again.after(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(140_00)}) })
+	again.after(time.Hour, func() { again.event("stripe", integrations.EventDispute, "", "opened") })
+	again.after(2*time.Hour, func() {
+		again.act(copay.CodePrecondition, UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k3"), Refund: "ref-1", Approve: true})
+	})
+	again.after(3*time.Hour, func() {
+		again.refunded["bank"] = copay.Cents(140_00)
+		again.event("stripe", integrations.EventDispute, "", "lost")
+	})
+	again.decides(4*time.Hour, copay.ReviewDispute, copay.ChoiceWriteOff)
+	require.Equal(t, copay.StateWrittenOff, again.run(input()))
+	require.NotContains(t, again.calls, "RefundPayment")
+}
+
+func TestDisputeEventsOutOfOrder(t *testing.T) {
+	w := settledWorld(t)
+	at := w.now()
+	w.after(0, func() {
+		w.dispute("e2", "won", at.Add(2*time.Second))
+		w.dispute("e1", "opened", at.Add(time.Second))
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	again := newWorldAfter(t, w)
+	again.after(0, func() {
+		again.refunded["bank"] = copay.Cents(25_00)
+		again.dispute("e4", "lost", at.Add(4*time.Second))
+		again.dispute("e3", "opened", at.Add(3*time.Second))
+	})
+	again.decides(time.Hour, copay.ReviewDispute, copay.ChoiceWriteOff)
+	require.Equal(t, copay.StateWrittenOff, again.run(input()))
+	require.Equal(t, copay.Cents(25_00), again.stored.Amounts.Refunded)
+}
+
+func TestDisputedTwice(t *testing.T) {
+	w := settledWorld(t)
+	w.after(0, func() { w.dispute("e1", "opened", time.Time{}) })
+	w.after(time.Hour, func() { w.dispute("e2", "won", time.Time{}) })
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	again := newWorldAfter(t, w)
+	again.after(0, func() { again.dispute("e3", "opened", time.Time{}) })
+	again.after(time.Hour, func() {
+		again.refunded["bank"] = copay.Cents(25_00)
+		again.dispute("e4", "lost", time.Time{})
+	})
+	again.decides(2*time.Hour, copay.ReviewDispute, copay.ChoiceWriteOff)
+	require.Equal(t, copay.StateWrittenOff, again.run(input()))
+}
+
+func TestOverrideWhileARefundIsInTrouble(t *testing.T) {
+	w := settledWorld(t)
+	w.fail["RefundPayment"] = []error{refuse(integrations.KindInvalid)}
+	w.after(0, func() { w.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(10_00)}) })
+	w.after(time.Hour, func() {
+		w.update(UpdateOverrideAmount, OverrideAmount{by(biller, "k2"), copay.Cents(30_00)})
+	})
+	w.after(2*time.Hour, func() {
+		if w.stored.State == copay.StateNeedsReview {
+			w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "k3"), Choice: copay.ChoiceRetry})
+			return
+		}
+		w.update(UpdateRecordPayment, cash("k4", 5_00))
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	for _, r := range w.stored.Refunds {
+		require.Equal(t, copay.RefundDone, r.Status)
+	}
+}
+
+func TestDisputedBeforeTheCaptureWasHeardOf(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() {
+		p := w.stored.Payments[0]
+		w.captured[p.Ref] = p.Amount
+		w.disputedNow = true
+		w.event("stripe", integrations.EventPayment, p.PlatformID, "captured")
+	})
+	w.after(2*time.Hour, func() {
+		require.Equal(t, copay.StateDisputed, w.stored.State)
+		w.disputedNow = false
+		w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "won")
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}
