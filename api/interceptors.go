@@ -15,8 +15,11 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/copayflow/copayflow/api/auth"
+	"github.com/copayflow/copayflow/copay"
 )
 
 // requestIDHeader carries the id that ties a caller's report to our logs. It
@@ -117,10 +120,29 @@ func (h chain) check(ctx context.Context, c *call, req any) error {
 		c.practice = "" // unchecked text stays out of the log
 		return err
 	}
-	if m, ok := req.(proto.Message); ok {
-		return h.validate.Validate(m)
+	m, ok := req.(proto.Message)
+	if !ok {
+		return nil
 	}
-	return nil
+	if err := timesExist(m.ProtoReflect()); err != nil {
+		return err
+	}
+	return h.validate.Validate(m)
+}
+
+// timesExist refuses moments beyond the years 1 to 9999. They would be counted
+// over into others, and no rule of the contract names them all.
+func timesExist(m protoreflect.Message) (err error) {
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if f.Message() == nil || f.IsList() || f.IsMap() {
+			return true
+		}
+		if t, ok := v.Message().Interface().(*timestamppb.Timestamp); ok && !t.IsValid() {
+			err = copay.Errorf(copay.CodeInvalid, string(f.Name()), "there is no such moment")
+		}
+		return err == nil
+	})
+	return err
 }
 
 func (h chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
@@ -70,6 +71,38 @@ func TestValidationNamesTheFields(t *testing.T) {
 		require.Equal(t, "the amount must be more than nothing", detail[*errdetails.BadRequest](t, err).GetFieldViolations()[0].GetDescription())
 	}
 	require.Empty(t, b.calls)
+}
+
+func TestMomentsThatDoNotExist(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	consent := &copayv1.RecordCardConsentRequest{PracticeId: "maple", PatientRef: "pat-1", RequestId: "r", Reason: "x", TextVersion: "v1",
+		Scope: copayv1.ConsentScope_CONSENT_SCOPE_UNTIL, Cap: &copayv1.Money{Minor: 100, Currency: "USD"}}
+	for _, bad := range []*timestamppb.Timestamp{{Seconds: 1 << 60}, {Seconds: 300_000_000_000}, {Seconds: -1 << 62}, {Seconds: 1, Nanos: -1}} {
+		for field, call := range map[string]func() error{
+			"updated_since": func() error {
+				_, err := copayv1.NewCoPayServiceClient(b.s.conn).ListCoPays(as(t, "biller"), &copayv1.ListCoPaysRequest{PracticeId: "maple", UpdatedSince: bad})
+				return err
+			},
+			"from": func() error {
+				_, err := copayv1.NewAuditServiceClient(b.s.conn).ListAuditRecords(as(t, "auditor"), &copayv1.ListAuditRecordsRequest{PracticeId: "maple", From: bad})
+				return err
+			},
+			"to": func() error {
+				_, err := copayv1.NewLedgerServiceClient(b.s.conn).ListEntries(as(t, "auditor"), &copayv1.ListEntriesRequest{PracticeId: "maple", To: bad})
+				return err
+			},
+			"until": func() error {
+				consent.Until = bad
+				_, err := copayv1.NewConsentServiceClient(b.s.conn).RecordCardConsent(as(t, "biller"), consent)
+				return err
+			},
+		} {
+			err := call()
+			require.Equal(t, codes.InvalidArgument, status.Code(err), "%s %v", field, bad)
+			require.Equal(t, field, detail[*errdetails.BadRequest](t, err).GetFieldViolations()[0].GetField())
+		}
+	}
 }
 
 func TestStreamsAreCheckedToo(t *testing.T) {
