@@ -74,9 +74,13 @@ func caller(ctx context.Context) copay.Actor {
 
 // once does a write that no workflow guards at most once under its request
 // id: a repeated request gets the first answer, with other content (or by
-// somebody else) it is refused.
+// somebody else) it is refused. The practice must be a configured one: what is
+// kept for another would reach nobody.
 func once[T proto.Message](ctx context.Context, s *service, practice copay.PracticeID, requestID string, req proto.Message, out T, do func() error) (T, error) {
 	var none T
+	if _, err := s.flows.Practice(practice); err != nil {
+		return none, err
+	}
 	content, err := proto.MarshalOptions{Deterministic: true}.Marshal(req)
 	if err != nil {
 		return none, err

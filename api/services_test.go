@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/copayflow/copayflow/api/auth"
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
 	"github.com/copayflow/copayflow/ledger"
@@ -248,4 +249,38 @@ func TestMessageConsent(t *testing.T) {
 	}
 	require.NotContains(t, b.log.String(), "jane@example.com")
 	require.NotContains(t, b.log.String(), "5550100")
+}
+
+// Whoever belongs to every practice may mistype one. A revocation that is kept
+// for a practice there is not would be lost without a word.
+func TestConsentsOfNoPractice(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c, i := copayv1.NewConsentServiceClient(b.s.conn), copayv1.NewInboxServiceClient(b.s.conn)
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", token(t, "root", []string{"admin"}, []string{auth.AllPractices}))
+	for name, call := range map[string]func() error{
+		"record": func() error {
+			_, err := c.RecordMessageConsent(ctx, &copayv1.RecordMessageConsentRequest{PracticeId: "mapel", Channel: copayv1.Channel_CHANNEL_SMS, RequestId: "r-1", Reason: "x",
+				Address: "+13125550142", TextVersion: "v1", Source: "desk"})
+			return err
+		},
+		"revoke": func() error {
+			_, err := c.RevokeMessageConsent(ctx, &copayv1.RevokeMessageConsentRequest{PracticeId: "mapel", Channel: copayv1.Channel_CHANNEL_SMS, RequestId: "r-2", Reason: "x", Address: "+13125550142"})
+			return err
+		},
+		"revoke a card": func() error {
+			_, err := c.RevokeCardConsent(ctx, &copayv1.RevokeCardConsentRequest{PracticeId: "mapel", PatientRef: "pat-1", RequestId: "r-3", Reason: "x"})
+			return err
+		},
+		"replay": func() error {
+			_, err := i.ReplayEvent(ctx, &copayv1.ReplayEventRequest{PracticeId: "mapel", InboxId: 9, RequestId: "r-4", Reason: "x"})
+			return err
+		},
+	} {
+		err := call()
+		require.Equal(t, codes.NotFound, status.Code(err), name)
+		require.Equal(t, "practice_id", detail[*errdetails.BadRequest](t, err).GetFieldViolations()[0].GetField())
+	}
+	require.Empty(t, b.acts)
+	require.Empty(t, b.audited)
 }
