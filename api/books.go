@@ -71,9 +71,15 @@ func (s auditService) ListAuditRecords(ctx context.Context, req *copayv1.ListAud
 	return out, nil
 }
 
-// VerifyAuditChain walks the whole chain.
+// VerifyAuditChain walks the whole chain. That of a practice which is not
+// configured any more can be walked, but an empty one says nothing good of a
+// practice there never was.
 func (s auditService) VerifyAuditChain(ctx context.Context, req *copayv1.VerifyAuditChainRequest) (*copayv1.VerifyAuditChainResponse, error) {
-	r, err := s.store.VerifyAudit(ctx, copay.PracticeID(req.GetPracticeId()))
+	practice := copay.PracticeID(req.GetPracticeId())
+	r, err := s.store.VerifyAudit(ctx, practice)
+	if err == nil && r.Rows == 0 {
+		_, err = s.flows.Practice(practice)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/copayflow/copayflow/integrations"
 	"github.com/copayflow/copayflow/internal/pgserver/pgtest"
 	"github.com/copayflow/copayflow/ledger"
+	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
 )
 
 // everyRole is what the most powerful person of a practice has.
@@ -380,4 +381,23 @@ func contractRoles(t *testing.T, m protoreflect.MethodDescriptor) []string {
 		return false
 	})
 	return out
+}
+
+// An empty chain of a mistyped practice is no proof of anything.
+func TestTheChainOfNoPractice(t *testing.T) {
+	t.Parallel()
+	n := setupNeighbours(t)
+	c := copayv1.NewAuditServiceClient(n.s.conn)
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", token(t, "root", []string{"auditor"}, []string{"*"}))
+	_, err := c.VerifyAuditChain(ctx, &copayv1.VerifyAuditChainRequest{PracticeId: "oka"})
+	require.Equal(t, codes.NotFound, status.Code(err))
+	for _, practice := range []string{"oak", "maple"} {
+		r, err := c.VerifyAuditChain(ctx, &copayv1.VerifyAuditChainRequest{PracticeId: practice})
+		require.NoError(t, err)
+		require.True(t, r.GetOk())
+	}
+	require.NoError(t, n.store.AppendAudit(ctx, ledger.AuditEntry{Practice: "elm", Actor: copay.System(), Action: "long ago"}))
+	r, err := c.VerifyAuditChain(ctx, &copayv1.VerifyAuditChainRequest{PracticeId: "elm"})
+	require.NoError(t, err)
+	require.True(t, r.GetOk(), "it was a practice once")
 }
