@@ -2,12 +2,14 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/time/rate"
 )
 
 // issuer verifies tokens of one OpenID Connect issuer.
@@ -26,13 +28,38 @@ type issuer struct {
 const retryAfter = 2 * time.Second
 
 func newIssuer(i Issuer, c *http.Client, now func() time.Time) *issuer {
+	own := *c
+	own.Transport = sparing{c.Transport, rate.NewLimiter(rate.Every(time.Second), askBurst)}
 	if i.RolesClaim == "" {
 		i.RolesClaim = "roles"
 	}
 	if i.PracticesClaim == "" {
 		i.PracticesClaim = "practices"
 	}
-	return &issuer{Issuer: i, http: c, now: now}
+	return &issuer{Issuer: i, http: &own, now: now}
+}
+
+// askBurst is how many calls an issuer gets at once; then one a second.
+const askBurst = 10
+
+var errSparing = errors.New("the identity provider was asked too often")
+
+// sparing keeps callers from having an issuer's keys read again and again:
+// each token under a key's name that is not known asks for them.
+type sparing struct {
+	next  http.RoundTripper // nil: the default one
+	limit *rate.Limiter
+}
+
+// RoundTrip implements http.RoundTripper.
+func (s sparing) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !s.limit.Allow() {
+		return nil, errSparing
+	}
+	if s.next == nil {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	return s.next.RoundTrip(r)
 }
 
 // discovered reads the issuer's keys and algorithms once.

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -28,6 +29,7 @@ type idp struct {
 	published map[string]crypto.Signer
 	issuer    string // what the discovery document says; "" is the address
 	keysDown  bool
+	keysRead  int
 }
 
 func newIDP(t *testing.T, kids ...string) *idp {
@@ -50,6 +52,7 @@ func newIDP(t *testing.T, kids ...string) *idp {
 	mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		p.keysRead++
 		if p.keysDown {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
@@ -245,6 +248,26 @@ func TestKeysThatCannotBeRead(t *testing.T) {
 	p.mu.Unlock()
 	_, err = a.Authenticate(t.Context(), p.good(t, "k1"))
 	require.NoError(t, err, "the keys are known")
+}
+
+// Anybody can make tokens under keys that nobody knows. They cost the provider
+// little, and those who are known go on.
+func TestAFloodOfForgedTokensDoesNotReachTheProvider(t *testing.T) {
+	t.Parallel()
+	p := newIDP(t, "k1")
+	a := p.accepts(t)
+	_, err := a.Authenticate(t.Context(), p.good(t, "k1"))
+	require.NoError(t, err)
+	forger := newKey(t)
+	for i := range 100 {
+		_, err = a.Authenticate(t.Context(), mint(t, fmt.Sprint("forged-", i), forger, p.claims()))
+		require.Equal(t, errToken, err)
+	}
+	_, err = a.Authenticate(t.Context(), p.good(t, "k1"))
+	require.NoError(t, err)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	require.Less(t, p.keysRead, 20)
 }
 
 // A discovery document that speaks for another issuer is not believed.
