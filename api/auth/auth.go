@@ -36,6 +36,8 @@ type Key struct {
 
 // Options say whom to recognise.
 type Options struct {
+	// Issuers give out subjects that are unique at each of them only. The first
+	// one's are people's ids as they are, the others' stand behind their issuer.
 	Issuers []Issuer
 	Keys    []Key
 	// DevSecret accepts tokens that anybody with the secret can mint. It is
@@ -76,11 +78,14 @@ func New(o Options) (*Authenticator, error) {
 	if o.HTTP == nil {
 		o.HTTP = &http.Client{Timeout: 10 * time.Second}
 	}
-	for _, i := range o.Issuers {
+	for n, i := range o.Issuers {
 		if i.URL == "" || i.Audience == "" {
 			return nil, errors.New("auth: an issuer needs its address and the audience of its tokens")
 		}
 		a.issuers[i.URL] = newIssuer(i, o.HTTP, a.now)
+		if n > 0 {
+			a.issuers[i.URL].prefix = i.URL + "#"
+		}
 	}
 	for _, k := range o.Keys {
 		hash, err := hex.DecodeString(k.SHA256)

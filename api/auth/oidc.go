@@ -17,6 +17,8 @@ type issuer struct {
 	Issuer
 	http *http.Client
 	now  func() time.Time
+	// prefix keeps its people apart from another issuer's.
+	prefix string
 
 	mu       sync.Mutex
 	verifier *oidc.IDTokenVerifier
@@ -96,7 +98,7 @@ func (i *issuer) verify(ctx context.Context, token string) (Principal, error) {
 	if err := t.Claims(&claims); err != nil {
 		return Principal{}, errToken
 	}
-	return principal(t.Subject, "staff", claim(claims, i.RolesClaim), claim(claims, i.PracticesClaim)), nil
+	return principal(i.prefix+t.Subject, "staff", claim(claims, i.RolesClaim), claim(claims, i.PracticesClaim)), nil
 }
 
 // claim reads a list of words: an array, or one text with spaces or commas.

@@ -285,9 +285,10 @@ func TestIssuersAreKeptApart(t *testing.T) {
 	one, two := newIDP(t, "k1"), newIDP(t, "k1")
 	a, err := New(Options{Now: clock, Issuers: []Issuer{{URL: one.URL, Audience: "copayflow"}, {URL: two.URL, Audience: "copayflow"}}})
 	require.NoError(t, err)
-	for _, p := range []*idp{one, two} {
-		_, err = a.Authenticate(t.Context(), p.good(t, "k1"))
+	for p, id := range map[*idp]string{one: "ana", two: two.URL + "#ana"} {
+		who, err := a.Authenticate(t.Context(), p.good(t, "k1"))
 		require.NoError(t, err)
+		require.Equal(t, id, who.Actor.ID, "two people who happen to have the same subject")
 	}
 	_, err = a.Authenticate(t.Context(), mint(t, "k1", two.published["k1"], one.claims()))
 	require.Equal(t, errToken, err)
