@@ -74,7 +74,23 @@ func TestNothingOfAPersonIsLogged(t *testing.T) {
 		"credential": func(l *slog.Logger) {
 			l.Info("x", "k", integrations.NewSecret("hunter2"), "in", struct{ K integrations.Secret }{integrations.NewSecret("hunter2")})
 		},
-		"text that looks like one": func(l *slog.Logger) { l.Info("Authorization: Basic hunter2hunter2") },
+		"text with a colon in a struct": func(l *slog.Logger) {
+			l.Info("x", "m", struct{ Body string }{"Dear Ana: call us: Cruz"})
+		},
+		"text with a colon in a map": func(l *slog.Logger) {
+			l.Info("x", "m", map[string]string{"address": "c/o Ana: W123456", "zip": "60601"})
+		},
+		"text with a colon in a list": func(l *slog.Logger) { l.Info("x", "m", []map[string]any{{"email": "n: Ana", "n": 1}}) },
+		"names in JSON": func(l *slog.Logger) {
+			l.Info("x", "m", json.RawMessage(`{"patient":{"first_name":"Ana","lastName":"Cruz"}}`))
+		},
+		"names in bytes":  func(l *slog.Logger) { l.Info("x", "m", []byte(`[{"member_id":"W123456"}]`)) },
+		"behind pointers": func(l *slog.Logger) { l.Info("x", "m", struct{ P *person }{&ana}) },
+		"a secret that cannot speak": func(l *slog.Logger) {
+			l.Info("x", "m", struct{ k integrations.Secret }{integrations.NewSecret("hunter2")})
+		},
+		"in a group of a denied name": func(l *slog.Logger) { l.WithGroup("email").With("a", "Ana").WithGroup("g").Info("x", "b", "Cruz") },
+		"text that looks like one":    func(l *slog.Logger) { l.Info("Authorization: Basic hunter2hunter2") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -90,6 +106,20 @@ func TestNothingOfAPersonIsLogged(t *testing.T) {
 			}
 		})
 	}
+}
+
+// loop contains itself.
+type loop struct{ Next *loop }
+
+func TestValuesWithinValues(t *testing.T) {
+	t.Parallel()
+	l := &loop{}
+	l.Next = l
+	require.Contains(t, anything(l), masked)
+	require.Equal(t, "{Ref:pat-1 FirstName:[redacted] LastName:[redacted] BirthDate:[redacted] Visits:7}", anything(person{Ref: "pat-1", Visits: 7}))
+	require.Equal(t, "map[a:[1 2] phone:[redacted]]", anything(map[string]any{"phone": 1, "a": []int{1, 2}}))
+	require.Equal(t, "<nil>", anything((*person)(nil)))
+	require.Equal(t, "{At:1s}", anything(struct{ At time.Duration }{time.Second}))
 }
 
 // A log that hides everything helps nobody.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,15 +31,18 @@ func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 
 // Redact masks what must not be in a log. It is the last line of defence:
 // nothing sensitive should be logged in the first place.
-func Redact(h slog.Handler) slog.Handler { return redactor{h} }
+func Redact(h slog.Handler) slog.Handler { return redactor{Handler: h} }
 
-type redactor struct{ slog.Handler }
+type redactor struct {
+	slog.Handler
+	hidden bool // within a group whose name is denied
+}
 
 // Handle implements slog.Handler.
 func (r redactor) Handle(ctx context.Context, rec slog.Record) error {
 	out := slog.NewRecord(rec.Time, rec.Level, Mask(rec.Message), rec.PC)
 	rec.Attrs(func(a slog.Attr) bool {
-		out.AddAttrs(clean(a))
+		out.AddAttrs(r.clean(a))
 		return true
 	})
 	return r.Handler.Handle(ctx, out)
@@ -47,13 +52,22 @@ func (r redactor) Handle(ctx context.Context, rec slog.Record) error {
 func (r redactor) WithAttrs(attrs []slog.Attr) slog.Handler {
 	masked := make([]slog.Attr, len(attrs))
 	for i, a := range attrs {
-		masked[i] = clean(a)
+		masked[i] = r.clean(a)
 	}
-	return redactor{r.Handler.WithAttrs(masked)}
+	return redactor{r.Handler.WithAttrs(masked), r.hidden}
 }
 
 // WithGroup implements slog.Handler.
-func (r redactor) WithGroup(name string) slog.Handler { return redactor{r.Handler.WithGroup(name)} }
+func (r redactor) WithGroup(name string) slog.Handler {
+	return redactor{r.Handler.WithGroup(name), r.hidden || isDenied(name)}
+}
+
+func (r redactor) clean(a slog.Attr) slog.Attr {
+	if r.hidden {
+		return slog.String(a.Key, masked)
+	}
+	return clean(a)
+}
 
 const masked = "[redacted]"
 
@@ -91,39 +105,104 @@ func clean(a slog.Attr) slog.Attr {
 
 // anything is the masked text of a value.
 func anything(v any) string {
-	switch v := v.(type) {
-	case error, fmt.Stringer:
-		return Mask(fmt.Sprint(v)) // which survives nil pointers in them
-	case []byte:
-		return Mask(string(v))
-	case json.RawMessage:
-		return Mask(string(v))
-	}
-	return Mask(maskFields(fmt.Sprintf("%+v", v)))
+	var b strings.Builder
+	show(&b, reflect.ValueOf(v), 0)
+	return Mask(b.String())
 }
 
-var fieldName = regexp.MustCompile(`\b[A-Za-z_][A-Za-z0-9_-]*:`)
+// deepest is how far values within values are shown; some contain themselves.
+const deepest = 8
 
-// maskFields hides the denied fields of a struct or map that was printed
-// whole: what stands between such a name and the next one.
-func maskFields(s string) string {
-	names := fieldName.FindAllStringIndex(s, -1)
-	var b strings.Builder
-	from := 0
-	for i, at := range names {
-		if !isDenied(s[at[0] : at[1]-1]) {
-			continue
-		}
-		until := len(s)
-		if i+1 < len(names) {
-			until = names[i+1][0]
-		}
-		b.WriteString(s[from:at[1]])
-		b.WriteString(masked + " ")
-		from = until
+// show prints a value as %+v does, without the denied fields of structs, maps
+// and JSON. It goes by their names and not by the printed text, in which a
+// value may look like the next name. Fields that are not exported are masked:
+// they cannot say themselves how they want to be printed.
+func show(b *strings.Builder, v reflect.Value, depth int) {
+	switch {
+	case !v.IsValid():
+		b.WriteString("<nil>")
+		return
+	case depth > deepest, !v.CanInterface():
+		b.WriteString(masked)
+		return
 	}
-	b.WriteString(s[from:])
-	return strings.TrimRight(b.String(), " ")
+	switch x := v.Interface().(type) {
+	case error, fmt.Stringer:
+		fmt.Fprint(b, x) // which survives nil pointers in them
+		return
+	case []byte:
+		showText(b, x, depth)
+		return
+	case json.RawMessage:
+		showText(b, x, depth)
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		show(b, v.Elem(), depth+1)
+	case reflect.Struct:
+		showFields(b, v, depth)
+	case reflect.Map:
+		showMap(b, v, depth)
+	case reflect.Slice, reflect.Array:
+		b.WriteByte('[')
+		for i := range v.Len() {
+			if i > 0 {
+				b.WriteByte(' ')
+			}
+			show(b, v.Index(i), depth+1)
+		}
+		b.WriteByte(']')
+	default:
+		fmt.Fprintf(b, "%+v", v.Interface())
+	}
+}
+
+// showText prints bytes, which may be JSON.
+func showText(b *strings.Builder, text []byte, depth int) {
+	var v any
+	if json.Unmarshal(text, &v) != nil {
+		b.Write(text)
+		return
+	}
+	show(b, reflect.ValueOf(v), depth+1)
+}
+
+func showFields(b *strings.Builder, v reflect.Value, depth int) {
+	b.WriteByte('{')
+	for i := range v.NumField() {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		showNamed(b, v.Type().Field(i).Name, v.Field(i), depth)
+	}
+	b.WriteByte('}')
+}
+
+func showMap(b *strings.Builder, v reflect.Value, depth int) {
+	values := map[string]reflect.Value{}
+	for _, k := range v.MapKeys() {
+		var name strings.Builder
+		show(&name, k, depth+1)
+		values[name.String()] = v.MapIndex(k)
+	}
+	b.WriteString("map[")
+	for i, name := range slices.Sorted(maps.Keys(values)) {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		showNamed(b, name, values[name], depth)
+	}
+	b.WriteByte(']')
+}
+
+func showNamed(b *strings.Builder, name string, v reflect.Value, depth int) {
+	b.WriteString(name + ":")
+	if isDenied(name) {
+		b.WriteString(masked)
+		return
+	}
+	show(b, v, depth+1)
 }
 
 // day is a date as ISO or Americans write it.
