@@ -15,9 +15,11 @@ import (
 	"go.opentelemetry.io/otel"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/ledger"
+	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
 )
 
 // rest calls the REST interface as somebody of maple.
@@ -189,6 +191,21 @@ func TestHugeRequestsAreRefused(t *testing.T) {
 	require.GreaterOrEqual(t, w.Code, 400)
 	require.Less(t, w.Code, 500)
 	require.Empty(t, b.calls)
+}
+
+func TestHugeHeadersAreRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+strings.Repeat("x", 1<<20))
+	_, err := copayv1.NewCoPayServiceClient(b.s.conn).GetCoPay(ctx, &copayv1.GetCoPayRequest{})
+	require.Error(t, err)
+	require.NotContains(t, b.log.String(), `"call"`, "nothing of it was read")
+
+	r := httptest.NewRequest("GET", "/v1/practices/maple/copays", nil)
+	r.Header.Set("Authorization", "Bearer "+strings.Repeat("x", maxHTTPHeader))
+	w := httptest.NewRecorder()
+	b.s.Handler().ServeHTTP(w, r)
+	require.Equal(t, http.StatusUnauthorized, w.Code, "what HTTP takes in, the gateway passes on")
 }
 
 // Not parallel: it sets what the whole process measures with.

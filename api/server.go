@@ -72,6 +72,13 @@ func (o Options) withDefaults() Options {
 // maxMessage bounds what a caller may send at once.
 const maxMessage = 1 << 20
 
+// Bounds of what is read before anybody knows who calls. What HTTP lets through
+// must also pass the gateway.
+const (
+	maxHTTPHeader = 64 << 10
+	maxGRPCHeader = 2 * maxHTTPHeader
+)
+
 // maxAnswer bounds what the gateway passes on: a workflow's history may have
 // tens of megabytes.
 const maxAnswer = 256 << 20
@@ -128,7 +135,7 @@ func (s *Server) makeGRPC() error {
 		creds = outsideTLS{credentials.NewTLS(s.o.TLS)}
 	}
 	s.grpc = grpc.NewServer(grpc.Creds(creds),
-		grpc.StatsHandler(otelgrpc.NewServerHandler()), grpc.MaxRecvMsgSize(maxMessage),
+		grpc.StatsHandler(otelgrpc.NewServerHandler()), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxHeaderListSize(maxGRPCHeader),
 		grpc.ChainUnaryInterceptor(h.unary), grpc.ChainStreamInterceptor(h.stream),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}))
 	impl := &service{store: s.o.Store, inbox: s.o.Inbox, flows: s.o.Flows, directory: s.o.Directory, log: s.o.Log, now: s.o.Now,
@@ -166,7 +173,7 @@ const (
 func (s *Server) Serve(ctx context.Context, grpcL, httpL net.Listener) error {
 	defer s.Close()
 	web := &http.Server{Handler: s.handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelWarn)}
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHTTPHeader, ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelWarn)}
 	if s.o.TLS != nil {
 		open := s.o.TLS.Clone()
 		if s.mutual() {
