@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"slices"
 	"strings"
 
 	"go.temporal.io/sdk/workflow"
@@ -62,7 +61,7 @@ func (c *coPay) checkRecord(in RecordPayment) error {
 		return copay.Errorf(copay.CodeInvalid, "number", "a check or receipt number has at most 40 characters and is never a card number")
 	case (!c.p.State.BeforePayment() && c.p.State != copay.StateNeedsReview) || c.p.After != "":
 		return c.not("paid at the desk", "do not take the money; if it was taken, give it back")
-	case c.p.Estimate != nil && c.p.Estimate.Kind == copay.EstimateZeroByRule:
+	case c.forbidden():
 		return copay.Errorf(copay.CodePrecondition, "state", "the patient must not be billed for this visit: %s", c.p.Estimate.Rule)
 	case c.p.Amounts.Requested.IsPositive() && in.Amount.Minor > c.p.Amounts.Outstanding().Minor:
 		return copay.Errorf(copay.CodePrecondition, "amount", "only %s is open on co-pay %s; take no more, or raise the amount first", c.p.Amounts.Outstanding(), c.p.ID)
@@ -151,6 +150,9 @@ func (c *coPay) checkCancel(Cancel) error {
 	if c.atTheBank() {
 		return c.not("cancelled", "the bank decides just now where the money belongs; wait for that")
 	}
+	if r := c.undecided(); r != nil {
+		return c.not("cancelled", "decide first on refund "+string(r.ID)+", which waits for a second person")
+	}
 	held := c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor
 	if held > c.in.Policy.RefundApprovalAbove.Minor {
 		return copay.Errorf(copay.CodeNeedsSecond, "state", "%s has been paid on co-pay %s, more than one person may give back; refund it first, with a second person's approval", copay.Cents(held), c.p.ID)
@@ -201,16 +203,31 @@ func (c *coPay) refund(in Refund) {
 	r := c.newRefund(p, in.Amount, in.Actor, in.Reason)
 	if c.givenByOne() > c.in.Policy.RefundApprovalAbove.Minor {
 		r.Status = copay.RefundAwaiting
-		back, held := c.p.State, c.p.Review
-		if held != nil && held.Kind == copay.ReviewRefundApproval { // another refund waits already
-			back, held = held.Back, held.Held
-		}
-		c.move(copay.StateNeedsReview, in.Actor, "a second person must approve the refund of "+in.Amount.String())
-		c.p.Review = &copay.Review{Kind: copay.ReviewRefundApproval, Back: back, Payment: p.ID, Held: held,
-			Message: "A second person must approve or reject refund " + string(r.ID) + " of " + in.Amount.String() + "."}
+		c.askApproval(r, in.Actor)
 		return
 	}
 	c.startRefund(in.Actor)
+}
+
+// askApproval lets a second person decide on a refund.
+func (c *coPay) askApproval(r *copay.Refund, who copay.Actor) {
+	back, held := c.p.State, c.p.Review
+	if held != nil && held.Kind == copay.ReviewRefundApproval { // another refund waits already
+		back, held = held.Back, held.Held
+	}
+	c.move(copay.StateNeedsReview, who, "a second person must approve the refund of "+r.Amount.String())
+	c.p.Review = &copay.Review{Kind: copay.ReviewRefundApproval, Back: back, Payment: r.Payment, Held: held,
+		Message: "A second person must approve or reject refund " + string(r.ID) + " of " + r.Amount.String() + "."}
+}
+
+// undecided is a refund that waits for a second person.
+func (c *coPay) undecided() *copay.Refund {
+	for i := range c.p.Refunds {
+		if c.p.Refunds[i].Status == copay.RefundAwaiting {
+			return &c.p.Refunds[i]
+		}
+	}
+	return nil
 }
 
 // givenByOne is what staff give back of this co-pay without a second person,
@@ -269,8 +286,7 @@ func (c *coPay) approve(in ApproveRefund) {
 // once no refund waits for one any more.
 func (c *coPay) approvalOver(who copay.Actor, why string) {
 	r := c.p.Review
-	waits := slices.ContainsFunc(c.p.Refunds, func(r copay.Refund) bool { return r.Status == copay.RefundAwaiting })
-	if c.p.State != copay.StateNeedsReview || r == nil || r.Kind != copay.ReviewRefundApproval || waits {
+	if c.p.State != copay.StateNeedsReview || r == nil || r.Kind != copay.ReviewRefundApproval || c.undecided() != nil {
 		return
 	}
 	if r.Held != nil {

@@ -300,6 +300,10 @@ func (c *coPay) trueUp(who copay.Actor) bool {
 	if owes.Currency == "" || max(diff.Minor, -diff.Minor) <= c.in.Policy.TrueUpTolerance.Minor {
 		return false
 	}
+	if diff.IsPositive() && c.forbidden() {
+		c.note(who, "remittance", diff.String()+" more is not asked for: "+c.p.Estimate.Rule, "")
+		return false
+	}
 	c.move(copay.StateNeedsReview, who, "the remittance differs from what was collected by "+diff.String())
 	r := copay.Review{Kind: copay.ReviewTrueUp, Back: copay.StateSettled, Amount: &diff,
 		Message: "The payer says that the patient owes " + owes.String() + ", which differs by " + diff.String() + " from what was collected.",

@@ -153,6 +153,9 @@ func (c *coPay) arrived() {
 	if c.p.Amounts.Outstanding().IsPositive() {
 		return // a part: the rest stays open
 	}
+	if r := c.p.Review; r != nil && c.p.Amounts.Requested.IsZero() && (r.Back == copay.StateVerifying || r.Back == copay.StateEstimating) {
+		return // a person has yet to say what is owed
+	}
 	if c.p.State == copay.StateAwaitingPayment || c.p.State == copay.StateNeedsReview {
 		c.move(copay.StatePaid, copay.System(), "the amount has been paid")
 	}

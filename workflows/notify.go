@@ -35,14 +35,15 @@ func (c *coPay) send(ctx workflow.Context, d copay.ReminderDecision) error {
 // sendOn sends on some channels at once and counts what went out.
 func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels []copay.Channel) (int, error) {
 	futures := make([]workflow.Future, len(channels))
+	var asked copay.PaymentID // whose truth is read before the message goes out
 	for i, ch := range channels {
 		c.p.Counters.Rounds++
 		in := activities.NotifyInput{PlanInput: c.planInput(), Channel: ch, Template: d.Template, Round: d.Round,
 			Amount: c.p.Amounts.Outstanding(), Visit: c.p.ServiceDate, Since: workflow.Now(ctx),
 			Ref: copay.NewRef(c.p.ID, copay.EffectNotify, c.p.Counters.Rounds)}
 		if open := c.openPayment(); open != nil && d.Round > 0 {
-			asked := *open
-			in.Open = &asked
+			asked = open.ID
+			in.Open = new(*open)
 		}
 		summary := fmt.Sprintf("%s by %s (round %d)", d.Template, ch, d.Round)
 		futures[i] = workflow.ExecuteActivity(c.platform(ctx, portOf(ch), summary), steps.Notify, in)
@@ -50,6 +51,9 @@ func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels 
 	sent := 0
 	for i, f := range futures {
 		var got activities.Notified
+		if err := c.attend(ctx, f); err != nil {
+			return sent, err
+		}
 		if err := f.Get(ctx, &got); err != nil {
 			if ctx.Err() != nil {
 				return sent, ctx.Err()
@@ -57,9 +61,7 @@ func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels 
 			got.Why = activities.FailureOf(err).Message
 		}
 		if got.Payment != nil {
-			if open := c.openPayment(); open != nil {
-				c.apply(ctx, open, *got.Payment)
-			}
+			c.apply(ctx, c.payment(asked), *got.Payment)
 		}
 		if !got.Sent {
 			c.note(copay.System(), "not_sent", string(channels[i])+" not sent: "+got.Why, "")
@@ -70,6 +72,29 @@ func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels 
 		c.note(copay.System(), "sent", fmt.Sprintf("%s sent by %s", d.Template, channels[i]), "")
 	}
 	return sent, nil
+}
+
+// changeAttend marks runs that look at what arrives while a message is sent.
+const changeAttend = "attend-while-sending"
+
+// attend waits for a message to be sent or not, and records what arrives
+// meanwhile: a message that is tried again is decided by it.
+func (c *coPay) attend(ctx workflow.Context, f workflow.Future) error {
+	for !f.IsReady() {
+		if err := workflow.Await(ctx, func() bool { return f.IsReady() || c.interrupted() }); err != nil {
+			return err
+		}
+		if f.IsReady() || workflow.GetVersion(ctx, changeAttend, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+			break
+		}
+		if err := c.drain(ctx); err != nil {
+			return err
+		}
+		if err := c.flush(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func portOf(ch copay.Channel) string {

@@ -126,6 +126,10 @@ func (c *coPay) reconcile(ctx workflow.Context) error {
 		c.move(copay.StateRefunding, copay.System(), "a refund is still under way")
 		return nil
 	}
+	if r := c.undecided(); r != nil { // its review gave way to something else
+		c.askApproval(r, copay.System())
+		return nil
+	}
 	if c.surplus().IsPositive() {
 		c.giveSurplusBack("more came in than was owed")
 		return nil

@@ -40,7 +40,7 @@ func (c *coPay) superseded(open *copay.Payment, owed copay.Money) bool {
 	if open.Status == copay.PaymentProcessing {
 		return false
 	}
-	return open.Rail != c.p.Rail || (c.p.Rail == copay.RailLink && !open.Amount.Equal(owed))
+	return open.Rail != c.p.Rail || !open.Amount.Equal(owed)
 }
 
 // openLink makes sure that a hosted page over owed is open; ok is false when

@@ -26,6 +26,11 @@ func (c *coPay) resolve(in ResolveReview) error {
 	if !r.Allows(in.Choice) {
 		return copay.Errorf(copay.CodePrecondition, "choice", "%q is not a choice of this review (%s); choose one of %v", in.Choice, r.Kind, r.Choices)
 	}
+	if in.Choice == copay.ChoiceCancel { // a review is no way around the second person
+		if err := c.checkCancel(Cancel{}); err != nil {
+			return err
+		}
+	}
 	who, why := in.Actor, "review resolved: "+string(in.Choice)
 	c.note(who, "review", why, in.Reason)
 	switch in.Choice {
@@ -118,10 +123,15 @@ func (c *coPay) mayAsk(amount copay.Money) error {
 		return copay.Errorf(copay.CodePrecondition, "amount", "%s has already been paid on co-pay %s; refund the difference instead", copay.Cents(held), c.p.ID)
 	case billed.IsPositive() && amount.Minor > billed.Minor:
 		return copay.Errorf(copay.CodeInvalid, "amount.minor", "%s is more than the charge of %s", amount, billed)
-	case c.p.Estimate != nil && c.p.Estimate.Kind == copay.EstimateZeroByRule:
+	case c.forbidden():
 		return copay.Errorf(copay.CodePrecondition, "amount", "the patient must not be billed for this visit: %s", c.p.Estimate.Rule)
 	}
 	return nil
+}
+
+// forbidden reports that a rule forbids to bill the patient for this visit.
+func (c *coPay) forbidden() bool {
+	return c.p.Estimate != nil && c.p.Estimate.Kind == copay.EstimateZeroByRule
 }
 
 // doneByHand believes a person who mended it at the platform.

@@ -298,3 +298,252 @@ func TestDisputedBeforeTheCaptureWasHeardOf(t *testing.T) {
 	})
 	require.Equal(t, copay.StateSettled, w.run(input()))
 }
+
+func TestDisputeThatIsLostBeforeTheCaptureWasHeardOf(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() {
+		p := w.stored.Payments[0]
+		w.captured[p.Ref], w.refunded["bank"] = p.Amount, p.Amount
+		w.disputedNow = true
+		w.dispute("e1", "lost", w.now())
+	})
+	w.decides(2*time.Hour, copay.ReviewDispute, copay.ChoiceWriteOff)
+	require.Equal(t, copay.StateWrittenOff, w.run(input()))
+	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Refunded)
+}
+
+func TestRemittanceForSomebodyWhoMustNotBeBilled(t *testing.T) {
+	w := newWorld(t)
+	w.est.Estimate = copay.Estimate{Kind: copay.EstimateZeroByRule, Rule: "QMB", Confidence: 100, Amount: copay.Cents(0)}
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	again := newWorldAfter(t, w)
+	in := input()
+	in.Policy.TrueUp = copay.TrueUpAuto
+	again.after(0, func() { again.remits("e1", 10_00) })
+	require.Equal(t, copay.StateSettled, again.run(in))
+	require.NotContains(t, again.calls, "RequestLink")
+}
+
+func TestAnOldAmountIsNotChargedToTheCard(t *testing.T) {
+	w := newWorld(t)
+	w.est.Card = true
+	w.fail["ChargeCard"] = []error{down()}
+	w.after(24*time.Hour+2*time.Minute, func() {
+		w.update(UpdateOverrideAmount, OverrideAmount{by(biller, "k1"), copay.Cents(15_00)})
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	for _, m := range w.captured {
+		require.Equal(t, copay.Cents(15_00), m)
+	}
+	require.Empty(t, w.refunded)
+}
+
+func TestTwoRefundsRejected(t *testing.T) {
+	w := newWorld(t)
+	w.est.Estimate.Amount = copay.Cents(140_00)
+	w.after(time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	again := newWorldAfter(t, w)
+	again.after(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(120_00)}) })
+	again.after(time.Hour, func() { again.act("", UpdateRefund, Refund{Act: by(biller, "k2"), Amount: copay.Cents(10_00)}) })
+	again.after(2*time.Hour, func() {
+		again.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k3"), Refund: "ref-2"})
+	})
+	again.after(3*time.Hour, func() {
+		require.Equal(t, copay.StateNeedsReview, again.stored.State)
+		again.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k4"), Refund: "ref-1"})
+	})
+	require.Equal(t, copay.StateSettled, again.run(input()))
+	require.Empty(t, again.refunded)
+}
+
+func TestCancelWhileARefundAwaitsApproval(t *testing.T) {
+	w := newWorld(t)
+	w.est.Estimate.Amount = copay.Cents(140_00)
+	w.after(time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	b := newWorldAfter(t, w)
+	b.after(0, func() { b.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(50_00)}) })
+	require.Equal(t, copay.StateSettled, b.run(input()))
+	d := newWorldAfter(t, b)
+	d.after(0, func() { d.update(UpdateRefund, Refund{Act: by(biller, "k2"), Amount: copay.Cents(60_00)}) })
+	d.after(time.Hour, func() { d.act(copay.CodePrecondition, UpdateCancel, Cancel{by(biller, "k3")}) })
+	d.after(2*time.Hour, func() { d.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k4"), Refund: "ref-2"}) })
+	require.Equal(t, copay.StateSettled, d.run(input()))
+}
+
+// The charge of two payments was deleted: each refund is decided on.
+func TestEachRefundOfADeletedChargeIsDecidedOn(t *testing.T) {
+	w := newWorld(t)
+	w.est.Estimate.Amount = copay.Cents(140_00)
+	w.after(time.Hour, func() { w.update(UpdateRecordPayment, cash("k1", 20_00)) })
+	w.after(2*time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	again := newWorldAfter(t, w)
+	again.after(0, func() { again.deleted(true) })
+	for i, id := range []copay.RefundID{"ref-1", "ref-2"} {
+		again.after(time.Duration(i+1)*time.Hour, func() {
+			require.Equal(t, copay.ReviewRefundApproval, again.stored.Review.Kind)
+			again.act("", UpdateApproveRefund, ApproveRefund{Act: by(biller, string(id)), Refund: id, Approve: true})
+		})
+	}
+	require.Equal(t, copay.StateRefunded, again.run(input()))
+}
+
+// The charge is deleted while a refund waits for approval: all of it goes back.
+func TestADeletedChargeTakesTheUndecidedRefundAlong(t *testing.T) {
+	w := newWorld(t)
+	w.est.Estimate.Amount = copay.Cents(140_00)
+	w.after(time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	b := newWorldAfter(t, w)
+	b.after(0, func() { b.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(50_00)}) })
+	require.Equal(t, copay.StateSettled, b.run(input()))
+	d := newWorldAfter(t, b)
+	d.after(0, func() { d.update(UpdateRefund, Refund{Act: by(biller, "k2"), Amount: copay.Cents(60_00)}) })
+	d.after(time.Hour, func() { d.deleted(true) })
+	require.Equal(t, copay.StateCancelled, d.run(input()))
+	require.Equal(t, copay.Cents(140_00), d.stored.Amounts.Refunded)
+}
+
+func TestWaivedTwice(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() {
+		p := w.stored.Payments[0]
+		w.captured[p.Ref] = copay.Cents(10_00)
+		w.event("stripe", integrations.EventPayment, p.PlatformID, "captured")
+	})
+	w.after(2*time.Hour, func() { w.act("", UpdateWaive, Waive{by(biller, "k1")}) })
+	require.Equal(t, copay.StateWaived, w.run(input()))
+	again := newWorldAfter(t, w)
+	again.after(0, func() {
+		again.dispute("e1", "opened", time.Time{})
+		again.refunded["bank"] = copay.Cents(10_00)
+		again.dispute("e2", "lost", time.Time{})
+	})
+	again.decides(time.Hour, copay.ReviewDispute, copay.ChoiceWaive)
+	require.Equal(t, copay.StateWaived, again.run(input()))
+}
+
+func TestBookedOnceThoughThePostingWasDeleted(t *testing.T) {
+	w := newWorld(t)
+	w.fail["BookPayment"] = []error{down()}
+	w.onBook = func(ref copay.Ref, m copay.Money) { w.booked[ref] = m; w.onBook = nil } // and it was done all the same
+	w.after(time.Hour, w.pays)
+	w.after(time.Hour+time.Minute, func() {
+		id := w.stored.Payments[0].PostedID
+		require.NotEmpty(t, id)
+		w.posted = map[copay.Ref]copay.Money{}
+		w.event("drchrono", integrations.EventPostingDeleted, id, "")
+	})
+	w.decides(time.Hour+2*time.Minute, copay.ReviewPostingDeleted, copay.ChoiceRetry)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+func TestCancelInAReviewNeedsTheSecondPerson(t *testing.T) {
+	w := newWorld(t)
+	w.est.Estimate.Amount = copay.Cents(140_00)
+	in := input()
+	in.Policy.GiveUpAfter = 10 * time.Hour
+	w.after(time.Hour, func() { w.update(UpdateRecordPayment, cash("k1", 120_00)) })
+	w.after(12*time.Hour, func() {
+		require.Equal(t, copay.ReviewUnpaid, w.stored.Review.Kind)
+		w.act(copay.CodeNeedsSecond, UpdateResolveReview, ResolveReview{Act: by(biller, "k2"), Choice: copay.ChoiceCancel})
+		w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "k3"), Choice: copay.ChoiceWaive})
+	})
+	w.run(in)
+	require.Zero(t, w.stored.Amounts.Refunded.Minor)
+}
+
+func TestSetAmountBelowWhatWasPaid(t *testing.T) {
+	w := newWorld(t)
+	w.est.Estimate.Amount = copay.Cents(140_00)
+	w.after(time.Hour, func() {
+		w.fail["RequestLink"] = []error{refuse(integrations.KindInvalid)}
+		w.update(UpdateRecordPayment, cash("k1", 120_00))
+	})
+	w.after(2*time.Hour, func() {
+		require.Equal(t, copay.ReviewCollect, w.stored.Review.Kind)
+		one := copay.Cents(1_00)
+		w.act(copay.CodePrecondition, UpdateResolveReview, ResolveReview{Act: by(biller, "k2"), Choice: copay.ChoiceSetAmount, Amount: &one})
+		w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "k3"), Choice: copay.ChoiceRetry})
+	})
+	w.after(3*time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Zero(t, w.stored.Amounts.Refunded.Minor)
+}
+
+func TestCashInAReviewBeforeTheAmountIsKnown(t *testing.T) {
+	w := newWorld(t)
+	w.est.Estimate.Confidence = 10
+	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("k1", 25_00)) })
+	w.after(2*time.Hour, func() {
+		if w.stored.State == copay.StateNeedsReview {
+			w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "k2"), Choice: copay.ChoiceProceed})
+		}
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Zero(t, w.stored.Amounts.Refunded.Minor, "the cash is not sent away again")
+}
+
+func TestNothingDueAnyMoreClosesThePage(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() {
+		w.est.Estimate = copay.Estimate{Kind: copay.EstimateNothing, Confidence: 95, Amount: copay.Cents(0)}
+		w.event("drchrono", integrations.EventChargeChanged, "", "")
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Len(t, w.cancelled, 1)
+}
+
+func TestOverrideToWhatWasPaidClosesThePage(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() { w.update(UpdateRecordPayment, cash("k1", 10_00)) })
+	w.after(2*time.Hour, func() {
+		w.act("", UpdateOverrideAmount, OverrideAmount{by(biller, "k2"), copay.Cents(10_00)})
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Len(t, w.cancelled, 2)
+}
+
+func TestRuleThatForbidsToBillClosesThePage(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() { w.update(UpdateRecordPayment, cash("k1", 10_00)) })
+	w.after(2*time.Hour, func() {
+		w.est.Estimate = copay.Estimate{Kind: copay.EstimateZeroByRule, Rule: "QMB", Confidence: 100, Amount: copay.Cents(0)}
+		w.processing = true // and the bank is at it
+		w.update(UpdateOverrideAmount, OverrideAmount{by(biller, "k2"), copay.Cents(20_00)})
+	})
+	w.after(3*time.Hour, func() { w.processing = false })
+	require.Equal(t, copay.StateRefunded, w.run(input()))
+	require.Len(t, w.cancelled, 2)
+}
+
+func TestCashWhileAMessageIsTried(t *testing.T) {
+	w := newWorld(t)
+	w.fail["Notify"] = []error{unavailable(), unavailable(), unavailable(), unavailable(), unavailable(), unavailable(), unavailable(), unavailable()}
+	var a *answer
+	w.after(10*time.Second, func() { a = w.update(UpdateRecordPayment, cash("k1", 25_00)) })
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Empty(t, a.code(t))
+	require.Empty(t, w.sent, "no message after the payment")
+}
+
+func TestOperatorCancelsDuringThePosting(t *testing.T) {
+	w := newWorld(t)
+	w.onPost = func() { w.env.CancelWorkflow(); time.Sleep(50 * time.Millisecond) }
+	w.after(time.Hour, w.pays)
+	require.Equal(t, copay.StateCancelled, w.run(input()))
+}
+
+func TestOperatorCancelsDuringARecord(t *testing.T) {
+	w := newWorld(t)
+	w.onRecord = func() {
+		if w.stored != nil && w.stored.State == copay.StateAwaitingPayment {
+			w.onRecord = nil
+			w.env.CancelWorkflow()
+		}
+	}
+	w.after(time.Hour, w.pays)
+	w.run(input())
+}

@@ -239,8 +239,15 @@ func (s *story) decide() {
 		return
 	}
 	x := choices[s.r.IntN(len(choices))]
-	if s.calm && slices.Contains(choices, copay.ChoiceCancel) {
-		x = copay.ChoiceCancel // somebody makes an end of it
+	if s.calm { // somebody makes an end of it
+		for _, end := range []copay.Choice{copay.ChoiceWriteOff, copay.ChoiceWaive, copay.ChoiceCancel} {
+			if slices.Contains(choices, end) {
+				x = end
+			}
+		}
+		if held := c.Amounts.Collected.Minor - c.Amounts.Refunded.Minor; x == copay.ChoiceCancel && held > s.in.Policy.RefundApprovalAbove.Minor && slices.Contains(choices, copay.ChoiceWaive) {
+			x = copay.ChoiceWaive // more than one person may give back
+		}
 	}
 	amount := copay.Cents(1 + s.r.Int64N(120_00))
 	s.update(UpdateResolveReview, ResolveReview{Act: s.act(), Choice: x, Amount: &amount})
