@@ -91,6 +91,11 @@ func (c *Connector) Charge(ctx context.Context, charge copay.ChargeID) (integrat
 	if err != nil {
 		return integrations.Charge{}, err
 	}
+	// The platform reads 0777 as 777. Under two names one charge would be two
+	// co-pays, and be asked for twice.
+	if string(l.ID) != string(charge) {
+		return integrations.Charge{}, integrations.NotFound(Platform, "line_items.read")
+	}
 	return c.charge(ctx, l)
 }
 

@@ -345,3 +345,27 @@ func TestPatients(t *testing.T) {
 	require.Empty(t, hurt.Insurance, "the health plan is not the one to ask")
 	require.Empty(t, hurt.Phone, "texts do not go to a home phone")
 }
+
+// The platform takes other spellings of an id; one charge has one name.
+func TestAChargeHasOneName(t *testing.T) {
+	t.Parallel()
+	ehr := drchronosim.New(sim.Options{}, drchronosim.Config{NoLimits: true})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		const at = "/api/line_items/"
+		if id, ok := strings.CutPrefix(r.URL.Path, at); ok {
+			r.URL.Path = strings.TrimSuffix(at+strings.TrimLeft(id, "0"), "/")
+		}
+		ehr.ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	c, err := drchrono.New(integrations.Settings{Practice: "maple", Platform: drchrono.Platform, Tokens: &tokens{}, Options: map[string]any{"base_url": srv.URL,
+		"client_id": "sandbox-client", "client_secret": "literal:sandbox-secret", "refresh_token": "literal:sandbox-refresh", "limit_per_second": 1000, "limit_per_hour": 100000}})
+	require.NoError(t, err)
+	id := ehr.AddCharge(drchronosim.Charge{Patient: ehr.AddPatient(drchronosim.Patient{FirstName: "Ana", LastName: "Sample"}), Cents: 145_00, Date: "2026-11-24"})
+	_, err = c.Charge(t.Context(), copay.ChargeID(id))
+	require.NoError(t, err)
+	for _, other := range []string{"0" + id, "000" + id, "."} {
+		_, err = c.Charge(t.Context(), copay.ChargeID(other))
+		require.Equal(t, integrations.KindNotFound, integrations.KindOf(err), other)
+	}
+}
