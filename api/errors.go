@@ -98,7 +98,10 @@ func explain(err error) (*copay.Error, []*errdetails.BadRequest_FieldViolation) 
 		return e, nil
 	}
 	var who *auth.Error
-	if errors.As(err, &who) {
+	if errors.As(err, &who) && who.Later {
+		return copay.Errorf(copay.CodeUnavailable, "", "%s", who.Message), nil
+	}
+	if who != nil {
 		return copay.Errorf(codeUnauthenticated, "", "%s", who.Message), nil
 	}
 	var platform *integrations.Error

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/copayflow/copayflow/api/auth"
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
 	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
@@ -134,20 +135,22 @@ func TestErrorsAreTranslatedOnce(t *testing.T) {
 		reason string
 		says   string
 	}{
-		"invalid":                {refused(copay.CodeInvalid), codes.InvalidArgument, "INVALID", "for people"},
-		"precondition":           {refused(copay.CodePrecondition), codes.FailedPrecondition, "PRECONDITION", "for people"},
-		"conflict":               {refused(copay.CodeConflict), codes.AlreadyExists, "CONFLICT", "for people"},
-		"permission":             {refused(copay.CodePermission), codes.PermissionDenied, "PERMISSION", "for people"},
-		"second person":          {refused(copay.CodeNeedsSecond), codes.FailedPrecondition, "NEEDS_SECOND", "for people"},
-		"not found":              {refused(copay.CodeNotFound), codes.NotFound, "NOT_FOUND", "for people"},
-		"domain error":           {copay.Errorf(copay.CodeUnavailable, "", "the database"), codes.Unavailable, "UNAVAILABLE", "database"},
-		"temporal is down":       {serviceerror.NewUnavailable("10.0.0.7"), codes.Unavailable, "UNAVAILABLE", "workflow service"},
-		"not confirmed in time":  {client.NewWorkflowUpdateServiceTimeoutOrCanceledError(errors.New("late")), codes.DeadlineExceeded, "TIMEOUT", "request_id"},
-		"caller hung up":         {context.Canceled, codes.Canceled, "CANCELLED", ""},
-		"platform is down":       {&integrations.Error{Kind: integrations.KindUnavailable, Platform: "stripe", Op: "x"}, codes.Unavailable, "UNAVAILABLE", "stripe"},
-		"platform says no":       {&integrations.Error{Kind: integrations.KindInvalid, Platform: "stripe", Op: "x"}, codes.FailedPrecondition, "PRECONDITION", "stripe"},
-		"application error else": {temporal.NewApplicationError("jane@example.com", "panic"), codes.Internal, "", "quote request"},
-		"anything else":          {errors.New("pq: jane@example.com"), codes.Internal, "", "quote request"},
+		"invalid":                 {refused(copay.CodeInvalid), codes.InvalidArgument, "INVALID", "for people"},
+		"precondition":            {refused(copay.CodePrecondition), codes.FailedPrecondition, "PRECONDITION", "for people"},
+		"conflict":                {refused(copay.CodeConflict), codes.AlreadyExists, "CONFLICT", "for people"},
+		"permission":              {refused(copay.CodePermission), codes.PermissionDenied, "PERMISSION", "for people"},
+		"second person":           {refused(copay.CodeNeedsSecond), codes.FailedPrecondition, "NEEDS_SECOND", "for people"},
+		"not found":               {refused(copay.CodeNotFound), codes.NotFound, "NOT_FOUND", "for people"},
+		"domain error":            {copay.Errorf(copay.CodeUnavailable, "", "the database"), codes.Unavailable, "UNAVAILABLE", "database"},
+		"temporal is down":        {serviceerror.NewUnavailable("10.0.0.7"), codes.Unavailable, "UNAVAILABLE", "workflow service"},
+		"not confirmed in time":   {client.NewWorkflowUpdateServiceTimeoutOrCanceledError(errors.New("late")), codes.DeadlineExceeded, "TIMEOUT", "request_id"},
+		"caller hung up":          {context.Canceled, codes.Canceled, "CANCELLED", ""},
+		"not signed in":           {&auth.Error{Message: "sign in"}, codes.Unauthenticated, "UNAUTHENTICATED", "sign in"},
+		"who it is, is not known": {&auth.Error{Message: "the provider is down", Later: true}, codes.Unavailable, "UNAVAILABLE", "provider"},
+		"platform is down":        {&integrations.Error{Kind: integrations.KindUnavailable, Platform: "stripe", Op: "x"}, codes.Unavailable, "UNAVAILABLE", "stripe"},
+		"platform says no":        {&integrations.Error{Kind: integrations.KindInvalid, Platform: "stripe", Op: "x"}, codes.FailedPrecondition, "PRECONDITION", "stripe"},
+		"application error else":  {temporal.NewApplicationError("jane@example.com", "panic"), codes.Internal, "", "quote request"},
+		"anything else":           {errors.New("pq: jane@example.com"), codes.Internal, "", "quote request"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -115,16 +115,16 @@ func (a *Authenticator) Authenticate(ctx context.Context, header string) (Princi
 	rest = strings.TrimSpace(rest)
 	switch {
 	case header == "" || rest == "":
-		return Principal{}, &Error{`sign in: send "Authorization: Bearer <token>" or "Authorization: ApiKey <id>.<secret>"`}
+		return Principal{}, &Error{Message: `sign in: send "Authorization: Bearer <token>" or "Authorization: ApiKey <id>.<secret>"`}
 	case strings.EqualFold(scheme, "Bearer"):
 		return a.bearer(ctx, rest)
 	case strings.EqualFold(scheme, "ApiKey"):
 		return a.key(rest)
 	}
-	return Principal{}, &Error{"this kind of authorization is not known; use Bearer or ApiKey"}
+	return Principal{}, &Error{Message: "this kind of authorization is not known; use Bearer or ApiKey"}
 }
 
-var errKey = &Error{"the API key is not known"}
+var errKey = &Error{Message: "the API key is not known"}
 
 func (a *Authenticator) key(given string) (Principal, error) {
 	id, secret, _ := strings.Cut(given, ".")
@@ -137,7 +137,7 @@ func (a *Authenticator) key(given string) (Principal, error) {
 	return k.who, nil
 }
 
-var errToken = &Error{"the token is not valid or has expired; sign in again"}
+var errToken = &Error{Message: "the token is not valid or has expired; sign in again"}
 
 func (a *Authenticator) bearer(ctx context.Context, token string) (Principal, error) {
 	// Only to choose whose keys verify it; nothing of it is believed yet.

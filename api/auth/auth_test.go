@@ -220,6 +220,9 @@ func TestAnIssuerThatIsDownIsAskedAgainLater(t *testing.T) {
 	for range 5 {
 		_, err = a.Authenticate(t.Context(), p.token(t, nil))
 		require.ErrorContains(t, err, "identity provider")
+		var later *Error
+		require.ErrorAs(t, err, &later)
+		require.True(t, later.Later, "it is not the caller's fault, who must not be signed out")
 	}
 	require.EqualValues(t, 1, p.hits.Load(), "not asked for every token")
 	p.down.Store(false)

@@ -71,7 +71,7 @@ func (i *issuer) discovered() (*oidc.IDTokenVerifier, error) {
 	if i.verifier != nil {
 		return i.verifier, nil
 	}
-	unreachable := &Error{"the identity provider cannot be reached; try again in a moment"}
+	unreachable := &Error{"the identity provider cannot be reached; try again in a moment", true}
 	if time.Now().Before(i.retryAt) {
 		return nil, unreachable
 	}

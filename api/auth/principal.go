@@ -24,7 +24,11 @@ func (p Principal) May(practice copay.PracticeID) bool {
 }
 
 // Error says why a caller was not recognised. Its text is safe for anybody.
-type Error struct{ Message string }
+type Error struct {
+	Message string
+	// Later says that nothing is wrong with the caller: we cannot tell just now.
+	Later bool
+}
 
 // Error implements error.
 func (e *Error) Error() string { return e.Message }

@@ -166,7 +166,10 @@ func (h *handler) admit(w http.ResponseWriter, r *http.Request) (copay.Actor, bo
 		}
 	}
 	who, err := h.allowed(r.Context(), header)
+	var no *auth.Error
 	switch {
+	case errors.As(err, &no) && no.Later:
+		http.Error(w, no.Message, http.StatusServiceUnavailable)
 	case err != nil:
 		http.Error(w, err.Error()+"; or open /codec/session on this server", http.StatusUnauthorized)
 	case who == nil:
