@@ -39,6 +39,11 @@ func (c *Config) Validate() error {
 	}
 	keys(f, "master_keys", c.MasterKeys)
 	keys(f, "codec_keys", c.CodecKeys)
+	for i, o := range c.Codec.UIOrigins {
+		if !isOrigin(o) {
+			f.add("codec.ui_origins[%d] must be the Temporal UI's address without a path, such as https://temporal.example.com: browsers send it so, and it is compared as it is", i)
+		}
+	}
 	c.validateAuth(f)
 	c.Listen.validate(f)
 	c.Temporal.validate(f)
@@ -257,6 +262,12 @@ func (p *Practice) validatePorts(f *faults, at string) {
 func isURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
+// isOrigin reports whether s is what a browser may send as an Origin.
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && isURL(s) && s == u.Scheme+"://"+strings.ToLower(u.Host)
 }
 
 func secret(f *faults, name, ref string) {
