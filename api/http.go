@@ -6,9 +6,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -73,9 +75,16 @@ func (s *Server) certified(next http.Handler) http.Handler {
 	})
 }
 
-// rest bounds bodies and lifts the write timeout of streams.
-func rest(next http.Handler) http.Handler {
+// rest refuses addresses that are no text, bounds bodies and lifts the write
+// timeout of streams.
+func rest(next *runtime.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// What cannot be unescaped at all is left to the gateway.
+		if query, err := url.QueryUnescape(r.URL.RawQuery); err == nil && !utf8.ValidString(r.URL.Path+query) {
+			_, m := runtime.MarshalerForRequest(next, r)
+			unreadable(r.Context(), next, m, w, r, status.Error(codes.InvalidArgument, "the address is not UTF-8"))
+			return
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxMessage)
 		if strings.HasSuffix(r.URL.Path, ":watch") {
 			_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // tests' recorders have none

@@ -184,6 +184,19 @@ func TestOpenAPIAndHeaders(t *testing.T) {
 	}
 }
 
+func TestAddressesThatAreNoTextAreRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, at := range []string{"/v1/practices/%ff/copays", "/v1/practices/maple/copays?ehr=%ff", "/v1/practices/maple/copays?%ff=1", "/v1/practices/maple/copays/%c3%28:watch"} {
+		w := b.rest(t, "GET", at, "auditor", "")
+		require.Equal(t, http.StatusBadRequest, w.Code, at)
+		require.Contains(t, parse(t, w).Message, "UTF-8")
+	}
+	require.Equal(t, http.StatusBadRequest, b.rest(t, "GET", "/v1/practices/maple/copays?ehr=%zz", "auditor", "").Code)
+	require.Equal(t, http.StatusBadRequest, b.rest(t, "GET", "/v1/practices/maple/copays?page_token=caf%C3%A9&page_size=x", "auditor", "").Code)
+	require.Equal(t, http.StatusOK, b.rest(t, "GET", "/v1/practices/maple/copays?page_token=caf%C3%A9", "auditor", "").Code)
+}
+
 func TestHugeRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
