@@ -230,7 +230,7 @@ func (c *coPay) chargeCard(ctx workflow.Context) error {
 	}
 	id := pay.ID
 	var got activities.PaymentState
-	err := workflow.ExecuteActivity(c.platform(ctx, PortCollect, "charge "+pay.Amount.String()+" to the stored card"), steps.ChargeCard,
+	err := workflow.ExecuteActivity(c.effect(ctx, PortCollect, "charge "+pay.Amount.String()+" to the stored card"), steps.ChargeCard,
 		activities.PaymentInput{Key: c.p.Key, Payment: *pay, Patient: c.p.Patient, Look: look}).Get(ctx, &got)
 	if err != nil {
 		return c.troubled(ctx, err, "charge the stored card", copay.Review{Kind: copay.ReviewCollect, Back: copay.StateAwaitingPayment,

@@ -53,10 +53,18 @@ func (c *coPay) platform(ctx workflow.Context, port, summary string) workflow.Co
 	})
 }
 
-// promptly is platform for somebody who waits for the answer, and with whom
+// effect is for calls that may change something outside. One that is under way
+// when the workflow is cancelled is waited for: it cannot be undone before it
+// is done.
+func (c *coPay) effect(ctx workflow.Context, port, summary string) workflow.Context {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	return c.platform(ctx, port, summary)
+}
+
+// promptly is effect for somebody who waits for the answer, and with whom
 // everything else of this co-pay waits: they are told to come back later.
 func (c *coPay) promptly(ctx workflow.Context, port, summary string) workflow.Context {
-	return workflow.WithScheduleToCloseTimeout(c.platform(ctx, port, summary), 20*time.Second)
+	return workflow.WithScheduleToCloseTimeout(c.effect(ctx, port, summary), 20*time.Second)
 }
 
 // payer is for eligibility: the attempt fails as "not yet" and polls until

@@ -41,14 +41,14 @@ func (c *coPay) postOne(ctx workflow.Context, id copay.PaymentID) (bool, error) 
 	var posting, booking workflow.Future
 	if pay.PostedID == "" {
 		c.did(copay.DidPost, id)
-		posting = workflow.ExecuteActivity(c.platform(ctx, PortPost, "post "+pay.Amount.String()+" to the EHR"), steps.PostPayment,
+		posting = workflow.ExecuteActivity(c.effect(ctx, PortPost, "post "+pay.Amount.String()+" to the EHR"), steps.PostPayment,
 			c.postInput(pay, copay.EffectPost, pay.Amount))
 	}
 	if c.in.Books && pay.BookedID == "" {
 		c.did(copay.DidBook, id)
 		in := c.postInput(pay, copay.EffectBook, pay.Amount)
 		in.InvoiceRef = c.ref(copay.EffectInvoice, pay)
-		booking = workflow.ExecuteActivity(c.platform(ctx, PortAccounting, "book invoice and payment of "+pay.Amount.String()), steps.BookPayment, in)
+		booking = workflow.ExecuteActivity(c.effect(ctx, PortAccounting, "book invoice and payment of "+pay.Amount.String()), steps.BookPayment, in)
 	}
 	var posted activities.Posted
 	var booked activities.Booked

@@ -46,7 +46,7 @@ func (c *coPay) superseded(open *copay.Payment, owed copay.Money) bool {
 // openLink makes sure that a hosted page over owed is open; ok is false when
 // it is not, and the co-pay then waits or is in review.
 func (c *coPay) openLink(ctx workflow.Context, owed copay.Money) (ok bool, err error) {
-	if _, err := c.tryLink(ctx, owed, nil, c.platform); err != nil {
+	if _, err := c.tryLink(ctx, owed, nil, c.effect); err != nil {
 		return false, c.troubled(ctx, err, "ask the processor", copay.Review{Kind: copay.ReviewCollect,
 			Message: "The processor refuses the request. ",
 			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceSetAmount, copay.ChoiceWaive, copay.ChoiceCancel}})
@@ -116,7 +116,7 @@ func (c *coPay) openPayment() *copay.Payment {
 func (c *coPay) withdraw(ctx workflow.Context, open *copay.Payment) error {
 	id := open.ID
 	var got activities.PaymentState
-	err := workflow.ExecuteActivity(c.platform(ctx, PortCollect, "withdraw the open payment page"), steps.CancelRequest,
+	err := workflow.ExecuteActivity(c.effect(ctx, PortCollect, "withdraw the open payment page"), steps.CancelRequest,
 		activities.PaymentInput{Key: c.p.Key, Payment: *open}).Get(ctx, &got)
 	if err != nil {
 		return c.troubled(ctx, err, "withdraw the open payment page", copay.Review{Kind: copay.ReviewCompensation, Effect: copay.DidRequest, Payment: id,
