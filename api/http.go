@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/textproto"
@@ -14,10 +15,12 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
 )
@@ -51,6 +54,26 @@ func (s *Server) makeHTTP() (http.Handler, error) {
 	}
 	return outermost(mux), nil
 }
+
+// strictQuery refuses parameters there are not, as bodies refuse such fields: a
+// filter with a mistake in its name would list everything.
+type strictQuery struct{ runtime.DefaultQueryParser }
+
+// Parse implements runtime.QueryParameterParser.
+func (q *strictQuery) Parse(m proto.Message, values url.Values, filter *utilities.DoubleArray) error {
+	fields := m.ProtoReflect().Descriptor().Fields()
+	for key := range values {
+		name, _, _ := strings.Cut(key, ".")
+		name, _, _ = strings.Cut(name, "[")
+		if fields.ByTextName(name) == nil && fields.ByJSONName(name) == nil {
+			return fmt.Errorf("there is no parameter %q", name)
+		}
+	}
+	return q.DefaultQueryParser.Parse(m, values, filter)
+}
+
+// The gateway has one for the whole process.
+func init() { runtime.SetQueryParameterParser(&strictQuery{})(nil) }
 
 // unreadable says of a body that is no JSON, or has fields nobody knows, what
 // it is; the gateway gives the parser's words alone.

@@ -197,6 +197,22 @@ func TestAddressesThatAreNoTextAreRefused(t *testing.T) {
 	require.Equal(t, http.StatusOK, b.rest(t, "GET", "/v1/practices/maple/copays?page_token=caf%C3%A9", "auditor", "").Code)
 }
 
+func TestParametersThereAreNotAreRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	at := "/v1/practices/maple/copays"
+	for _, query := range []string{"state=STATE_PAID", "patient=pat-1", "needs-review=true", "x", ".=1", "[a]=1", "filter.states=STATE_PAID"} {
+		w := b.rest(t, "GET", at+"?"+query, "auditor", "")
+		require.Equal(t, http.StatusBadRequest, w.Code, query)
+		require.Contains(t, parse(t, w).Message, "there is no parameter")
+	}
+	for _, query := range []string{"", "states=STATE_PAID&states=STATE_SETTLED", "needs_review=true", "needsReview=true", "updatedSince=2026-11-24T00:00:00Z", "practice_id=oak"} {
+		w := b.rest(t, "GET", at+"?"+query, "auditor", "")
+		require.Equal(t, http.StatusOK, w.Code, query)
+	}
+	require.Equal(t, http.StatusBadRequest, b.rest(t, "GET", "/v1/practices/maple/audit/records?actor=ana", "auditor", "").Code)
+}
+
 func TestHugeRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
