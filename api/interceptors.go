@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"regexp"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"buf.build/go/protovalidate"
@@ -124,21 +125,25 @@ func (h chain) check(ctx context.Context, c *call, req any) error {
 	if !ok {
 		return nil
 	}
-	if err := timesExist(m.ProtoReflect()); err != nil {
+	if err := storable(m.ProtoReflect()); err != nil {
 		return err
 	}
 	return h.validate.Validate(m)
 }
 
-// timesExist refuses moments beyond the years 1 to 9999. They would be counted
-// over into others, and no rule of the contract names them all.
-func timesExist(m protoreflect.Message) (err error) {
+// storable refuses what no rule of the contract names and no database takes:
+// moments beyond the years 1 to 9999, which would be counted over into others,
+// and NUL in texts, which would be dropped, so that a reason of it is none.
+func storable(m protoreflect.Message) (err error) {
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		if f.Message() == nil || f.IsList() || f.IsMap() {
-			return true
-		}
-		if t, ok := v.Message().Interface().(*timestamppb.Timestamp); ok && !t.IsValid() {
-			err = copay.Errorf(copay.CodeInvalid, string(f.Name()), "there is no such moment")
+		switch {
+		case f.IsList(), f.IsMap():
+		case f.Kind() == protoreflect.StringKind && strings.Contains(v.String(), "\x00"):
+			err = copay.Errorf(copay.CodeInvalid, string(f.Name()), "there is a NUL character in it")
+		case f.Message() != nil:
+			if t, ok := v.Message().Interface().(*timestamppb.Timestamp); ok && !t.IsValid() {
+				err = copay.Errorf(copay.CodeInvalid, string(f.Name()), "there is no such moment")
+			}
 		}
 		return err == nil
 	})

@@ -67,6 +67,11 @@ func TestValidationNamesTheFields(t *testing.T) {
 		require.NotEmpty(t, v[0].GetDescription())
 		require.Equal(t, "INVALID", detail[*errdetails.ErrorInfo](t, err).GetReason())
 	}
+	for _, reason := range []string{"\x00", "agreed\x00"} {
+		_, err := c.OverrideAmount(as(t, "biller"), override(id, func(r *copayv1.OverrideAmountRequest) { r.Reason = reason }))
+		require.Equal(t, codes.InvalidArgument, status.Code(err), "%q", reason)
+		require.Equal(t, "reason", detail[*errdetails.BadRequest](t, err).GetFieldViolations()[0].GetField())
+	}
 	for _, minor := range []int64{0, -5} {
 		_, err := c.OverrideAmount(as(t, "biller"), override(id, func(r *copayv1.OverrideAmountRequest) { r.Amount.Minor = minor }))
 		require.Equal(t, "the amount must be more than nothing", detail[*errdetails.BadRequest](t, err).GetFieldViolations()[0].GetDescription())
