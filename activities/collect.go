@@ -227,7 +227,7 @@ func (a *Activities) RefundPayment(ctx context.Context, in RefundInput) (Refunde
 	if in.Look || retrying(ctx) {
 		r, err := col.FindRefund(ctx, in.Payment.PlatformID, in.Refund.Ref)
 		if err == nil {
-			return Refunded{PlatformID: r.PlatformID, Status: r.Status}, nil
+			return refunded(in, r)
 		}
 		if integrations.KindOf(err) != integrations.KindNotFound {
 			return Refunded{}, classify(err)
@@ -238,9 +238,15 @@ func (a *Activities) RefundPayment(ctx context.Context, in RefundInput) (Refunde
 	if err != nil {
 		return Refunded{}, classify(err)
 	}
+	return refunded(in, r)
+}
+
+// refunded is a refund that was made just now or by an earlier attempt. One
+// that failed has given nothing back, however often it is found.
+func refunded(in RefundInput, r integrations.ProcessorRefund) (Refunded, error) {
 	if r.Status == "failed" {
 		return Refunded{}, classify(&integrations.Error{Kind: integrations.KindInvalid, Platform: in.Payment.Platform,
-			Op: "refund", Message: "the processor could not give the money back"})
+			Op: "refund", Message: "the processor could not give the money back; give it back in another way"})
 	}
 	return Refunded{PlatformID: r.PlatformID, Status: r.Status}, nil
 }

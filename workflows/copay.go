@@ -58,7 +58,7 @@ type coPay struct {
 func open(ctx workflow.Context, in Input) (*coPay, error) {
 	c := &coPay{in: in, p: &copay.CoPay{ID: in.Key.ID(), Key: in.Key, State: copay.StateReceived}, now: func() time.Time { return workflow.Now(ctx) }}
 	if in.Resume != nil {
-		c.p, c.events, c.opened = &in.Resume.CoPay, in.Resume.Events, true
+		c.p, c.events, c.forced, c.opened = &in.Resume.CoPay, in.Resume.Events, in.Resume.Forced, true
 	}
 	if err := c.listen(ctx); err != nil {
 		return nil, err
@@ -95,7 +95,10 @@ func (c *coPay) run(ctx workflow.Context) (Result, error) {
 		step := c.step()
 		if step != nil {
 			if c.tooLong(ctx) {
-				return Result{}, c.handOver(ctx)
+				if err := c.handOver(ctx); err != nil {
+					return Result{}, err
+				}
+				continue // something arrived that this run still has to answer
 			}
 			if err := step(ctx); err != nil && ctx.Err() == nil {
 				return Result{}, err
@@ -149,7 +152,16 @@ func (c *coPay) close(ctx workflow.Context) error {
 	if err := c.flush(ctx); err != nil {
 		return err
 	}
-	return workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) || c.waiting() })
+	return c.quiet(ctx)
+}
+
+// quiet waits until every caller is answered, or until there is more to do. A
+// signal that came together with what woke the main line has not been taken in
+// yet, and would be lost with the run: it has its turn first.
+func (c *coPay) quiet(ctx workflow.Context) error {
+	taken := false
+	workflow.GoNamed(ctx, "after the signals", func(workflow.Context) { taken = true })
+	return workflow.Await(ctx, func() bool { return taken && (workflow.AllHandlersFinished(ctx) || c.waiting()) })
 }
 
 // waiting reports whether facts or acts arrived that were not looked at.
@@ -167,14 +179,16 @@ func (c *coPay) tooLong(ctx workflow.Context) bool {
 	return quiet && len(c.stale) == 0 && !c.gone && len(c.missing) == 0 && (info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() > maxHistory)
 }
 
+// handOver ends this run and starts the next, unless something arrived that
+// this one has to answer.
 func (c *coPay) handOver(ctx workflow.Context) error {
 	if err := c.flush(ctx); err != nil {
 		return err
 	}
-	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
+	if err := c.quiet(ctx); err != nil || c.waiting() {
 		return err
 	}
 	next := c.in
-	next.Resume = &State{CoPay: *c.p, Events: c.events}
+	next.Resume = &State{CoPay: *c.p, Forced: c.forced}
 	return workflow.NewContinueAsNewError(ctx, CoPay, next)
 }

@@ -284,9 +284,13 @@ func (c *coPay) remitted(e Event, who copay.Actor) {
 	c.remittedNow(who)
 }
 
-// remittedNow compares at once what is settled already; until then the
-// remittance is only known, and compared before the co-pay settles.
+// remittedNow compares at once what is settled already, or would be but for the
+// remittance before; until then the remittance is only known, and compared
+// before the co-pay settles.
 func (c *coPay) remittedNow(who copay.Actor) {
+	if r := c.p.Review; c.p.State == copay.StateNeedsReview && r != nil && r.Kind == copay.ReviewTrueUp {
+		c.move(copay.StateSettled, who, "another remittance came")
+	}
 	if c.p.State == copay.StateSettled {
 		c.trueUp(who)
 	}
@@ -310,7 +314,6 @@ func (c *coPay) trueUp(who copay.Actor) bool {
 		Choices: []copay.Choice{copay.ChoiceRequest, copay.ChoiceProceed}}
 	if diff.IsNegative() {
 		r.Choices = []copay.Choice{copay.ChoiceRefund, copay.ChoiceProceed}
-		c.p.Amounts.Requested = owes
 	}
 	c.p.Review = &r
 	if c.in.Policy.TrueUp == copay.TrueUpAuto {

@@ -200,4 +200,6 @@ type State struct {
 	CoPay copay.CoPay `json:"copay"`
 	// Events arrived and were not yet looked at.
 	Events []Event `json:"events,omitempty"`
+	// Forced says that staff asked for a message that has not gone out yet.
+	Forced bool `json:"forced,omitempty"`
 }

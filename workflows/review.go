@@ -50,6 +50,9 @@ func (c *coPay) resolve(in ResolveReview) error {
 	case copay.ChoiceWriteOff:
 		c.giveUp(copay.StateWrittenOff, who, why)
 	case copay.ChoiceRefund:
+		if r.Kind == copay.ReviewTrueUp {
+			c.p.Amounts.Requested = copay.Cents(c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor + r.Amount.Minor)
+		}
 		c.giveSurplusBack(why)
 	case copay.ChoiceRequest:
 		if r.Amount != nil {
