@@ -274,3 +274,23 @@ func TestALongHistoryIsPrinted(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, text, 6<<20+len("\n"))
 }
+
+// Of an id that was mistyped nothing is read as another one.
+func TestEventsAreNamedExactly(t *testing.T) {
+	for _, id := range []string{"12x", "12 13", "010x", "0x10", "1_2", "1e3", "12.5", "-1", "0", "99999999999999999999"} {
+		for _, act := range []string{"replay", "dismiss"} {
+			e := &echo{}
+			_, err := e.run(t, "inbox", act, "--reason", "x", "--", id)
+			require.Equal(t, exitUsage, exitCode(err), "%s %q: %v", act, id, err)
+			require.Empty(t, e.called)
+		}
+	}
+	e := &echo{}
+	_, err := e.run(t, "inbox", "dismiss", "010", "--reason", "x")
+	require.NoError(t, err)
+	raw, err := proto.Marshal(e.in["DismissEvent"])
+	require.NoError(t, err)
+	in := &copayv1.DismissEventRequest{}
+	require.NoError(t, proto.Unmarshal(raw, in))
+	require.EqualValues(t, 10, in.GetInboxId(), "ids are decimal")
+}
