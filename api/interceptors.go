@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -181,7 +182,23 @@ func (h chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 	if ctx, err = h.admit(ctx, c); err != nil {
 		return err
 	}
-	return handler(srv, &checkedStream{ServerStream: ss, ctx: ctx, check: func(m any) error { return h.check(ctx, c, m) }})
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	err = handler(srv, &checkedStream{ServerStream: ss, ctx: ctx, check: func(m any) error { return h.check(ctx, c, m) }})
+	if errors.Is(context.Cause(ctx), errExpired) {
+		return errExpired
+	}
+	return err
+}
+
+var errExpired = &auth.Error{Message: "the token has expired meanwhile; sign in again to go on"}
+
+// bounded ends a stream with the token that opened it.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if who, _ := auth.From(ctx); who.For > 0 {
+		return context.WithTimeoutCause(ctx, who.For, errExpired)
+	}
+	return ctx, func() {}
 }
 
 // checkedStream checks each message that comes in.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
@@ -22,6 +23,7 @@ import (
 	"github.com/copayflow/copayflow/api/auth"
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/ledger"
 	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
 )
 
@@ -126,6 +128,25 @@ func TestStreamsAreCheckedToo(t *testing.T) {
 		require.Equal(t, want, status.Code(err))
 		require.NotEmpty(t, detail[*errdetails.RequestInfo](t, err).GetRequestId())
 	}
+}
+
+// Who may look is asked once, so no stream outlives the token it was opened with.
+func TestAStreamEndsWithItsToken(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	row := b.add(key, copay.StateAwaitingPayment)
+	tok, err := auth.MintDev(secret, "ana", []string{"biller"}, []string{"maple"}, time.Now(), 2*time.Second)
+	require.NoError(t, err)
+	s, err := copayv1.NewCoPayServiceClient(b.s.conn).WatchCoPay(metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+tok),
+		&copayv1.WatchCoPayRequest{PracticeId: "maple", CopayId: string(row.ID)})
+	require.NoError(t, err)
+	b.changes <- ledger.CoPayRow{CoPay: row}
+	_, err = s.Recv()
+	require.NoError(t, err)
+	time.AfterFunc(5*time.Second, func() { b.changes <- ledger.CoPayRow{CoPay: row} })
+	_, err = s.Recv()
+	require.Equal(t, codes.Unauthenticated, status.Code(err))
+	require.ErrorContains(t, err, "sign in again")
 }
 
 func TestErrorsAreTranslatedOnce(t *testing.T) {

@@ -35,5 +35,7 @@ func (a *Authenticator) devToken(token string) (Principal, error) {
 	if err != nil || c.Subject == "" {
 		return Principal{}, errToken
 	}
-	return principal(c.Subject, "staff", c.Roles, c.Practices), nil
+	who := principal(c.Subject, "staff", c.Roles, c.Practices)
+	who.For = max(c.ExpiresAt.Sub(a.now()), 1)
+	return who, nil
 }

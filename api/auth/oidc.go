@@ -98,7 +98,9 @@ func (i *issuer) verify(ctx context.Context, token string) (Principal, error) {
 	if err := t.Claims(&claims); err != nil {
 		return Principal{}, errToken
 	}
-	return principal(i.prefix+t.Subject, "staff", claim(claims, i.RolesClaim), claim(claims, i.PracticesClaim)), nil
+	who := principal(i.prefix+t.Subject, "staff", claim(claims, i.RolesClaim), claim(claims, i.PracticesClaim))
+	who.For = max(t.Expiry.Sub(i.now()), 1)
+	return who, nil
 }
 
 // claim reads a list of words: an array, or one text with spaces or commas.

@@ -335,7 +335,7 @@ func TestWhatClaimsGrant(t *testing.T) {
 			}
 			who, err := a.Authenticate(t.Context(), mint(t, "k1", k, c))
 			require.NoError(t, err, "who it is, is known; what they may is another question")
-			require.Equal(t, Principal{Actor: copay.Actor{ID: "ana", Kind: "staff", Roles: tc.wantRoles}, Practices: tc.wantPractices, All: tc.all}, who)
+			require.Equal(t, Principal{Actor: copay.Actor{ID: "ana", Kind: "staff", Roles: tc.wantRoles}, Practices: tc.wantPractices, All: tc.all, For: time.Hour}, who)
 		})
 	}
 }

@@ -6,6 +6,7 @@ package auth
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/copayflow/copayflow/copay"
 )
@@ -16,6 +17,8 @@ type Principal struct {
 	Practices []copay.PracticeID
 	// All says that the caller belongs to every practice.
 	All bool
+	// For is how long the token still holds; 0 is without end.
+	For time.Duration
 }
 
 // May reports whether the caller belongs to a practice.
