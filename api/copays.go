@@ -75,10 +75,16 @@ func (s copayService) mayStart(key copay.Key) error {
 }
 
 // underWay answers with what is known while the payer takes its time. The
-// co-pay goes on by itself; the caller watches it.
+// co-pay goes on by itself; the caller watches it. Of one that has left no
+// trace it is not known whether the start has arrived: it is made sure.
 func (s copayService) underWay(ctx context.Context, key copay.Key) (*copayv1.StartCoPayResponse, error) {
 	row, err := s.store.CoPay(ctx, key.Practice, key.ID())
 	if copay.CodeOf(err) == copay.CodeNotFound {
+		sure, cancel := context.WithTimeout(ctx, s.estimateWait)
+		defer cancel()
+		if err := s.flows.Start(sure, key, origin(ctx)); err != nil {
+			return nil, err
+		}
 		c := copay.CoPay{ID: key.ID(), Key: key, State: copay.StateReceived}
 		return started(copayOut(c), c.State), nil
 	}

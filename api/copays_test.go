@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -61,12 +62,31 @@ func TestASlowPayerDoesNotHoldTheDesk(t *testing.T) {
 	require.False(t, got.GetReady())
 	require.NotEmpty(t, got.GetProgress())
 	require.Equal(t, string(key.ID()), got.GetCopay().GetId(), "the id is known before anything is recorded")
+	require.Equal(t, []copay.Key{key}, b.started, "it is made sure that the start has arrived")
 
 	b.add(key, copay.StateVerifying)
 	got, err = c.StartCoPay(as(t, "front_desk"), start(nil))
 	require.NoError(t, err)
 	require.Equal(t, copayv1.State_STATE_VERIFYING, got.GetCopay().GetState())
 	require.Contains(t, got.GetProgress(), "payer")
+	require.Len(t, b.started, 1, "a co-pay on record was started")
+}
+
+// A workflow service that does not answer has started nothing.
+func TestAStartThatDoesNotArriveIsNoStart(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = silent.Close() })
+	c, err := client.NewLazyClient(client.Options{HostPort: silent.Addr().String()})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	b := setup(t, func(o *Options) {
+		o.Flows = dispatch.NewStarter(c, []dispatch.Practice{{ID: "maple", EHRs: []copay.Platform{"drchrono"}}})
+	})
+	_, err = copayv1.NewCoPayServiceClient(b.s.conn).StartCoPay(as(t, "front_desk"), start(nil))
+	require.Equal(t, codes.DeadlineExceeded, status.Code(err))
+	require.ErrorContains(t, err, "same request_id")
 }
 
 func TestStartOfWhatIsThereAsksNobody(t *testing.T) {

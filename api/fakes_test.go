@@ -49,6 +49,7 @@ type world struct {
 	audited  []ledger.AuditEntry
 	replayed []int64
 	checked  []copay.Key
+	started  []copay.Key
 
 	update func(ctx context.Context, name string, out any, in any) error
 	calls  []updateCall
@@ -242,6 +243,11 @@ func (w *world) Update(ctx context.Context, k copay.Key, o dispatch.Origin, name
 		return errors.New("no workflow: jane@example.com")
 	}
 	return w.update(ctx, name, out, in)
+}
+
+func (w *world) Start(ctx context.Context, k copay.Key, _ dispatch.Origin) error {
+	w.started = append(w.started, k)
+	return ctx.Err()
 }
 
 func (w *world) Recheck(_ context.Context, k copay.Key) error {

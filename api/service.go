@@ -49,6 +49,7 @@ type Inbox interface {
 type Flows interface {
 	Practice(id copay.PracticeID) (dispatch.Practice, error)
 	Update(ctx context.Context, key copay.Key, o dispatch.Origin, name, requestID string, out any, args ...any) error
+	Start(ctx context.Context, key copay.Key, o dispatch.Origin) error
 	Recheck(ctx context.Context, key copay.Key) error
 }
 

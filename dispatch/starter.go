@@ -109,6 +109,17 @@ func (s *Starter) Signal(ctx context.Context, key copay.Key, o Origin, e workflo
 	return err
 }
 
+// Start makes sure that the workflow of key runs. It does not wait for it, nor
+// for a worker: what is started by it is not lost.
+func (s *Starter) Start(ctx context.Context, key copay.Key, o Origin) error {
+	in, options, err := s.input(key, o)
+	if err != nil {
+		return err
+	}
+	_, err = s.temporal.SignalWithStartWorkflow(ctx, options.ID, workflows.SignalRecheck, nil, options, workflows.CoPayType, in)
+	return err
+}
+
 // Recheck tells a running co-pay to decide again. One that does not run has
 // nothing to decide.
 func (s *Starter) Recheck(ctx context.Context, key copay.Key) error {

@@ -43,6 +43,19 @@ func TestSignalStartsWithTheConfiguredPractice(t *testing.T) {
 	require.Error(t, s.Signal(t.Context(), copay.Key{Practice: maple}, staff, e))
 }
 
+func TestStartWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	s, c := starter(t)
+	for _, down := range []error{nil, serviceerror.NewUnavailable("down")} {
+		c.On("SignalWithStartWorkflow", mock.Anything, key.WorkflowID(), workflows.SignalRecheck, nil,
+			mock.MatchedBy(func(o client.StartWorkflowOptions) bool {
+				return o.ID == key.WorkflowID() && o.WorkflowIDConflictPolicy == enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
+			}), workflows.CoPayType, mock.MatchedBy(func(in workflows.Input) bool { return in.Key == key && in.Trigger == "staff" })).Return(nil, down).Once()
+		require.Equal(t, down, s.Start(t.Context(), key, staff))
+	}
+	require.Equal(t, copay.CodeNotFound, copay.CodeOf(s.Start(t.Context(), copay.Key{Practice: "oak", EHR: "drchrono", Charge: "1"}, staff)))
+}
+
 func TestRecheckOfACoPayThatDoesNotRunIsNothing(t *testing.T) {
 	t.Parallel()
 	s, c := starter(t)
