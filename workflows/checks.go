@@ -279,6 +279,7 @@ func (c *coPay) approve(in ApproveRefund) {
 		return
 	}
 	r.Status = copay.RefundRejected
+	c.suspect(r.Payment) // it may have gone back at the processor meanwhile
 	c.approvalOver(in.Actor, "the refund was rejected")
 }
 

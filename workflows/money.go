@@ -143,6 +143,10 @@ func payer(p copay.Payment) copay.Actor {
 
 // arrived decides where money leads that has just come in.
 func (c *coPay) arrived() {
+	if c.p.After != "" { // it is being given up
+		c.giveSurplusBack("money came in that is not owed")
+		return
+	}
 	switch c.p.State {
 	case copay.StateReceived, copay.StateVerifying, copay.StateEstimating, copay.StateRequesting:
 		return // the story goes on and finds the money when it comes to asking

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
@@ -531,19 +533,163 @@ func TestCashWhileAMessageIsTried(t *testing.T) {
 
 func TestOperatorCancelsDuringThePosting(t *testing.T) {
 	w := newWorld(t)
-	w.onPost = func() { w.env.CancelWorkflow(); time.Sleep(50 * time.Millisecond) }
+	reversed, done := make(chan struct{}), make(chan struct{})
+	w.onPost = func() { // the EHR takes its time
+		w.env.CancelWorkflow()
+		select {
+		case <-reversed:
+		case <-time.After(200 * time.Millisecond):
+		}
+		defer close(done)
+	}
+	w.onReverse = func() { close(reversed) }
 	w.after(time.Hour, w.pays)
+	w.expect = append(w.expect, func() { <-done; time.Sleep(10 * time.Millisecond) })
 	require.Equal(t, copay.StateCancelled, w.run(input()))
 }
 
-func TestOperatorCancelsDuringARecord(t *testing.T) {
+func TestOperatorCancelsWhileThePatientOpensThePage(t *testing.T) {
 	w := newWorld(t)
-	w.onRecord = func() {
-		if w.stored != nil && w.stored.State == copay.StateAwaitingPayment {
+	w.onOpen = w.env.CancelWorkflow
+	w.after(time.Hour, func() { // and has paid before
+		w.captured[w.stored.Payments[0].Ref] = copay.Cents(25_00)
+		w.update(UpdateOpenPage)
+	})
+	require.Equal(t, copay.StateCancelled, w.run(input()))
+	require.Len(t, w.refunded, 1)
+	require.EqualValues(t, 25_00, w.journal["capture"])
+}
+
+func TestAnActThatArrivesWhileTheRunHandsOverIsAnswered(t *testing.T) {
+	w := newWorld(t)
+	var a *answer
+	w.after(time.Hour, func() {
+		w.env.SetCurrentHistoryLength(maxHistory + 1)
+		w.onRecord = func() {
 			w.onRecord = nil
-			w.env.CancelWorkflow()
+			a = w.update(UpdateAddNote, AddNote{Act: by(biller, "k1"), Text: "called"})
 		}
-	}
+		w.env.SignalWorkflow(SignalEvent, Event{ID: "e1", Platform: "twilio", Kind: string(integrations.EventMessageStatus), Status: "failed"})
+	})
+	w.env.ExecuteWorkflow(CoPay, input())
+	require.True(t, w.env.IsWorkflowCompleted())
+	require.ErrorContains(t, w.env.GetWorkflowError(), "continue as new")
+	require.Empty(t, a.code(t))
+	require.True(t, w.told("a note was added"))
+}
+
+func TestWhatStaffAskedForIsHandedOver(t *testing.T) {
+	w := newWorld(t)
+	w.after(day, func() {
+		w.env.SetCurrentHistoryLength(maxHistory + 1)
+		w.update(UpdateResend, Resend{Act: by(frontDesk, "k1")})
+	})
+	first := input()
+	first.Policy.LinkLifetime = 20 * day
+	w.env.ExecuteWorkflow(CoPay, first)
+	var next *workflow.ContinueAsNewError
+	require.ErrorAs(t, w.env.GetWorkflowError(), &next)
+	var in Input
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(next.Input, &in))
+	again := newWorldAfter(t, w)
+	again.env.SetStartTime(w.now())
+	again.after(time.Hour, func() {
+		require.Len(t, again.sent, 1, "the message goes out")
+		again.pays()
+	})
+	require.Equal(t, copay.StateSettled, again.run(in))
+}
+
+// The payer corrects its remittance while the first one is in review.
+func TestACorrectedRemittanceChangesTheReview(t *testing.T) {
+	w := settledWorld(t)
+	w.after(0, func() { w.remits("e1", 40_00) })
+	w.after(time.Hour, func() { w.remits("e2", 30_00) })
+	w.after(2*time.Hour, func() {
+		require.Equal(t, copay.Cents(5_00), *w.stored.Review.Amount)
+		w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "k1"), Choice: copay.ChoiceRequest})
+	})
+	w.after(3*time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Equal(t, copay.Cents(30_00), w.stored.Amounts.Collected)
+}
+
+// A review of a remittance that gives way to something else gives no money
+// back before a person has decided.
+func TestNothingGoesBackBeforeTheRemittanceWasReviewed(t *testing.T) {
+	w := settledWorld(t)
+	w.after(0, func() { w.remits("e1", 10_00) })
+	w.after(time.Hour, func() { w.dispute("d1", "opened", time.Time{}) })
+	w.after(2*time.Hour, func() { w.dispute("d2", "won", time.Time{}) })
+	w.decides(3*time.Hour, copay.ReviewTrueUp, copay.ChoiceProceed)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Empty(t, w.refunded)
+}
+
+// A refund at the processor while the same was to be decided on here, and was
+// rejected here.
+func TestRefundAtTheProcessorOfARejectedRefund(t *testing.T) {
+	w := newWorld(t)
+	w.est.Estimate.Amount = copay.Cents(140_00)
 	w.after(time.Hour, w.pays)
-	w.run(input())
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	again := newWorldAfter(t, w)
+	again.after(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(140_00)}) })
+	again.after(time.Hour, func() {
+		p := again.stored.Payments[0]
+		again.refunded[p.Ref] = p.Amount
+		again.event("stripe", integrations.EventRefund, p.PlatformID, "succeeded")
+	})
+	again.after(2*time.Hour, func() {
+		again.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-1"})
+	})
+	require.Equal(t, copay.StateRefunded, again.run(input()))
+}
+
+// A waiver in the middle of a review does not take part of the money away.
+func TestMoneyThatArrivesWhileACancellationIsInTrouble(t *testing.T) {
+	w := newWorld(t)
+	w.fail["CancelRequest"] = []error{refuse(integrations.KindInvalid)}
+	w.after(time.Hour, func() { w.update(UpdateCancel, Cancel{by(biller, "k1")}) })
+	w.after(2*time.Hour, func() {
+		require.Equal(t, copay.ReviewCompensation, w.stored.Review.Kind)
+		w.act(copay.CodePrecondition, UpdateRecordPayment, cash("k2", 25_00))
+		w.pays()
+	})
+	require.Equal(t, copay.StateCancelled, w.run(input()))
+	require.Empty(t, w.posted, "it is not posted first")
+}
+
+// The patient's bank sends a refund back, days after it was made.
+func TestARefundThatComesBackIsNotForgotten(t *testing.T) {
+	for _, cancel := range []bool{false, true} {
+		w := bareWorld(t)
+		w.est.Estimate.Amount = copay.Cents(25_00)
+		if cancel {
+			w.fail["PostPayment"] = []error{refuse(integrations.KindInvalid)}
+			w.after(2*time.Hour, func() { w.act("", UpdateCancel, Cancel{by(biller, "k0")}) })
+		}
+		w.after(time.Hour, w.pays)
+		w.run(input())
+		if !cancel {
+			again := newWorldAfter(t, w)
+			again.after(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(25_00)}) })
+			require.Equal(t, copay.StateRefunded, again.run(input()))
+			w = again
+		}
+		end := w.stored.State
+		late := newWorldAfter(t, w)
+		late.fail["RefundPayment"] = []error{refuse(integrations.KindInvalid)} // found, and failed
+		late.after(0, func() {
+			delete(late.refunded, late.stored.Refunds[0].Ref)
+			late.event("stripe", integrations.EventRefund, late.stored.Refunds[0].PlatformID, "failed")
+		})
+		late.after(time.Hour, func() {
+			require.Zero(t, late.stored.Amounts.Refunded.Minor)
+			require.Zero(t, late.journal["refund"]-late.journal["capture"]+25_00)
+		})
+		late.decides(2*time.Hour, copay.ReviewCompensation, copay.ChoiceDone)
+		late.expect = append(late.expect, func() { late.refunded["by-check"] = copay.Cents(25_00) })
+		require.Equal(t, end, late.run(input()))
+	}
 }

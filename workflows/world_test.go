@@ -33,6 +33,8 @@ type world struct {
 	cardPending bool   // the charge is at the bank
 	onFetch     func() // when a payment is read
 	onPost      func() // when a payment is being posted
+	onReverse   func() // when one was not found to be reversed
+	onOpen      func() // when a page is looked at
 	onRecord    func() // before something is recorded
 	onBook      func(copay.Ref, copay.Money)
 	disputedNow bool // the bank holds the money back
@@ -257,6 +259,9 @@ func (w *world) truthOf(p copay.Payment) activities.PaymentState {
 }
 
 func (w *world) OpenPage(_ context.Context, in activities.PaymentInput) (activities.OpenedPage, error) {
+	if w.onOpen != nil {
+		w.onOpen()
+	}
 	s := w.truthOf(in.Payment)
 	out := activities.OpenedPage{State: s}
 	if s.Status == copay.PaymentRequested {
@@ -309,6 +314,9 @@ func (w *world) ReversePosting(_ context.Context, in activities.PostInput) (acti
 		return activities.Posted{}, err
 	}
 	if _, ok := w.posted[in.Of]; !ok {
+		if w.onReverse != nil {
+			w.onReverse()
+		}
 		return activities.Posted{}, nil
 	}
 	w.posted[in.Ref] = in.Amount.Neg()
