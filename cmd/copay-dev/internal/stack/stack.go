@@ -11,10 +11,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/copayflow/copayflow/cmd/copay-dev/internal/ports"
 	"github.com/copayflow/copayflow/cmd/copay-dev/internal/temporal"
 	"github.com/copayflow/copayflow/config"
 	"github.com/copayflow/copayflow/internal/clock"
@@ -68,6 +70,7 @@ type Stack struct {
 	GRPC       string
 	Patients   map[string]string // sample patients' EHR ids by key
 
+	block  *ports.Block // when they are not fixed
 	cancel context.CancelFunc
 	procs  *errgroup.Group
 	done   chan struct{}
@@ -106,15 +109,15 @@ func Start(ctx context.Context, o Options) (s *Stack, err error) {
 // servers starts what the product stands on.
 func (s *Stack) servers(ctx context.Context) error {
 	o := s.Options
-	ports := o.Temporal.Ports
-	if !o.FixedPorts {
-		ports = config.DevPorts{}
+	dev, err := s.ports()
+	if err != nil {
+		return err
 	}
 	// Slow starters run side by side.
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		o.Progress("PostgreSQL")
-		s.Postgres, err = pgserver.Start(gctx, pgserver.Options{Dir: filepath.Join(o.Dir, "postgres"), Port: ports.Postgres, Durable: o.Durable, Ephemeral: !o.Durable,
+		s.Postgres, err = pgserver.Start(gctx, pgserver.Options{Dir: filepath.Join(o.Dir, "postgres"), Port: dev.Postgres, Durable: o.Durable, Ephemeral: !o.Durable,
 			Settings: map[string]string{"max_connections": "200"}})
 		if err != nil {
 			return err
@@ -123,7 +126,7 @@ func (s *Stack) servers(ctx context.Context) error {
 	})
 	g.Go(func() (err error) {
 		o.Progress("Temporal")
-		t := temporal.Options{Port: ports.Temporal, Namespace: o.Temporal.Namespace, Retention: o.Temporal.Retention,
+		t := temporal.Options{Port: dev.Temporal, Namespace: o.Temporal.Namespace, Retention: o.Temporal.Retention,
 			SearchAttributes: serve.AttributeTypes(o.Temporal), DynamicConfig: map[string]any{}}
 		if o.Durable {
 			t.Database = filepath.Join(o.Dir, "temporal.db")
@@ -137,42 +140,48 @@ func (s *Stack) servers(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	listen, err := addresses(ports)
+	listen, err := addresses(dev)
 	if err != nil {
 		return err
 	}
 	s.URL, s.GRPC = "http://"+listen.HTTP, listen.GRPC
 	o.Progress("sandbox")
-	s.Sandbox, err = sandbox.Start(ctx, sandbox.Options{Port: ports.Sandbox, Now: s.Clock.Now, Merchant: practiceName, Fast: o.Fast,
+	s.Sandbox, err = sandbox.Start(ctx, sandbox.Options{Port: dev.Sandbox, Now: s.Clock.Now, Merchant: practiceName, Fast: o.Fast,
 		Webhook: func(platform string) string { return s.URL + "/webhooks/" + platform + "/" + practiceID }})
 	if err != nil {
 		return err
 	}
 	if o.UI {
 		o.Progress("Temporal UI")
-		if s.UI, err = temporal.StartUI(ctx, ports.UI, s.Temporal.HostPort(), o.Temporal.Namespace, s.URL+o.Temporal.UI.CodecPath); err != nil {
+		if s.UI, err = temporal.StartUI(ctx, dev.UI, s.Temporal.HostPort(), o.Temporal.Namespace, s.URL+o.Temporal.UI.CodecPath); err != nil {
 			return err
 		}
-		s.UIURL = fmt.Sprintf("http://127.0.0.1:%d", ports.UI)
+		s.UIURL = fmt.Sprintf("http://127.0.0.1:%d", dev.UI)
 	}
 	return s.configure(listen)
 }
 
-// addresses chooses where the API listens.
-func addresses(p config.DevPorts) (config.Listen, error) {
-	var l config.Listen
-	for _, x := range []struct {
-		port int
-		into *string
-	}{{p.HTTP, &l.HTTP}, {p.GRPC, &l.GRPC}, {p.Metrics, &l.Metrics}} {
-		lis, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", x.port))
-		if err != nil {
-			return l, fmt.Errorf("port %d, which the API needs, is taken by another program; stop it or change the port in temporal-dev.yaml", x.port)
-		}
-		*x.into = lis.Addr().String()
-		defer lis.Close()
+// ports are those of temporal-dev.yaml, or any free ones: zero where the
+// server that wants one can take any itself.
+func (s *Stack) ports() (p config.DevPorts, err error) {
+	if s.Options.FixedPorts {
+		return s.Options.Temporal.Ports, nil
 	}
-	return l, nil
+	if s.block, err = ports.Reserve(); err != nil {
+		return p, err
+	}
+	return config.DevPorts{HTTP: s.block.Port(0), GRPC: s.block.Port(1), Metrics: s.block.Port(2), UI: s.block.Port(3)}, nil
+}
+
+// addresses says where the API will listen, and whether it can.
+func addresses(p config.DevPorts) (config.Listen, error) {
+	for _, port := range []int{p.HTTP, p.GRPC, p.Metrics} {
+		if !ports.Free(port) {
+			return config.Listen{}, fmt.Errorf("port %d, which the API needs, is taken by another program; stop it or change the port in temporal-dev.yaml", port)
+		}
+	}
+	at := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+	return config.Listen{HTTP: at(p.HTTP), GRPC: at(p.GRPC), Metrics: at(p.Metrics)}, nil
 }
 
 // processes starts API and worker in this process.
@@ -245,6 +254,7 @@ func (s *Stack) teardown(ctx context.Context) error {
 	if s.Postgres != nil {
 		errs = append(errs, s.Postgres.Stop(ctx))
 	}
+	errs = append(errs, s.block.Release())
 	return errors.Join(errs...)
 }
 

@@ -28,6 +28,8 @@ import (
 	"go.temporal.io/server/schema/sqlite"
 	"go.temporal.io/server/temporal"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/copayflow/copayflow/cmd/copay-dev/internal/ports"
 )
 
 // Options configure the embedded server.
@@ -47,25 +49,34 @@ type Options struct {
 type Server struct {
 	srv      temporal.Server
 	hostPort string
+	ports    *ports.Block // of its inner services
 }
 
 // Start runs the server and waits until it answers.
 func Start(ctx context.Context, o Options) (*Server, error) {
-	ports, err := freePorts(10)
+	block, err := ports.Reserve()
 	if err != nil {
 		return nil, err
 	}
-	if o.Port == 0 {
-		o.Port = ports[9]
+	s := &Server{ports: block}
+	if err := s.start(ctx, o); err != nil {
+		return nil, errors.Join(err, s.Stop())
 	}
-	if err := portFree(o.Port); err != nil {
-		return nil, err
+	return s, nil
+}
+
+func (s *Server) start(ctx context.Context, o Options) (err error) {
+	if o.Port == 0 {
+		o.Port = s.ports.Port(ports.Size - 1)
+	}
+	if !ports.Free(o.Port) {
+		return taken(o.Port)
 	}
 	store := store(o)
 	if err := prepare(o, store); err != nil {
-		return nil, err
+		return err
 	}
-	cfg := serverConfig(o, store, ports)
+	cfg := serverConfig(o, store, s.ports)
 	// The server is noisy while its services find one another; what matters
 	// shows in its answers.
 	var logger log.Logger = log.NewNoopLogger()
@@ -76,7 +87,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	for k, v := range o.DynamicConfig {
 		dyn[dynamicconfig.MakeKey(k)] = v
 	}
-	srv, err := temporal.NewServer(
+	s.srv, err = temporal.NewServer(
 		temporal.WithConfig(cfg),
 		temporal.ForServices(temporal.DefaultServices),
 		temporal.WithLogger(logger),
@@ -85,24 +96,30 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		temporal.WithDynamicConfigClient(dyn),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("the Temporal server cannot be set up: %w", err)
+		return fmt.Errorf("the Temporal server cannot be set up: %w", err)
 	}
-	if err := srv.Start(); err != nil {
-		return nil, fmt.Errorf("the Temporal server cannot be started: %w", err)
+	if err := s.srv.Start(); err != nil {
+		return fmt.Errorf("the Temporal server cannot be started: %w", err)
 	}
-	s := &Server{srv: srv, hostPort: cfg.PublicClient.HostPort}
-	if err := s.ready(ctx, o); err != nil {
-		_ = s.Stop()
-		return nil, err
-	}
-	return s, nil
+	s.hostPort = cfg.PublicClient.HostPort
+	return s.ready(ctx, o)
 }
 
 // HostPort is the frontend's address.
 func (s *Server) HostPort() string { return s.hostPort }
 
-// Stop ends the server.
-func (s *Server) Stop() error { return s.srv.Stop() }
+// Stop ends the server, also one that has started halfway.
+func (s *Server) Stop() error {
+	var err error
+	if s.srv != nil {
+		err = s.srv.Stop()
+	}
+	return errors.Join(err, s.ports.Release())
+}
+
+func taken(port int) error {
+	return fmt.Errorf("port %d, which Temporal needs, is taken by another program; stop it or change the port in temporal-dev.yaml", port)
+}
 
 // ready waits until the namespace answers and has the wanted retention.
 func (s *Server) ready(ctx context.Context, o Options) error {
@@ -167,60 +184,28 @@ const (
 	loopback    = "127.0.0.1"
 )
 
-func serverConfig(o Options, s *config.SQL, ports []int) *config.Config {
+func serverConfig(o Options, s *config.SQL, inner *ports.Block) *config.Config {
 	hostPort := net.JoinHostPort(loopback, fmt.Sprint(o.Port))
 	svc := func(grpc, membership int) config.Service {
 		return config.Service{RPC: config.RPC{GRPCPort: grpc, MembershipPort: membership, BindOnIP: loopback}}
 	}
 	c := &config.Config{}
 	c.Global.Membership = config.Membership{MaxJoinDuration: 30 * time.Second, BroadcastAddress: loopback}
-	c.Global.Metrics = &metrics.Config{Prometheus: &metrics.PrometheusConfig{ListenAddress: net.JoinHostPort(loopback, fmt.Sprint(ports[8])), HandlerPath: "/metrics"}}
+	c.Global.Metrics = &metrics.Config{Prometheus: &metrics.PrometheusConfig{ListenAddress: net.JoinHostPort(loopback, fmt.Sprint(inner.Port(8))), HandlerPath: "/metrics"}}
 	c.Persistence = config.Persistence{DefaultStore: sqliteplugin.PluginName, VisibilityStore: sqliteplugin.PluginName, NumHistoryShards: 1,
 		DataStores: map[string]config.DataStore{sqliteplugin.PluginName: {SQL: s}}}
 	c.ClusterMetadata = &cluster.Config{FailoverVersionIncrement: 10, MasterClusterName: clusterName, CurrentClusterName: clusterName,
 		ClusterInformation: map[string]cluster.ClusterInformation{clusterName: {Enabled: true, InitialFailoverVersion: 1, RPCAddress: hostPort}}}
 	c.DCRedirectionPolicy = config.DCRedirectionPolicy{Policy: "noop"}
 	c.Services = map[string]config.Service{
-		"frontend": svc(o.Port, ports[0]), "history": svc(ports[1], ports[2]),
-		"matching": svc(ports[3], ports[4]), "worker": svc(ports[5], ports[6]),
+		"frontend": svc(o.Port, inner.Port(0)), "history": svc(inner.Port(1), inner.Port(2)),
+		"matching": svc(inner.Port(3), inner.Port(4)), "worker": svc(inner.Port(5), inner.Port(6)),
 	}
 	c.Archival = config.Archival{History: config.HistoryArchival{State: "disabled"}, Visibility: config.VisibilityArchival{State: "disabled"}}
 	c.NamespaceDefaults = config.NamespaceDefaults{Archival: config.ArchivalNamespaceDefaults{
 		History: config.HistoryArchivalNamespaceDefaults{State: "disabled"}, Visibility: config.VisibilityArchivalNamespaceDefaults{State: "disabled"}}}
 	c.PublicClient = config.PublicClient{HostPort: hostPort}
 	return c
-}
-
-// Ports below those that systems give to outgoing connections (32768 and
-// up), which could take one between the look and the server's start.
-const (
-	firstPort = 20000
-	lastPort  = 32000
-)
-
-// freePorts finds n ports that nobody listens on just now.
-func freePorts(n int) ([]int, error) {
-	var out []int
-	for range 50 * n {
-		port := firstPort + rand.IntN(lastPort-firstPort)
-		l, err := net.Listen("tcp", net.JoinHostPort(loopback, fmt.Sprint(port)))
-		if err != nil {
-			continue
-		}
-		defer l.Close() // held until all are found, so that none is found twice
-		if out = append(out, port); len(out) == n {
-			return out, nil
-		}
-	}
-	return nil, fmt.Errorf("no %d free ports between %d and %d: stop programs that hold them", n, firstPort, lastPort)
-}
-
-func portFree(port int) error {
-	l, err := net.Listen("tcp", net.JoinHostPort(loopback, fmt.Sprint(port)))
-	if err != nil {
-		return fmt.Errorf("port %d, which Temporal needs, is taken by another program; stop it or change the port in temporal-dev.yaml", port)
-	}
-	return l.Close()
 }
 
 // quiet drops the SDK's own log lines of the start.

@@ -12,6 +12,8 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+
+	"github.com/copayflow/copayflow/cmd/copay-dev/internal/ports"
 )
 
 func TestServerKeepsItsNamespaceAndRetentionOverARestart(t *testing.T) {
@@ -34,12 +36,13 @@ func TestUIServesAndATakenPortIsNamed(t *testing.T) {
 	s, err := Start(t.Context(), Options{Namespace: "copay", Retention: 24 * time.Hour})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Stop() })
-	ports, err := freePorts(1)
+	block, err := ports.Reserve()
 	require.NoError(t, err)
-	ui, err := StartUI(t.Context(), ports[0], s.HostPort(), "copay", "http://127.0.0.1:1/codec")
+	t.Cleanup(func() { require.NoError(t, block.Release()) })
+	ui, err := StartUI(t.Context(), block.Port(0), s.HostPort(), "copay", "http://127.0.0.1:1/codec")
 	require.NoError(t, err)
 	t.Cleanup(ui.Stop)
-	res, err := http.Get("http://127.0.0.1:" + strconv.Itoa(ports[0]) + "/api/v1/settings")
+	res, err := http.Get("http://127.0.0.1:" + strconv.Itoa(block.Port(0)) + "/api/v1/settings")
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, http.StatusOK, res.StatusCode)

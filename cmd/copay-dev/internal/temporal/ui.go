@@ -9,6 +9,8 @@ import (
 	uiserver "github.com/temporalio/ui-server/v2/server"
 	uiconfig "github.com/temporalio/ui-server/v2/server/config"
 	uioptions "github.com/temporalio/ui-server/v2/server/server_options"
+
+	"github.com/copayflow/copayflow/cmd/copay-dev/internal/ports"
 )
 
 // UI is the running web UI.
@@ -17,8 +19,8 @@ type UI struct{ srv *uiserver.Server }
 // StartUI serves Temporal's web UI on port. Payloads stay ciphertext unless
 // the browser's user may read them at the codec server.
 func StartUI(ctx context.Context, port int, frontend, namespace, codec string) (*UI, error) {
-	if err := portFree(port); err != nil {
-		return nil, err
+	if !ports.Free(port) {
+		return nil, taken(port)
 	}
 	srv := uiserver.NewServer(uioptions.WithConfigProvider(&uiconfig.Config{
 		TemporalGRPCAddress: frontend,
