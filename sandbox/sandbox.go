@@ -97,6 +97,16 @@ func Start(ctx context.Context, o Options) (*Sandbox, error) {
 	return s, nil
 }
 
+// What a practice switches on at the platforms, as docs/platforms says.
+var (
+	stripeEvents = []string{"payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.processing", "payment_intent.requires_action",
+		"payment_intent.canceled", "checkout.session.completed", "checkout.session.async_payment_succeeded", "checkout.session.async_payment_failed",
+		"checkout.session.expired", "charge.refunded", "charge.refund.updated", "refund.created", "refund.updated", "charge.dispute.created",
+		"charge.dispute.updated", "charge.dispute.closed", "charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated",
+		"invoice.paid", "invoice.payment_failed", "invoice.voided"}
+	quickBooksEntities = []string{"Invoice", "Payment", "RefundReceipt"}
+)
+
 func (s *Sandbox) simulators(o Options) {
 	at := func(name string) sim.Options { return sim.Options{Now: o.Now, Hooks: s.Hooks, PublicURL: s.URLs[name]} }
 	hook := func(name string) string {
@@ -111,10 +121,10 @@ func (s *Sandbox) simulators(o Options) {
 	}
 	s.DrChrono = drchronosim.New(at("drchrono"), drchronosim.Config{WebhookURL: hook("drchrono"), WebhookSecret: DrChronoHookSecret, NoLimits: o.Fast})
 	s.Availity = availitysim.New(at("availity"), availitysim.Config{Polls: polls, NoLimits: o.Fast})
-	s.Stripe = stripesim.New(at("stripe"), stripesim.Config{SecretKey: StripeKey, WebhookURL: hook("stripe"), WebhookSecret: StripeHookSecret, Merchant: o.Merchant})
+	s.Stripe = stripesim.New(at("stripe"), stripesim.Config{SecretKey: StripeKey, WebhookURL: hook("stripe"), WebhookSecret: StripeHookSecret, WebhookEvents: stripeEvents, Merchant: o.Merchant})
 	s.Twilio = twiliosim.New(at("twilio"), twiliosim.Config{AuthToken: TwilioToken, InboundURL: hook("twilio")})
 	s.SendGrid = sendgridsim.New(at("sendgrid"), sendgridsim.Config{APIKey: SendGridKey, WebhookURL: hook("sendgrid")})
-	s.QuickBooks = quickbookssim.New(at("quickbooks"), quickbookssim.Config{WebhookURL: hook("quickbooks"), VerifierToken: QuickBooksVerifier, NoLimits: o.Fast})
+	s.QuickBooks = quickbookssim.New(at("quickbooks"), quickbookssim.Config{WebhookURL: hook("quickbooks"), VerifierToken: QuickBooksVerifier, Entities: quickBooksEntities, NoLimits: o.Fast})
 }
 
 // tick lets time pass at the processor: sessions expire, bank debits settle.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,8 +17,12 @@ import (
 // cloudOperation spells an operation as the newer envelope does.
 var cloudOperation = map[string]string{"Create": "created", "Update": "updated", "Delete": "deleted", "Merge": "merged", "Void": "void", "Emailed": "emailed"}
 
-// notify signs the changes of a write and sends them.
+// notify signs the changes of a write that the app wants to hear of and sends
+// them.
 func (s *Server) notify(changes []change) {
+	if len(s.c.Entities) > 0 {
+		changes = slices.DeleteFunc(slices.Clone(changes), func(c change) bool { return !slices.Contains(s.c.Entities, c.entity) })
+	}
 	if len(changes) == 0 || s.c.WebhookURL == "" {
 		return
 	}

@@ -31,6 +31,9 @@ type Config struct {
 
 	WebhookURL    string
 	VerifierToken string // default sandbox-verifier
+	// Entities are those that the app's webhooks are switched on for, such as
+	// Invoice; all when empty.
+	Entities []string
 	// Envelope is "cloudevents" (default) or "legacy".
 	Envelope string
 

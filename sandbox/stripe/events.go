@@ -25,7 +25,7 @@ func (ev *event) wire(*Server) obj {
 func (s *Server) own() *call { return &call{s: s} }
 
 // emit keeps an event with a snapshot of its object and sends it to every
-// endpoint. It runs under the lock; sending does not wait.
+// endpoint that wants it. It runs under the lock; sending does not wait.
 func (c *call) emit(kind string, about record) {
 	s := c.s
 	ev := s.events.add(&event{header: s.fresh("evt_"), kind: kind, object: about.wire(s), requestID: c.requestID, key: c.key})
@@ -33,10 +33,11 @@ func (c *call) emit(kind string, about record) {
 }
 
 func (s *Server) send(ev *event) {
+	to := slices.DeleteFunc(slices.Clone(s.endpoints), func(ep endpoint) bool { return !ep.wants(ev.kind) })
 	w := ev.wire(s)
-	w["pending_webhooks"] = int64(len(s.endpoints))
+	w["pending_webhooks"] = int64(len(to))
 	body := encode(w)
-	for _, ep := range s.endpoints {
+	for _, ep := range to {
 		s.o.Hooks.Send(sim.Delivery{URL: ep.url, Body: body, Header: http.Header{
 			"Content-Type":     {"application/json; charset=utf-8"},
 			"User-Agent":       {"Stripe/1.0 (+https://stripe.com/docs/webhooks)"},

@@ -8,6 +8,7 @@ package stripesim
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,9 +24,11 @@ type Config struct {
 	// SecretKey is the only key accepted; empty accepts every sk_test_ and
 	// rk_test_ key.
 	SecretKey string
-	// WebhookURL and WebhookSecret make one endpoint that gets all events.
+	// WebhookURL and WebhookSecret make one endpoint. WebhookEvents are its
+	// enabled_events: all when empty.
 	WebhookURL    string
 	WebhookSecret string
+	WebhookEvents []string
 	// Merchant is shown on hosted pages.
 	Merchant string
 	// SearchLag is how long the search does not see an object: a minute when
@@ -35,7 +38,14 @@ type Config struct {
 	BankDelay time.Duration
 }
 
-type endpoint struct{ url, secret string }
+type endpoint struct {
+	url, secret string
+	enabled     []string // event types; all when empty
+}
+
+func (e endpoint) wants(kind string) bool {
+	return len(e.enabled) == 0 || slices.Contains(e.enabled, kind)
+}
 
 // Server is one simulated account. It is safe for concurrent use.
 type Server struct {
@@ -83,7 +93,7 @@ func New(o sim.Options, c Config) *Server {
 	}
 	s := &Server{o: o, cfg: c, keys: map[string]*keyRecord{}, flight: flights{busy: map[string]bool{}}}
 	if c.WebhookURL != "" {
-		s.endpoints = []endpoint{{c.WebhookURL, c.WebhookSecret}}
+		s.endpoints = []endpoint{{url: c.WebhookURL, secret: c.WebhookSecret, enabled: c.WebhookEvents}}
 	}
 	s.faults = &sim.Faults{Render: renderFault}
 	s.api = routes()
@@ -111,14 +121,14 @@ func (s *Server) Faults() *sim.Faults { return s.faults }
 func (s *Server) SetWebhook(url, secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.endpoints = []endpoint{{url, secret}}
+	s.endpoints = []endpoint{{url: url, secret: secret}}
 }
 
 // AddWebhook adds an endpoint, for a second practice on the same account.
 func (s *Server) AddWebhook(url, secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.endpoints = append(s.endpoints, endpoint{url, secret})
+	s.endpoints = append(s.endpoints, endpoint{url: url, secret: secret})
 }
 
 // BreakNext makes the next n writes that carry an idempotency key fail with a

@@ -1,0 +1,105 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// start runs a sandbox whose webhooks come to got, platform first.
+func start(t *testing.T) (s *Sandbox, got chan [2]string) {
+	t.Helper()
+	got = make(chan [2]string, 100)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got <- [2]string{path.Base(r.URL.Path), string(body)}
+	}))
+	t.Cleanup(receiver.Close)
+	at := time.Date(2026, 3, 2, 15, 0, 0, 0, time.UTC)
+	s, err := Start(t.Context(), Options{Now: func() time.Time { return at }, Merchant: "Maple", Fast: true,
+		Webhook: func(platform string) string { return receiver.URL + "/" + platform }})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Stop(t.Context())) })
+	return s, got
+}
+
+func next(t *testing.T, got chan [2]string) (platform, body string) {
+	t.Helper()
+	select {
+	case g := <-got:
+		return g[0], g[1]
+	case <-time.After(10 * time.Second):
+		require.FailNow(t, "no webhook came")
+		return "", ""
+	}
+}
+
+// A charge makes three events at Stripe; a practice hears of those that its
+// endpoint is enabled for.
+func TestWebhooksAreThoseThatAPracticeSwitchesOn(t *testing.T) {
+	t.Parallel()
+	s, got := start(t)
+	form := url.Values{"amount": {"2500"}, "currency": {"usd"}, "payment_method_types[]": {"card"}, "confirm": {"true"}, "payment_method": {"pm_card_visa"}}
+	for range 2 { // the second one's only event proves that nothing of the first is late
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URLs["stripe"]+"/v1/payment_intents", strings.NewReader(form.Encode()))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.SetBasicAuth(StripeKey, "")
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, http.StatusOK, res.StatusCode)
+		platform, body := next(t, got)
+		require.Equal(t, "stripe", platform)
+		var e struct {
+			Type    string `json:"type"`
+			Pending int    `json:"pending_webhooks"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(body), &e))
+		require.Equal(t, "payment_intent.succeeded", e.Type)
+		require.Equal(t, 1, e.Pending)
+	}
+	require.Len(t, s.Stripe.Events(), 6)
+}
+
+// What the documentation tells a practice to switch on is what the sandbox
+// has: an event that is missing there would be missed by a clinic.
+func TestTheDocumentationNamesTheSameEvents(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/platforms/stripe.md")
+	require.NoError(t, err)
+	for _, event := range stripeEvents {
+		i := strings.LastIndex(event, ".")
+		whole, short := "`"+event+"`", "`"+event[i:]+"`"
+		group := regexp.MustCompile("(?m)^ +- `" + regexp.QuoteMeta(event[:i]) + `\..*` + regexp.QuoteMeta(short))
+		require.True(t, strings.Contains(string(page), whole) || group.Match(page), event)
+	}
+	page, err = os.ReadFile("../docs/platforms/quickbooks.md")
+	require.NoError(t, err)
+	section := string(page)[strings.Index(string(page), "## Webhooks"):]
+	for _, entity := range quickBooksEntities {
+		require.Contains(t, section[:400], entity)
+	}
+}
+
+func TestATakenPortIsNamed(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t)
+	u, err := url.Parse(s.Page)
+	require.NoError(t, err)
+	port, err := strconv.Atoi(u.Port())
+	require.NoError(t, err)
+	_, err = Start(t.Context(), Options{Port: port, Now: time.Now})
+	require.ErrorContains(t, err, "port "+u.Port()+", which the sandbox needs, is taken")
+}
