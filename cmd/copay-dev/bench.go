@@ -32,16 +32,17 @@ import (
 )
 
 func benchCommand(file *string) *cobra.Command {
-	n, profile := 150, ""
+	n, profile, store := 150, "", "postgresql"
 	cmd := &cobra.Command{
 		Use: "bench", Short: "Co-pays per second against the bare workflow, and webhook acknowledgement, in one run", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), 8*time.Minute)
 			defer cancel()
-			return bench(ctx, cmd.OutOrStdout(), *file, n, profile)
+			return bench(ctx, cmd.OutOrStdout(), *file, store, n, profile)
 		},
 	}
 	cmd.Flags().IntVar(&n, "n", n, "co-pays in each measurement")
+	cmd.Flags().StringVar(&store, "store", store, "where Temporal keeps its data: postgresql, as in production, or sqlite, in memory")
 	cmd.Flags().StringVar(&profile, "profile", "", "write a CPU profile of the co-pays' rounds to this file")
 	return cmd
 }
@@ -49,8 +50,11 @@ func benchCommand(file *string) *cobra.Command {
 // rounds alternate bare and real runs, so that neither has the warmer machine.
 const rounds = 3
 
-func bench(ctx context.Context, out io.Writer, file string, n int, profile string) error {
-	s, clean, err := throwaway(ctx, out, file, "", func(o *stack.Options) { o.Fast = true })
+func bench(ctx context.Context, out io.Writer, file, store string, n int, profile string) error {
+	if store != "postgresql" && store != "sqlite" {
+		return fmt.Errorf("--store is postgresql or sqlite, not %q", store)
+	}
+	s, clean, err := throwaway(ctx, out, file, "", func(o *stack.Options) { o.Fast, o.TemporalOnPostgres = true, store == "postgresql" })
 	if err != nil {
 		return err
 	}

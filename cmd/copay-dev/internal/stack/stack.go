@@ -38,6 +38,9 @@ type Options struct {
 	FixedPorts bool
 	// Durable survives a power cut and a restart; throw-away stacks do without.
 	Durable bool
+	// TemporalOnPostgres keeps Temporal's data in PostgreSQL, too, as a cluster
+	// in production does, in place of SQLite.
+	TemporalOnPostgres bool
 	// UI serves Temporal's web UI.
 	UI bool
 	// NoWorker leaves the worker to another process.
@@ -113,31 +116,7 @@ func (s *Stack) servers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Slow starters run side by side.
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
-		o.Progress("PostgreSQL")
-		s.Postgres, err = pgserver.Start(gctx, pgserver.Options{Dir: filepath.Join(o.Dir, "postgres"), Port: dev.Postgres, Durable: o.Durable, Ephemeral: !o.Durable,
-			Settings: map[string]string{"max_connections": "200"}})
-		if err != nil {
-			return err
-		}
-		return s.Postgres.CreateDatabase(gctx, "copay")
-	})
-	g.Go(func() (err error) {
-		o.Progress("Temporal")
-		t := temporal.Options{Port: dev.Temporal, Namespace: o.Temporal.Namespace, Retention: o.Temporal.Retention,
-			SearchAttributes: serve.AttributeTypes(o.Temporal), DynamicConfig: map[string]any{}}
-		if o.Durable {
-			t.Database = filepath.Join(o.Dir, "temporal.db")
-		}
-		for _, d := range o.Temporal.DynamicConfig {
-			t.DynamicConfig[d.Key] = d.Value
-		}
-		s.Temporal, err = temporal.Start(gctx, t)
-		return err
-	})
-	if err := g.Wait(); err != nil {
+	if err := s.stores(ctx, dev); err != nil {
 		return err
 	}
 	listen, err := addresses(dev)
@@ -159,6 +138,58 @@ func (s *Stack) servers(ctx context.Context) error {
 		s.UIURL = fmt.Sprintf("http://127.0.0.1:%d", dev.UI)
 	}
 	return s.configure(listen)
+}
+
+// stores starts the slow starters, side by side where they can be.
+func (s *Stack) stores(ctx context.Context, dev config.DevPorts) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.postgres(gctx, dev.Postgres) })
+	if s.Options.TemporalOnPostgres {
+		if err := g.Wait(); err != nil {
+			return err
+		}
+		return s.temporal(ctx, dev.Temporal)
+	}
+	g.Go(func() error { return s.temporal(gctx, dev.Temporal) })
+	return g.Wait()
+}
+
+func (s *Stack) postgres(ctx context.Context, port int) (err error) {
+	o := s.Options
+	o.Progress("PostgreSQL")
+	s.Postgres, err = pgserver.Start(ctx, pgserver.Options{Dir: filepath.Join(o.Dir, "postgres"), Port: port, Durable: o.Durable, Ephemeral: !o.Durable,
+		Settings: map[string]string{"max_connections": "200"}})
+	if err != nil {
+		return err
+	}
+	databases := []string{"copay"}
+	if o.TemporalOnPostgres {
+		databases = append(databases, temporal.PostgresDatabases...)
+	}
+	for _, name := range databases {
+		if err := s.Postgres.CreateDatabase(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Stack) temporal(ctx context.Context, port int) (err error) {
+	o := s.Options
+	o.Progress("Temporal")
+	t := temporal.Options{Port: port, Namespace: o.Temporal.Namespace, Retention: o.Temporal.Retention,
+		SearchAttributes: serve.AttributeTypes(o.Temporal), DynamicConfig: map[string]any{}}
+	switch {
+	case o.TemporalOnPostgres:
+		t.Postgres = s.Postgres.DSN("postgres")
+	case o.Durable:
+		t.Database = filepath.Join(o.Dir, "temporal.db")
+	}
+	for _, d := range o.Temporal.DynamicConfig {
+		t.DynamicConfig[d.Key] = d.Value
+	}
+	s.Temporal, err = temporal.Start(ctx, t)
+	return err
 }
 
 // ports are those of temporal-dev.yaml, or any free ones: zero where the

@@ -14,9 +14,6 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/namespace/v1"
-	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/server/common/authorization"
 	"go.temporal.io/server/common/cluster"
@@ -27,15 +24,18 @@ import (
 	sqliteplugin "go.temporal.io/server/common/persistence/sql/sqlplugin/sqlite"
 	"go.temporal.io/server/schema/sqlite"
 	"go.temporal.io/server/temporal"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/copayflow/copayflow/cmd/copay-dev/internal/ports"
+	"github.com/copayflow/copayflow/internal/serve"
 )
 
 // Options configure the embedded server.
 type Options struct {
 	// Database is the SQLite file; "" keeps everything in memory.
-	Database  string
+	Database string
+	// Postgres is the connection string of a PostgreSQL that has the
+	// PostgresDatabases: the store that a cluster in production has.
+	Postgres  string
 	Port      int // of the frontend; 0: any free one
 	Namespace string
 	// Retention is how long closed histories are kept.
@@ -72,11 +72,11 @@ func (s *Server) start(ctx context.Context, o Options) (err error) {
 	if !ports.Free(o.Port) {
 		return taken(o.Port)
 	}
-	store := store(o)
-	if err := prepare(o, store); err != nil {
+	stores, err := prepare(o)
+	if err != nil {
 		return err
 	}
-	cfg := serverConfig(o, store, s.ports)
+	cfg := serverConfig(o, stores, s.ports)
 	// The server is noisy while its services find one another; what matters
 	// shows in its answers.
 	var logger log.Logger = log.NewNoopLogger()
@@ -121,23 +121,19 @@ func taken(port int) error {
 	return fmt.Errorf("port %d, which Temporal needs, is taken by another program; stop it or change the port in temporal-dev.yaml", port)
 }
 
-// ready waits until the namespace answers and has the wanted retention.
+// ready waits until the server answers and the namespace has the wanted
+// retention and search attributes.
 func (s *Server) ready(ctx context.Context, o Options) error {
 	c, err := client.NewLazyClient(client.Options{HostPort: s.hostPort, Namespace: o.Namespace, Logger: quiet{}})
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
 	for {
-		_, err = c.WorkflowService().UpdateNamespace(ctx, &workflowservice.UpdateNamespaceRequest{
-			Namespace: o.Namespace,
-			Config:    &namespace.NamespaceConfig{WorkflowExecutionRetentionTtl: durationpb.New(o.Retention)},
-		})
-		var gone *serviceerror.NamespaceNotFound
-		if err == nil || errors.As(err, &gone) {
-			break
+		if err = serve.MigrateTemporal(ctx, c, o.Namespace, o.Retention, o.SearchAttributes); err == nil {
+			return nil
 		}
 		select {
 		case <-ctx.Done():
@@ -145,7 +141,6 @@ func (s *Server) ready(ctx context.Context, o Options) error {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	return err
 }
 
 func store(o Options) *config.SQL {
@@ -160,8 +155,20 @@ func store(o Options) *config.SQL {
 	return s
 }
 
-// prepare makes schema and namespace where they are missing.
-func prepare(o Options, s *config.SQL) error {
+// prepare makes schema and, in SQLite, namespace where they are missing.
+func prepare(o Options) (map[string]config.DataStore, error) {
+	if o.Postgres != "" {
+		stores, err := postgresStores(o.Postgres)
+		if err != nil {
+			return nil, err
+		}
+		return stores, preparePostgres(stores)
+	}
+	s := store(o)
+	return map[string]config.DataStore{sqliteplugin.PluginName: {SQL: s}}, prepareSQLite(o, s)
+}
+
+func prepareSQLite(o Options, s *config.SQL) error {
 	if o.Database != "" {
 		if err := os.MkdirAll(filepath.Dir(o.Database), 0o700); err != nil {
 			return fmt.Errorf("the folder for Temporal's data cannot be made: %w", err)
@@ -184,7 +191,7 @@ const (
 	loopback    = "127.0.0.1"
 )
 
-func serverConfig(o Options, s *config.SQL, inner *ports.Block) *config.Config {
+func serverConfig(o Options, stores map[string]config.DataStore, inner *ports.Block) *config.Config {
 	hostPort := net.JoinHostPort(loopback, fmt.Sprint(o.Port))
 	svc := func(grpc, membership int) config.Service {
 		return config.Service{RPC: config.RPC{GRPCPort: grpc, MembershipPort: membership, BindOnIP: loopback}}
@@ -192,8 +199,10 @@ func serverConfig(o Options, s *config.SQL, inner *ports.Block) *config.Config {
 	c := &config.Config{}
 	c.Global.Membership = config.Membership{MaxJoinDuration: 30 * time.Second, BroadcastAddress: loopback}
 	c.Global.Metrics = &metrics.Config{Prometheus: &metrics.PrometheusConfig{ListenAddress: net.JoinHostPort(loopback, fmt.Sprint(inner.Port(8))), HandlerPath: "/metrics"}}
-	c.Persistence = config.Persistence{DefaultStore: sqliteplugin.PluginName, VisibilityStore: sqliteplugin.PluginName, NumHistoryShards: 1,
-		DataStores: map[string]config.DataStore{sqliteplugin.PluginName: {SQL: s}}}
+	c.Persistence = config.Persistence{DefaultStore: sqliteplugin.PluginName, VisibilityStore: sqliteplugin.PluginName, NumHistoryShards: 1, DataStores: stores}
+	if o.Postgres != "" {
+		c.Persistence.DefaultStore, c.Persistence.VisibilityStore, c.Persistence.NumHistoryShards = postgresStore, postgresVisibility, 4
+	}
 	c.ClusterMetadata = &cluster.Config{FailoverVersionIncrement: 10, MasterClusterName: clusterName, CurrentClusterName: clusterName,
 		ClusterInformation: map[string]cluster.ClusterInformation{clusterName: {Enabled: true, InitialFailoverVersion: 1, RPCAddress: hostPort}}}
 	c.DCRedirectionPolicy = config.DCRedirectionPolicy{Policy: "noop"}

@@ -1,7 +1,9 @@
 package temporal
 
 import (
+	"context"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -10,10 +12,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/copayflow/copayflow/cmd/copay-dev/internal/ports"
+	"github.com/copayflow/copayflow/internal/pgserver"
 )
 
 func TestServerKeepsItsNamespaceAndRetentionOverARestart(t *testing.T) {
@@ -52,4 +56,32 @@ func TestUIServesAndATakenPortIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	_, err = Start(t.Context(), Options{Port: n, Namespace: "copay", Retention: 24 * time.Hour})
 	require.ErrorContains(t, err, "is taken")
+}
+
+// The store of a cluster in production: what `copay migrate` asks of it has to
+// be possible there.
+func TestServerOnPostgreSQL(t *testing.T) {
+	dir, err := os.MkdirTemp("", "temporal-") //nolint:usetesting // PostgreSQL's user may not enter the test's own
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(dir, 0o711))
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	pg, err := pgserver.Start(t.Context(), pgserver.Options{Dir: filepath.Join(dir, "pg"), Ephemeral: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, pg.Stop(context.WithoutCancel(t.Context()))) })
+	for _, name := range PostgresDatabases {
+		require.NoError(t, pg.CreateDatabase(t.Context(), name))
+	}
+	o := Options{Postgres: pg.DSN("postgres"), Namespace: "copay", Retention: 365 * 24 * time.Hour,
+		SearchAttributes: map[string]enumspb.IndexedValueType{"CopayPractice": enumspb.INDEXED_VALUE_TYPE_KEYWORD}}
+	for range 2 {
+		s, err := Start(t.Context(), o)
+		require.NoError(t, err)
+		c, err := client.Dial(client.Options{HostPort: s.HostPort(), Namespace: "copay", Logger: quiet{}})
+		require.NoError(t, err)
+		have, err := c.OperatorService().ListSearchAttributes(t.Context(), &operatorservice.ListSearchAttributesRequest{Namespace: "copay"})
+		require.NoError(t, err)
+		require.Contains(t, have.GetCustomAttributes(), "CopayPractice")
+		c.Close()
+		require.NoError(t, s.Stop())
+	}
 }
