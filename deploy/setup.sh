@@ -17,17 +17,27 @@ have_postgres && exit 0
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
+# Runs a package manager without its chatter, which is shown when it fails.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+quietly() {
+  "$@" >"$log" 2>&1 && return
+  cat "$log" >&2
+  echo "PostgreSQL is missing and could not be installed (the reason is above): install the PostgreSQL server (15 or newer) and run this again." >&2
+  exit 1
+}
+
 echo "PostgreSQL is missing; installing it from the system's packages…"
 if command -v apt-get >/dev/null; then
   # The distribution would start a server of its own on port 5432; we run a private one.
   as_root mkdir -p /etc/postgresql-common
   [ -e /etc/postgresql-common/createcluster.conf ] || echo "create_main_cluster = false" | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
-  as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null
+  quietly as_root apt-get update -qq
+  quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql
 elif command -v dnf >/dev/null; then
-  as_root dnf install -y -q postgresql-server
+  quietly as_root dnf install -y -q postgresql-server
 elif command -v brew >/dev/null; then
-  brew install --quiet postgresql@16
+  quietly brew install --quiet postgresql@16
 else
   echo "PostgreSQL is missing and this system's package manager is not known: install the PostgreSQL server (15 or newer) and run this again." >&2
   exit 1
