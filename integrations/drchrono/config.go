@@ -19,8 +19,8 @@ type Config struct {
 	BaseURL      string              `mapstructure:"base_url"` // default https://app.drchrono.com
 	ClientID     string              `mapstructure:"client_id"`
 	ClientSecret integrations.Secret `mapstructure:"client_secret"`
-	// RefreshToken is used once, while the token store is empty; DrChrono
-	// replaces it with every use.
+	// RefreshToken is used while the token store is empty, and when the stored
+	// one is refused: a practice that agreed anew is connected again by it.
 	RefreshToken integrations.Secret `mapstructure:"refresh_token"`
 	// WebhookSecret is the "secret token" of the webhook in the console.
 	WebhookSecret integrations.Secret `mapstructure:"webhook_secret"`
