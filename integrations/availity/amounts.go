@@ -72,13 +72,13 @@ func (b networkBenefit) inDollars() bool {
 
 // remains is what is left of a deductible or limit: the row's own "remaining",
 // or its amount when its period says that it is the remainder (X12 element
-// 615: 29). A deductible of nothing leaves nothing.
+// 615: 29).
 func (b networkBenefit) remains() (copay.Money, bool) {
 	if m, ok := amount(b.Remaining); ok {
 		return m, true
 	}
 	m, ok := amount(b.Amount)
-	if ok && (b.AmountTimePeriodCode == "29" || strings.EqualFold(b.AmountTimePeriod, "Remaining") || m.IsZero()) {
+	if ok && (b.AmountTimePeriodCode == "29" || strings.EqualFold(b.AmountTimePeriod, "Remaining")) {
 		return m, true
 	}
 	return copay.Money{}, false
