@@ -60,12 +60,27 @@ func (d *decimal) UnmarshalJSON(b []byte) error {
 	return errors.New("an amount is a number or a text")
 }
 
+// words reads a list of texts; one in another shape says nothing, and is no
+// reason to lose the object it stands in.
+type words []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (w *words) UnmarshalJSON(b []byte) error {
+	*w = nil
+	var list []string
+	if json.Unmarshal(b, &list) == nil {
+		*w = list
+	}
+	return nil
+}
+
 type lineItem struct {
 	ID          id      `json:"id"`
 	Appointment id      `json:"appointment"`
 	Patient     id      `json:"patient"`
 	Doctor      id      `json:"doctor"`
 	Code        string  `json:"code"`
+	Modifiers   words   `json:"modifiers"`
 	Price       decimal `json:"price"`
 	Billed      decimal `json:"billed"`
 	Allowed     decimal `json:"allowed"`

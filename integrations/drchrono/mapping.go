@@ -42,7 +42,7 @@ func (l lineItem) facts(a appointment, d doctor) (copay.ChargeFacts, error) {
 	if err != nil {
 		return copay.ChargeFacts{}, &integrations.Error{Kind: integrations.KindInvalid, Platform: Platform, Op: "line_items.read", Message: "the charge's amount is not a US dollar amount"}
 	}
-	f := copay.ChargeFacts{Billed: billed, Service: copay.ServiceOfficeVisit, ServiceDate: copay.Date(l.ServiceDate), Preventive: preventive(l.Code)}
+	f := copay.ChargeFacts{Billed: billed, Service: serviceType(l.Code), ServiceDate: copay.Date(l.ServiceDate), Preventive: preventive(l.Code, l.Modifiers)}
 	if m := optional(l.Allowed); m != nil {
 		f.Allowed = *m
 	}
@@ -64,9 +64,6 @@ func (l lineItem) facts(a appointment, d doctor) (copay.ChargeFacts, error) {
 	}
 	return f, nil
 }
-
-// preventive lists the CPT ranges of preventive visits (99381-99397).
-func preventive(code string) bool { return code >= "99381" && code <= "99397" && len(code) == 5 }
 
 // specialist tells primary care from the rest; plans count these as primary.
 func specialist(specialty string) bool {

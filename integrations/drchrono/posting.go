@@ -164,8 +164,8 @@ func (c *Connector) readBack(ctx context.Context, made patientPayment, ref copay
 	return checked(p, ref, body)
 }
 
-// checked refuses a payment that is not at its charge, or that could not be
-// found again: a person has to mend it in DrChrono.
+// checked refuses a payment that is not at its charge, is over another amount,
+// or could not be found again: a person has to mend it in DrChrono.
 func checked(p patientPayment, ref copay.Ref, body newPayment) (integrations.Posted, error) {
 	out, err := posted(p, ref)
 	if err != nil {
@@ -178,6 +178,9 @@ func checked(p patientPayment, ref copay.Ref, body newPayment) (integrations.Pos
 	case string(p.LineItem) != string(body.LineItem):
 		return integrations.Posted{}, fail(integrations.KindInvalid, opRead,
 			fmt.Sprintf("payment %s is not allocated to its charge; allocate it in DrChrono", out.ID))
+	case out.Amount.Decimal() != body.Amount.String():
+		return integrations.Posted{}, fail(integrations.KindInvalid, opRead,
+			fmt.Sprintf("payment %s carries our reference over another amount; compare them and correct it in DrChrono", out.ID))
 	}
 	return out, nil
 }

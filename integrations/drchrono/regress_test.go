@@ -236,6 +236,27 @@ func TestPostingsAreRefusedBeforeTheyLeave(t *testing.T) {
 	require.Equal(t, copay.Cents(1), got.Amount, "to the cent")
 }
 
+// One reference is one amount: another one under it is a mistake that a person
+// has to see, whether money came or went back.
+func TestAReferenceStandsForOneAmount(t *testing.T) {
+	o := newOffice(t, drchronosim.Config{NoLimits: true}, nil)
+	p := o.posting(o.charge())
+	first, err := o.c.Post(t.Context(), p)
+	require.NoError(t, err)
+	back := integrations.Reversal{Ref: copay.NewRef("cp_0123456789abcdef", copay.EffectPost, 2), Of: p, PostedID: first.ID, Amount: copay.Cents(10_00), Refund: true}
+	_, err = o.c.Reverse(t.Context(), back)
+	require.NoError(t, err)
+	for _, c := range []*drchrono.Connector{o.c, o.connect(nil)} { // this process and another one
+		p.Amount = copay.Cents(26_00)
+		_, err = c.Post(t.Context(), p)
+		require.Contains(t, requireKind(t, err, integrations.KindInvalid).Message, "another amount")
+		back.Amount = copay.Cents(11_00)
+		_, err = c.Reverse(t.Context(), back)
+		require.Contains(t, requireKind(t, err, integrations.KindInvalid).Message, "another amount")
+	}
+	require.Len(t, o.sim.Payments(), 2)
+}
+
 // canned answers one path in the platform's stead.
 func (o *office) canned(path, body string) *drchrono.Connector {
 	o.t.Helper()

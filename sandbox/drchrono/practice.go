@@ -169,8 +169,13 @@ func (s *Server) AddCheckAt(appointment, level, day, eb, service string, details
 	if day == "" {
 		day = s.stamp()
 	}
-	s.checks = append(s.checks, object{"id": json.Number(s.nextID()), "appointment": appointment, "cob_level": level, "query_date": day,
-		"eligibility": eb, "request_service_type": service, "coverage_details": details, "updated_at": s.stamp()})
+	c := object{"id": json.Number(s.nextID()), "appointment": appointment, "cob_level": level, "query_date": day,
+		"eligibility": eb, "request_service_type": service, "coverage_details": details, "updated_at": s.stamp()}
+	if v := s.visits[appointment]; v != nil {
+		c["patient"], c["_doctor"] = text(v["patient"]), text(v["doctor"])
+		c["_visit_day"], _ = v["scheduled_time"].(string)
+	}
+	s.checks = append(s.checks, c)
 }
 
 // DeletePayment deletes a patient payment, as a person may in the web

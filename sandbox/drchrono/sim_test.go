@@ -531,6 +531,54 @@ func TestFilters(t *testing.T) {
 	require.Equal(t, []string{"2026-01-01"}, b.get("/api/eligibility_checks?appointment="+b.Visit(two)).ids("query_date"))
 }
 
+// Appointments are listed by their days, and a listing of no known day is refused.
+func TestAppointmentsByDay(t *testing.T) {
+	t.Parallel()
+	b := open(t, quiet())
+	p := b.patient()
+	one := b.Visit(b.AddCharge(drchronosim.Charge{Patient: p, Cents: 100, Date: "2026-03-02"}))
+	two := b.Visit(b.AddCharge(drchronosim.Charge{Patient: p, Cents: 100, Date: "2026-11-21"}))
+	for query, want := range map[string][]string{
+		"date=2026-11-21":                    {two},
+		"date=2026-11-22":                    {},
+		"date_range=2026-11-01/2026-11-21":   {two},
+		"date_range=2026-03-02/2026-03-02":   {one},
+		"occurred_since=2026-03-02":          {one, two},
+		"occurred_since=2026-03-02T09:30:01": {two},
+		"since=2026-11-24&date=2026-03-02":   {one},
+	} {
+		require.Equal(t, want, b.get("/api/appointments?"+query).ids("id"), query)
+	}
+	for _, query := range []string{"date=today", "date_range=2026-11-01", "date_range=2026-11-21/2026-11-01", "date_range=2026-01-01/2026-11-21", "occurred_since=1", "patient=1"} {
+		require.Equal(t, http.StatusBadRequest, b.get("/api/appointments?"+query).status, query)
+	}
+	require.Equal(t, http.StatusOK, b.get("/api/appointments?date_range=2026-01-01/2026-07-10").status, "190 days")
+}
+
+func TestEligibilityChecksByDay(t *testing.T) {
+	t.Parallel()
+	b := open(t, quiet())
+	ana, bob := b.patient(), b.patient()
+	one := b.Visit(b.AddCharge(drchronosim.Charge{Patient: ana, Cents: 100, Date: "2026-11-20"}))
+	two := b.Visit(b.AddCharge(drchronosim.Charge{Patient: bob, Cents: 100, Date: "2026-11-21", Doctor: b.AddDoctor("America/Denver", "Cardiology")}))
+	b.AddCheckAt(one, "Primary Insurance", "2026-11-19T08:00:00", "B", "98", nil)
+	b.AddCheckAt(two, "Primary Insurance", "2026-11-20T08:00:00", "1", "30", nil)
+	for query, want := range map[string][]string{
+		"patient=" + ana: {"B"}, "patient=" + bob: {"1"}, "doctor=310055": {"B"}, "doctor=1": {},
+		"appointment_date=2026-11-20": {"B"}, "appointment_date_range=2026-11-21/2026-11-30": {"1"},
+		"query_date=2026-11-20": {"1"}, "query_date_range=2026-11-01/2026-11-30": {"B", "1"},
+	} {
+		require.Equal(t, want, b.get("/api/eligibility_checks?"+query).ids("eligibility"), query)
+	}
+	for _, query := range []string{"query_date=today", "appointment_date_range=2026-11-20", "query_date_range=2026-11-20/2026-11-19"} {
+		require.Equal(t, http.StatusBadRequest, b.get("/api/eligibility_checks?"+query).status, query)
+	}
+	all := b.get("/api/eligibility_checks")
+	require.NotContains(t, all.body, "_visit_day")
+	require.Equal(t, "B", b.get("/api/eligibility_checks/" + all.ids("id")[0]).json["eligibility"])
+	require.Equal(t, http.StatusNotFound, b.get("/api/eligibility_checks/1").status)
+}
+
 func TestListsLag(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
