@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/url"
 	"slices"
 	"strings"
@@ -68,6 +69,9 @@ func (c *Config) Validate() error {
 		if c.Env == "production" && !strings.HasPrefix(p.PayURL, "https://") {
 			f.add("practice %s: pay_url must be https in production", p.ID)
 		}
+	}
+	if c.Env == "production" {
+		c.production(f)
 	}
 	return errors.Join(f.all...)
 }
@@ -246,14 +250,17 @@ func (p *Practice) validatePorts(f *faults, at string) {
 		}) {
 			f.add("%s: ports: there is no port %q", at, name)
 		}
-		for _, platform := range platforms {
+		for i, platform := range platforms {
+			if slices.Contains(platforms[:i], platform) {
+				f.add("%s: ports.%s names %s twice", at, name, platform)
+			}
 			if _, ok := p.Platforms[platform]; !ok {
 				f.add("%s: ports.%s names %s, which is not among its platforms", at, name, platform)
 			}
 		}
 	}
 	for platform, perSecond := range p.RateLimited {
-		if _, ok := p.Platforms[platform]; !ok || perSecond <= 0 {
+		if _, ok := p.Platforms[platform]; !ok || !(perSecond > 0) || math.IsInf(perSecond, 1) { // also not a number
 			f.add("%s: rate_limited.%s must name one of its platforms and a positive rate", at, platform)
 		}
 	}
