@@ -55,6 +55,8 @@ func (c *Config) defaults() error {
 		return errors.New("client_id and client_secret are missing; they stand in the API management console")
 	case c.LimitPerSecond < 0 || c.LimitPerHour < 0:
 		return errors.New("limits must be positive")
+	case c.SettleDelay < 0 || c.Timeout < 0: // a list would be believed before it has caught up
+		return errors.New("settle_delay and timeout must not be negative")
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package quickbooks_test
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +123,31 @@ func TestRequestIDGuardsWhenLookUpIsBlind(t *testing.T) {
 			require.LessOrEqual(t, len(b.Refunds), 1)
 		})
 	}
+}
+
+// A refund voids the payment and then its invoice under one reference. A key
+// they share would give the invoice the payment's answer once their versions
+// meet, and the invoice would stay open for ever.
+func TestVoidsUnderOneReferenceHaveKeysOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	invoice, payment := f.paid(2500)
+	_, err := f.Reverse(t.Context(), reverseReq(1, payment, invoice, 2500, true))
+	require.NoError(t, err)
+	d, err := f.VoidInvoice(t.Context(), invoice, ref(copay.EffectUnbook, 1))
+	require.NoError(t, err)
+	require.True(t, d.Voided)
+	keys := map[string]string{} // without the version, by entity
+	for _, x := range f.wire.seen {
+		q, err := url.ParseQuery(x.query)
+		require.NoError(t, err)
+		if x.method == http.MethodPost && (q.Get("include") == "void" || q.Get("operation") == "void") {
+			require.LessOrEqual(t, len(q.Get("requestid")), 50)
+			keys[path.Base(x.path)] = strings.TrimRight(q.Get("requestid"), "0123456789")
+		}
+	}
+	require.Len(t, keys, 2)
+	require.NotEqual(t, keys["payment"], keys["invoice"])
 }
 
 func TestServerErrorIsUnknownForWritesOnly(t *testing.T) {

@@ -108,7 +108,7 @@ func (c *Connector) voidInvoice(ctx context.Context, id string, ref copay.Ref) (
 		return integrations.AccountingDoc{}, c.invalid(op, "the invoice has money on it; reverse the payment first, or let the bookkeeper decide")
 	}
 	a, err := c.api.post(ctx, op, "invoice", url.Values{"operation": {"void"}},
-		entity{ID: x.ID, SyncToken: x.SyncToken}, requestID(ref, "-v"+x.SyncToken))
+		entity{ID: x.ID, SyncToken: x.SyncToken}, voidID(ref, "i", x.SyncToken))
 	if err != nil {
 		return integrations.AccountingDoc{}, err
 	}
