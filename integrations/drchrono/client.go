@@ -97,6 +97,7 @@ type appointment struct {
 	ScheduledTime  string `json:"scheduled_time"`
 	Status         string `json:"status"`
 	PaymentProfile string `json:"payment_profile"`
+	BillingStatus  string `json:"billing_status"`
 	Deleted        bool   `json:"deleted_flag"`
 }
 

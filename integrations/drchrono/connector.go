@@ -21,6 +21,7 @@ type Connector struct {
 	wait   func(ctx context.Context, d time.Duration) error
 	staff  roster
 	writes attempts
+	seen   visits
 }
 
 var (
@@ -115,14 +116,9 @@ func (c *Connector) deleted(ctx context.Context, charge copay.ChargeID, missing 
 }
 
 func (c *Connector) charge(ctx context.Context, l lineItem) (integrations.Charge, error) {
-	var a appointment
-	if l.Appointment != "" {
-		err := c.api.get(ctx, "appointments.read", "/api/appointments/"+url.PathEscape(string(l.Appointment)), nil, &a)
-		// A visit that cannot be seen any more does not take the charge with
-		// it: the line item itself says most of what is needed.
-		if err != nil && !isNotFound(err) {
-			return integrations.Charge{}, err
-		}
+	a, err := c.visit(ctx, l.Appointment)
+	if err != nil {
+		return integrations.Charge{}, err
 	}
 	by, pat := l.Doctor, l.Patient
 	if by == "" {
@@ -188,10 +184,15 @@ func (c *Connector) ChargesSince(ctx context.Context, since time.Time, cursor st
 	return out, nil
 }
 
-// Patient implements integrations.CoverageSource.
-func (c *Connector) Patient(ctx context.Context, ref copay.PatientRef, _ copay.AppointmentID) (integrations.Patient, error) {
+// Patient implements integrations.CoverageSource. Who pays is the visit's: the
+// payment profile of the appointment, or the patient's where it has none.
+func (c *Connector) Patient(ctx context.Context, ref copay.PatientRef, visit copay.AppointmentID) (integrations.Patient, error) {
 	var p patient
 	if err := c.api.get(ctx, "patients.read", "/api/patients/"+url.PathEscape(string(ref)), nil, &p); err != nil {
+		return integrations.Patient{}, err
+	}
+	var err error
+	if p.Profile, err = c.payment(ctx, visit, p.Profile); err != nil {
 		return integrations.Patient{}, err
 	}
 	return p.person()

@@ -52,10 +52,7 @@ func (l lineItem) facts(a appointment, d doctor) (copay.ChargeFacts, error) {
 	if f.ServiceDate == "" && len(a.ScheduledTime) >= 10 {
 		f.ServiceDate = copay.Date(a.ScheduledTime[:10])
 	}
-	if d.Specialty != "" {
-		s := specialist(d.Specialty)
-		f.Specialist = &s
-	}
+	f.Specialist = specialist(d.Specialty)
 	if a.PaymentProfile == "Cash" {
 		f.SelfPay = true
 	}
@@ -65,15 +62,32 @@ func (l lineItem) facts(a appointment, d doctor) (copay.ChargeFacts, error) {
 	return f, nil
 }
 
-// specialist tells primary care from the rest; plans count these as primary.
-func specialist(specialty string) bool {
+// Words of specialties, in lower case. A narrower field comes before the wide
+// one that it is part of: a pediatric cardiologist is no pediatrician.
+var (
+	narrow = []string{"surg", "cardi", "neuro", "gastro", "onco", "hemat", "endocrin", "pulmon", "nephro", "rheumat", "allerg", "immunol", "infectious", "ortho", "urolog", "ophthal", "optom",
+		"dermat", "radiol", "patholog", "anesth", "psych", "podiat", "otolaryng", "pain", "sleep", "sports", "vascular", "emergency", "critical", "dental", "dentist", "reproduct", "fertility",
+		"chiropract", "physical therap", "audiolog"}
+	primary = []string{"family", "general practice", "internal medicine", "internist", "pediatric", "primary care", "geriatric"}
+)
+
+// specialist tells primary care from the rest, as plans do; nil where the
+// specialty does not say: a nurse practitioner, "other", or a field such as
+// gynaecology that some plans count as primary.
+func specialist(specialty string) *bool {
 	s := strings.ToLower(specialty)
-	for _, p := range []string{"family", "general practice", "internal medicine", "pediatric", "primary care", "geriatric"} {
-		if strings.Contains(s, p) {
-			return false
-		}
+	within := func(words []string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) })
 	}
-	return true
+	var is bool
+	switch {
+	case within(narrow):
+		is = true
+	case within(primary):
+	default:
+		return nil
+	}
+	return &is
 }
 
 // person is the patient in the product's shape.

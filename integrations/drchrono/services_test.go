@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
 )
 
 // What a procedure is paid under decides whose co-pay is asked: the visit's is
@@ -58,5 +59,86 @@ func TestModifiersOfAnyShape(t *testing.T) {
 		var l lineItem
 		require.NoError(t, json.Unmarshal([]byte(`{"id":1,"modifiers":`+doc+`}`), &l), doc)
 		require.Equal(t, want, preventive("99213", l.Modifiers), doc)
+	}
+}
+
+// Which of two co-pays is asked hangs on it: nobody is taken for a specialist
+// whose specialty does not say so.
+func TestSpecialists(t *testing.T) {
+	t.Parallel()
+	yes, no := true, false
+	for specialty, want := range map[string]*bool{
+		"Family Medicine": &no, "Family Practitioner": &no, "General Practice": &no, "Internal Medicine": &no, "Internist": &no, "Pediatrician": &no, "Geriatric Medicine": &no, "PRIMARY CARE": &no,
+		"Cardiology": &yes, "Pediatric Cardiology": &yes, "Internal Medicine - Gastroenterology": &yes, "Geriatric Psychiatry": &yes, "Orthopedic Surgery": &yes, "Dermatology": &yes, "Pediatric Dentistry": &yes,
+		"": nil, "Other": nil, "Nurse Practitioner": nil, "Physician Assistant": nil, "Obstetrics & Gynecology": nil, "Resident": nil,
+	} {
+		require.Equal(t, want, specialist(specialty), specialty)
+	}
+}
+
+func TestMethods(t *testing.T) {
+	t.Parallel()
+	for rail, want := range map[copay.Rail]string{copay.RailCash: "CASH", copay.RailCheck: "CHCK", copay.RailCard: "CRDT", copay.RailLink: "CRDT", copay.RailTerminal: "CRDT", "ach": "OTHR", "": "OTHR"} {
+		require.Equal(t, want, method(rail), rail)
+	}
+}
+
+func TestFactsOfAVisit(t *testing.T) {
+	t.Parallel()
+	facts := func(line, visit string) (copay.ChargeFacts, error) {
+		var l lineItem
+		var a appointment
+		require.NoError(t, json.Unmarshal([]byte(line), &l))
+		require.NoError(t, json.Unmarshal([]byte(visit), &a))
+		return l.facts(a, doctor{})
+	}
+	f, err := facts(`{"id":1,"code":"99213","billed":0,"price":"145.5","allowed":92.4,"balance_pt":25.00}`, `{"id":"9","scheduled_time":"2026-11-24T09:30:00","payment_profile":"Insurance Out of Network"}`)
+	require.NoError(t, err)
+	require.Equal(t, copay.Cents(145_50), f.Billed, "the price, where nothing was billed yet")
+	require.Equal(t, copay.Cents(92_40), f.Allowed)
+	require.Equal(t, copay.Cents(25_00), *f.EHRBalance)
+	require.Equal(t, copay.Date("2026-11-24"), f.ServiceDate, "the visit's day, where the line has none")
+	require.Equal(t, copay.NetworkOut, f.Network)
+	require.Nil(t, f.Specialist)
+	f, err = facts(`{"id":1,"service_date":"2026-11-20","billed":"-5","balance_pt":0,"allowed":-1}`, `{"scheduled_time":"2026"}`)
+	require.NoError(t, err)
+	require.Equal(t, copay.Cents(-5_00), f.Billed, "a negative charge is shown to a person")
+	require.Nil(t, f.EHRBalance)
+	require.True(t, f.Allowed.IsZero())
+	require.False(t, f.SelfPay)
+	_, err = facts(`{"id":1,"billed":"lots"}`, `{}`)
+	require.ErrorContains(t, err, "not a US dollar amount")
+}
+
+func TestPersons(t *testing.T) {
+	t.Parallel()
+	for doc, check := range map[string]func(p integrations.Patient){
+		`{"gender":"Male"}`: func(p integrations.Patient) { require.Equal(t, "M", p.Gender) },
+		`{"gender":"f"}`:    func(p integrations.Patient) { require.Equal(t, "F", p.Gender) },
+		`{"gender":"Other","preferred_language":"spa"}`: func(p integrations.Patient) {
+			require.Equal(t, "U", p.Gender)
+			require.Equal(t, "es", p.Language)
+		},
+		`{"preferred_language":"fra","copay":null}`: func(p integrations.Patient) {
+			require.Equal(t, "en", p.Language, "there are templates in two languages")
+			require.Nil(t, p.EHRCoPay)
+		},
+		`{"copay":"-5"}`: func(p integrations.Patient) { require.Nil(t, p.EHRCoPay) },
+		`{"copay":"25"}`: func(p integrations.Patient) { require.Equal(t, copay.Cents(25_00), *p.EHRCoPay) },
+		`{"responsible_party_name":"R","responsible_party_phone":"312 555 0142"}`: func(p integrations.Patient) {
+			require.Equal(t, integrations.Responsible{Name: "R", Phone: "+13125550142"}, *p.Responsible)
+		},
+		`{"primary_insurance":{"insurance_payer_id":"1","insurance_id_number":"2","is_subscriber_the_patient":false},"secondary_insurance":{"insurance_payer_id":"3","insurance_id_number":""},
+		  "tertiary_insurance":{"insurance_payer_id":"5","insurance_id_number":"6"}}`: func(p integrations.Patient) {
+			require.Len(t, p.Insurance, 2, "a policy without a member id cannot be asked about")
+			require.Empty(t, p.Insurance[0].Relationship, "a dependant; which one is not said")
+			require.Equal(t, "18", p.Insurance[1].Relationship)
+		},
+	} {
+		var p patient
+		require.NoError(t, json.Unmarshal([]byte(doc), &p))
+		out, err := p.person()
+		require.NoError(t, err)
+		check(out)
 	}
 }
