@@ -202,6 +202,15 @@ func classify(status int, h http.Header, body []byte) transport.Failure {
 	return f
 }
 
+// classifyToken reads errors of the token endpoint, behind which is no payer.
+func classifyToken(status int, h http.Header, body []byte) transport.Failure {
+	f := classify(status, h, body)
+	if status == http.StatusServiceUnavailable {
+		f.Message = "Availity itself is down; try again later"
+	}
+	return f
+}
+
 // decode reads an answer; nothing of it is repeated when it cannot be read.
 func decode(op string, res *transport.Response, into any) error {
 	if into == nil {

@@ -43,12 +43,14 @@ func New(s integrations.Settings) (*Connector, error) {
 		return nil, fmt.Errorf("availity of practice %s: %w", s.Practice, err)
 	}
 	o := transport.Options{Platform: Platform, BaseURL: cfg.BaseURL, RoundTripper: s.RoundTripper, Timeout: cfg.Timeout, Classify: classify, MaxBody: maxBody}
+	o.Classify = classifyToken
 	auth, err := transport.New(o)
 	if err != nil {
 		return nil, err
 	}
 	bearer := transport.ClientCredentials(transport.TokenCall{Client: auth, Path: "/v1/token", ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret},
 		url.Values{"scope": {cfg.scope()}})
+	o.Classify = classify
 	o.Authorize, o.Reauthorize = bearer.Authorize, bearer.Reauthorize
 	// The platform names no burst, so calls are spread evenly over the second.
 	o.Limits = []transport.Limit{{N: cfg.PerSecond, Per: time.Second, Burst: max(cfg.PerSecond/20, 1)}, {N: cfg.PerDay, Per: 24 * time.Hour, Burst: cfg.PerDay}}

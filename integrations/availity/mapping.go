@@ -67,6 +67,9 @@ type reading struct {
 	place   string            // CMS place of service of the visit
 	on      time.Time         // the day of the visit
 	notes   noteList          // of the benefit that is being read
+	// ended and going say that the plan names the service as one that it
+	// covers no longer, and as one that it covers.
+	ended, going bool
 }
 
 // benefits reads a finished coverage. Once a plan is active, plans that are
@@ -93,6 +96,7 @@ func (c coverage) benefits(place string, now time.Time) copay.Benefits {
 		}
 	}
 	r.named(c.Payer.Name, c.Payer.ResponseName)
+	r.out.NonCovered = r.out.NonCovered || r.ended && !r.going
 	switch {
 	case len(c.Plans) == 0:
 		r.out.Problem = "the payer's answer names no plan"
@@ -102,11 +106,11 @@ func (c coverage) benefits(place string, now time.Time) copay.Benefits {
 	return r.out
 }
 
-// state reads 271 EB01 (1 to 5 active, 6 to 8 inactive), or the words where
+// stateOf reads 271 EB01 (1 to 5 active, 6 to 8 inactive), or the words where
 // the code is missing.
-func (p plan) state() copay.CoverageStatus {
-	words := strings.ToUpper(p.Status)
-	switch p.StatusCode {
+func stateOf(code, words string) copay.CoverageStatus {
+	words = strings.ToUpper(words)
+	switch code {
 	case "1", "2", "3", "4", "5":
 		return copay.CoverageActive
 	case "6", "7", "8":
@@ -140,7 +144,7 @@ func endedBefore(day time.Time, ends ...string) bool {
 // stateOn is the plan's state on a day. Payers also list spans that are over
 // or to come, with the status that they had or will have.
 func (p plan) stateOn(day time.Time) copay.CoverageStatus {
-	s := p.state()
+	s := stateOf(p.StatusCode, p.Status)
 	if s == copay.CoverageActive && !p.holdOn(day) {
 		return copay.CoverageInactive
 	}
@@ -217,6 +221,12 @@ func (r *reading) others(payers []additionalPayer, at string) {
 
 func (r *reading) benefit(b benefit, at string) {
 	r.others(b.AdditionalPayers, at)
+	asked := r.service != "" && copay.ServiceType(b.Type) == r.service
+	if stateOf(b.StatusCode, b.Status) == copay.CoverageInactive {
+		r.ended = r.ended || asked
+		return // what it cost is of no matter
+	}
+	r.going = r.going || asked
 	r.notes = b.PayerNotes
 	a := b.Amounts
 	for _, d := range []*detail{a.CoPayment, a.CoInsurance, a.Deductibles, a.OutOfPocket, b.StatusDetails} {
@@ -233,7 +243,7 @@ func (r *reading) benefit(b benefit, at string) {
 	shares := len(r.out.CoPays) + len(r.out.CoInsurance) - paid
 	r.remainders(&r.out.Deductible, a.Deductibles, svc, "271 EB*C", at+".deductibles", true)
 	r.remainders(&r.out.OutOfPocket, a.OutOfPocket, svc, "271 EB*G", at+".outOfPocket", false)
-	if svc == r.service && svc != "" {
+	if asked {
 		r.out.NonCovered = r.out.NonCovered || shares == 0 && r.refused(b)
 		r.out.Preventive = r.out.Preventive || r.free(svc)
 	}

@@ -200,6 +200,17 @@ func TestRowsThatDoNotHoldOnTheDay(t *testing.T) {
 	require.Empty(t, b.OutOfPocket)
 }
 
+// A benefit that has ended costs nothing any more, whatever it says.
+func TestBenefitsThatHaveEnded(t *testing.T) {
+	t.Parallel()
+	b := read(t, `{"requestedServiceType":[{"code":"98"}],"plans":[{"statusCode":"1","benefits":[
+		{"type":"98","statusCode":"6","amounts":{"coPayment":{"inNetwork":[{"amount":"40"}]}}},
+		{"type":"98","statusCode":"1","amounts":{"coPayment":{"inNetwork":[{"amount":"25"}]}}}]}]}`)
+	require.Len(t, b.CoPays, 1)
+	require.Equal(t, copay.Cents(25_00), b.CoPays[0].Amount)
+	require.False(t, b.NonCovered)
+}
+
 // Where the payer writes its note at the benefit, it holds for all its rows.
 func TestNotesOfTheWholeBenefit(t *testing.T) {
 	t.Parallel()
@@ -237,6 +248,11 @@ func TestNotCovered(t *testing.T) {
 		`{"type":"98","statusCode":"1","nonCovered":{"outOfNetwork":[{}]}}`: false,
 		`{"type":"98","statusCode":"1","nonCovered":{"noNetwork":[{}]},"amounts":{"coPayment":{"inNetwork":[{"amount":"25"}]}}}`: false,
 		`{"type":"98","statusCode":"1","nonCovered":{}}`:                                              false,
+		`{"type":"98","statusCode":"6","amounts":{"coPayment":{"inNetwork":[{"amount":"25"}]}}}`:      true,
+		`{"type":"98","status":"Inactive"}`:                                                           true,
+		`{"type":"98","statusCode":"6"},{"type":"98","statusCode":"1"}`:                               false,
+		`{"type":"98","statusCode":"1"},{"type":"98","statusCode":"7"}`:                               false,
+		`{"type":"35","statusCode":"6"},{"type":"98","statusCode":"1"}`:                               false,
 		`{"type":"98","statusCode":"1","nonCovered":{"inNetwork":[{"placeOfServiceCode":"21"}]}}`:     false,
 		`{"type":"98","statusCode":"1","nonCovered":{"inNetwork":[{"benefitEndDate":"2020-01-01"}]}}`: false,
 	} {
