@@ -56,11 +56,17 @@ func (l lineItem) facts(a appointment, d doctor) (copay.ChargeFacts, error) {
 	if a.PaymentProfile == "Cash" {
 		f.SelfPay = true
 	}
+	if missed[a.Status] {
+		f.Service = "" // no visit, no visit's co-pay: a person says what the charge is
+	}
 	if a.PaymentProfile == "Insurance Out of Network" {
 		f.Network = copay.NetworkOut
 	}
 	return f, nil
 }
+
+// missed are the statuses of visits that did not take place.
+var missed = map[string]bool{"Cancelled": true, "No Show": true, "Rescheduled": true}
 
 // Words of specialties, in lower case. A narrower field comes before the wide
 // one that it is part of: a pediatric cardiologist is no pediatrician.

@@ -106,6 +106,11 @@ func TestFactsOfAVisit(t *testing.T) {
 	require.Nil(t, f.EHRBalance)
 	require.True(t, f.Allowed.IsZero())
 	require.False(t, f.SelfPay)
+	for status, want := range map[string]copay.ServiceType{"Complete": "98", "": "98", "Checked In": "98", "No Show": "", "Cancelled": "", "Rescheduled": ""} {
+		f, err = facts(`{"id":1,"code":"99213","billed":50}`, `{"status":"`+status+`"}`)
+		require.NoError(t, err)
+		require.Equal(t, want, f.Service, "a fee for a missed visit is no co-pay")
+	}
 	_, err = facts(`{"id":1,"billed":"lots"}`, `{}`)
 	require.ErrorContains(t, err, "not a US dollar amount")
 }
