@@ -367,6 +367,26 @@ func TestPatients(t *testing.T) {
 	require.Empty(t, hurt.Phone, "texts do not go to a home phone")
 }
 
+// What becomes of a visit becomes of its charge.
+func TestVisitsThatChange(t *testing.T) {
+	o := newOffice(t, drchronosim.Config{NoLimits: true}, nil)
+	line := o.charge()
+	ch, err := o.c.Charge(t.Context(), line)
+	require.NoError(t, err)
+	require.Equal(t, copay.ServiceOfficeVisit, ch.Facts.Service)
+	o.sim.ModifyVisit(string(line), map[string]any{"status": "No Show", "payment_profile": "Worker's Comp"})
+	ch, err = o.c.Charge(t.Context(), line)
+	require.NoError(t, err)
+	require.Empty(t, ch.Facts.Service)
+	p, err := o.c.Patient(t.Context(), ch.Patient, ch.Appointment)
+	require.NoError(t, err)
+	require.Empty(t, p.Insurance, "what is remembered of a visit is what was read last")
+	o.sim.DeleteVisit(string(line))
+	ch, err = o.c.Charge(t.Context(), line)
+	require.NoError(t, err)
+	require.True(t, ch.Deleted)
+}
+
 // Who pays is said of the visit before it is said of the patient: somebody hurt
 // at work is not asked his plan's co-pay, and somebody who is insured this time
 // is not asked for the whole charge.

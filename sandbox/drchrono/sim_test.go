@@ -553,6 +553,10 @@ func TestAppointmentsByDay(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, b.get("/api/appointments?"+query).status, query)
 	}
 	require.Equal(t, http.StatusOK, b.get("/api/appointments?date_range=2026-01-01/2026-07-10").status, "190 days")
+	b.DeleteVisit(b.get("/api/line_items?service_date=2026-03-02").ids("id")[0])
+	require.Equal(t, []string{two}, b.get("/api/appointments?since=2026-11-24").ids("id"))
+	require.Equal(t, []string{one, two}, b.get("/api/appointments?since=2026-11-24&show_archived=true").ids("id"))
+	require.Equal(t, true, b.get("/api/appointments/" + one).json["deleted_flag"], "by its id it is there still")
 }
 
 func TestEligibilityChecksByDay(t *testing.T) {
@@ -785,6 +789,10 @@ func TestWebhooks(t *testing.T) {
 	require.InDelta(t, 145.0, made["price"], 0)
 	require.Equal(t, made, event("LINE_ITEM_CREATE", func() { s.Resend(line) }))
 	require.InDelta(t, 9.05, event("LINE_ITEM_MODIFY", func() { s.ModifyCharge(line, 905) })["price"], 0)
+	visit := event("APPOINTMENT_MODIFY", func() { s.ModifyVisit(line, map[string]any{"status": "No Show"}) })
+	require.Equal(t, s.Visit(line), visit["id"], "an appointment's id is a text")
+	require.Equal(t, "No Show", visit["status"])
+	require.Equal(t, true, event("APPOINTMENT_DELETE", func() { s.DeleteVisit(line) })["deleted_flag"])
 	require.InDelta(t, made["id"], event("LINE_ITEM_DELETE", func() { s.DeleteCharge(line) })["id"], 0)
 
 	b := &bench{Server: s, t: t}
@@ -800,6 +808,8 @@ func TestWebhooks(t *testing.T) {
 	sent := len(p.got)
 	hooks.OnResult = nil
 	s.ModifyCharge(line, 1)
+	s.ModifyVisit(line, nil)
+	s.DeleteVisit(line)
 	s.DeleteCharge(line)
 	s.Resend(line)
 	s.DeletePayment(payment)

@@ -1,6 +1,7 @@
 package drchronosim
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ func (s *Server) listVisits(w http.ResponseWriter, r *http.Request) {
 	all := slices.DeleteFunc(values(s.visits), func(o object) bool {
 		at, _ := o["scheduled_time"].(string)
 		day, since := q.Get("date"), q.Get("occurred_since")
-		return day != "" && !strings.HasPrefix(at, day) || since != "" && at < since || !within(at, q.Get("date_range"))
+		return o["deleted_flag"] == true && q.Get("show_archived") != "true" || day != "" && !strings.HasPrefix(at, day) || since != "" && at < since || !within(at, q.Get("date_range"))
 	})
 	s.mu.Unlock()
 	s.answer(w, r, all, "patient", "doctor", "office", "status")
@@ -99,4 +100,30 @@ func (s *Server) oneCheck() http.HandlerFunc {
 		}
 		return byID
 	})
+}
+
+// ModifyVisit changes fields of a line item's visit by their API names, such as
+// status or payment_profile, and fires APPOINTMENT_MODIFY.
+func (s *Server) ModifyVisit(line string, fields map[string]any) {
+	s.changeVisit(line, "APPOINTMENT_MODIFY", fields)
+}
+
+// DeleteVisit deletes a line item's visit, which can still be read by its id,
+// and fires APPOINTMENT_DELETE.
+func (s *Server) DeleteVisit(line string) {
+	s.changeVisit(line, "APPOINTMENT_DELETE", map[string]any{"deleted_flag": true})
+}
+
+func (s *Server) changeVisit(line, event string, fields map[string]any) {
+	s.mu.Lock()
+	v := s.visits[text(s.lines[line]["appointment"])]
+	if v == nil {
+		s.mu.Unlock()
+		return
+	}
+	maps.Copy(v, fields)
+	v["updated_at"] = s.stamp()
+	o := public(v)
+	s.mu.Unlock()
+	s.fire(event, o)
 }
