@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/copayflow/copayflow/integrations"
 	"github.com/copayflow/copayflow/integrations/transport"
@@ -309,13 +308,11 @@ var fieldName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 
 // classify reads DrChrono's errors. Their texts may repeat what was sent, so
 // only the names of the fields are kept.
-func classify(now func() time.Time) func(status int, h http.Header, body []byte) transport.Failure {
+func classify(hour *hourly) func(status int, h http.Header, body []byte) transport.Failure {
 	return func(status int, _ http.Header, body []byte) transport.Failure {
 		switch status {
 		case http.StatusTooManyRequests:
-			t := now()
-			// The count starts anew at the top of the clock hour.
-			return transport.Failure{Kind: integrations.KindRateLimited, RetryAfter: nextHour(t), Message: "the application's hourly limit is used up"}
+			return transport.Failure{Kind: integrations.KindRateLimited, RetryAfter: hour.throttled(), Message: "the application's limit of calls is used up"}
 		case http.StatusForbidden:
 			return transport.Failure{Kind: integrations.KindUnauthorized, Message: "the token lacks a scope, or the user a permission inside DrChrono"}
 		case http.StatusBadRequest:

@@ -46,7 +46,8 @@ func New(s integrations.Settings) (*Connector, error) {
 	if s.Tokens == nil {
 		return nil, fmt.Errorf("drchrono of practice %s needs a token store: its refresh token rotates", s.Practice)
 	}
-	base := transport.Options{Platform: Platform, BaseURL: cfg.BaseURL, RoundTripper: s.RoundTripper, Timeout: cfg.Timeout, Classify: classify(s.Clock())}
+	hour := &hourly{max: cfg.LimitPerHour, now: time.Now}
+	base := transport.Options{Platform: Platform, BaseURL: cfg.BaseURL, RoundTripper: s.RoundTripper, Timeout: cfg.Timeout, Classify: classify(hour)}
 	auth, err := transport.New(base)
 	if err != nil {
 		return nil, err
@@ -64,7 +65,7 @@ func New(s integrations.Settings) (*Connector, error) {
 		return nil, fmt.Errorf("drchrono of practice %s: base_url must be an http(s) address", s.Practice)
 	}
 	return &Connector{cfg: cfg, now: s.Clock(), clock: time.Now, wait: sleep,
-		api: &client{http: calls, base: root, hour: &hourly{max: cfg.LimitPerHour, now: time.Now}}}, nil
+		api: &client{http: calls, base: root, hour: hour}}, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
