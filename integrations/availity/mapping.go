@@ -294,7 +294,7 @@ func (r *reading) copays(d *detail, svc copay.ServiceType, at string) {
 			r.share(row, svc, src)
 			continue
 		}
-		if m, ok := amount(row.Amount); ok {
+		if m, ok := row.dollars(row.Amount); ok {
 			r.out.CoPays = append(r.out.CoPays, r.row(row, m, svc, src))
 		}
 	}
@@ -327,7 +327,7 @@ func (r *reading) remainders(into *[]copay.BenefitAmount, d *detail, svc copay.S
 		src := eb + " (" + at + row.place + ")"
 		if m, ok := row.remains(); ok {
 			*into = append(*into, r.row(row, m, svc, src))
-		} else if m, ok := amount(row.Amount); ok && whole {
+		} else if m, ok := row.dollars(row.Amount); ok && whole {
 			b := r.row(row, m, svc, src)
 			b.Whole = !m.IsZero()
 			*into = append(*into, b)

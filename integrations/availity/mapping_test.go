@@ -227,6 +227,16 @@ func TestNotesOfTheWholeBenefit(t *testing.T) {
 	}
 }
 
+// Amounts are dollars, or say nothing of what they are.
+func TestUnits(t *testing.T) {
+	t.Parallel()
+	for units, want := range map[string]int{"": 1, "USD": 1, "US Dollars": 1, " usd ": 1, "$": 1, "Visits": 0, "CAD": 0, "Days": 0} {
+		b := read(t, office(`{"coPayment":{"inNetwork":[{"amount":"20","units":"`+units+`"}]},"deductibles":{"inNetwork":[{"amount":"20","units":"`+units+`"}]},
+			"outOfPocket":{"inNetwork":[{"remaining":"20","units":"`+units+`"}]}}`))
+		require.Equal(t, []int{want, want, want}, []int{len(b.CoPays), len(b.Deductible), len(b.OutOfPocket)}, units)
+	}
+}
+
 // A maximum of nothing is no maximum that was reached: the patient would be
 // asked for nothing for the whole year.
 func TestALimitOfNothingIsNone(t *testing.T) {
