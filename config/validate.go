@@ -55,6 +55,14 @@ func (c *Config) Validate() error {
 	if c.Dev.ClockFile != "" && c.Env != "dev" {
 		f.add("dev.clock_file moves time and is only for env dev")
 	}
+	c.validatePractices(f)
+	if c.Env == "production" {
+		c.production(f)
+	}
+	return errors.Join(f.all...)
+}
+
+func (c *Config) validatePractices(f *faults) {
 	if len(c.Practices) == 0 {
 		f.add("practices: configure at least one practice")
 	}
@@ -70,10 +78,6 @@ func (c *Config) Validate() error {
 			f.add("practice %s: pay_url must be https in production", p.ID)
 		}
 	}
-	if c.Env == "production" {
-		c.production(f)
-	}
-	return errors.Join(f.all...)
 }
 
 // maxConns is more than any one process should take of a database.

@@ -153,13 +153,16 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// A refused write may be tried again under its requestid; one that was done is
-// never done again, whatever the entity or operation.
+// Under one requestid there is one answer: a refusal comes again although what
+// was wrong is mended, and what was done is never done again, whatever the
+// entity or operation.
 func TestRequestIDs(t *testing.T) {
 	t.Parallel()
 	c := quietly(t)
 	cust, item := c.patient()
-	c.refused(http.MethodPost, "/invoice?requestid=r1", invoiceBody(cust, "999", "CP-1", "25"), "2500")
+	for _, with := range []string{"999", item} {
+		c.refused(http.MethodPost, "/invoice?requestid=r0", invoiceBody(cust, with, "CP-1", "25"), "2500")
+	}
 	inv := c.post("/invoice?requestid=r1", invoiceBody(cust, item, "CP-1", "25"))
 	again := c.post("/invoice?operation=void&requestid=r1", `{"Id":"`+inv["Id"].(string)+`","SyncToken":"0"}`)
 	require.Equal(t, inv, again, "the first answer, although another thing was asked for")
