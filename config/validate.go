@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/url"
 	"slices"
 	"strings"
@@ -54,6 +55,14 @@ func (c *Config) Validate() error {
 	if c.Dev.ClockFile != "" && c.Env != "dev" {
 		f.add("dev.clock_file moves time and is only for env dev")
 	}
+	c.validatePractices(f)
+	if c.Env == "production" {
+		c.production(f)
+	}
+	return errors.Join(f.all...)
+}
+
+func (c *Config) validatePractices(f *faults) {
 	if len(c.Practices) == 0 {
 		f.add("practices: configure at least one practice")
 	}
@@ -69,7 +78,6 @@ func (c *Config) Validate() error {
 			f.add("practice %s: pay_url must be https in production", p.ID)
 		}
 	}
-	return errors.Join(f.all...)
 }
 
 // maxConns is more than any one process should take of a database.
@@ -246,14 +254,17 @@ func (p *Practice) validatePorts(f *faults, at string) {
 		}) {
 			f.add("%s: ports: there is no port %q", at, name)
 		}
-		for _, platform := range platforms {
+		for i, platform := range platforms {
+			if slices.Contains(platforms[:i], platform) {
+				f.add("%s: ports.%s names %s twice", at, name, platform)
+			}
 			if _, ok := p.Platforms[platform]; !ok {
 				f.add("%s: ports.%s names %s, which is not among its platforms", at, name, platform)
 			}
 		}
 	}
 	for platform, perSecond := range p.RateLimited {
-		if _, ok := p.Platforms[platform]; !ok || perSecond <= 0 {
+		if _, ok := p.Platforms[platform]; !ok || !(perSecond > 0) || math.IsInf(perSecond, 1) { // also not a number
 			f.add("%s: rate_limited.%s must name one of its platforms and a positive rate", at, platform)
 		}
 	}

@@ -2,8 +2,11 @@ package config
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -17,8 +20,35 @@ import (
 	"github.com/copayflow/copayflow/copay"
 )
 
-func literalKey(b byte) string {
-	return "literal:" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{b}, 32))
+// secrets is where the tests' credentials lie: in production none may stand in
+// the file.
+var secrets string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "config")
+	if err != nil {
+		panic(err)
+	}
+	secrets = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// ref puts a credential into a file and returns its reference.
+func ref(value string) string {
+	path := filepath.Join(secrets, fmt.Sprintf("%x", sha256.Sum256([]byte(value))))
+	if _, err := os.Stat(path); err != nil {
+		tmp := fmt.Sprintf("%s.%d", path, time.Now().UnixNano())
+		if err := errors.Join(os.WriteFile(tmp, []byte(value+"\n"), 0o600), os.Rename(tmp, path)); err != nil {
+			panic(err)
+		}
+	}
+	return "file:" + path
+}
+
+func keyRef(b byte) string {
+	return ref(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{b}, 32)))
 }
 
 // valid is a production configuration without a fault.
@@ -26,10 +56,10 @@ func valid() *Config {
 	hash := strings.Repeat("ab", 32)
 	c := &Config{
 		PublicURL:  "https://copay.example.com",
-		Database:   Database{DSN: "literal:postgres://copay:hunter2@db/copay", MaxConns: 20},
-		MasterKeys: []KeyRef{{"m2", literalKey(2)}, {"m1", literalKey(1)}},
-		CodecKeys:  []KeyRef{{"c1", literalKey(3)}},
-		Temporal:   Temporal{APIKey: "literal:hunter2", TLS: TLS{Enabled: true, CA: "ca.pem", Cert: "c.pem", Key: "k.pem", ServerName: "t"}},
+		Database:   Database{DSN: ref("postgres://copay:hunter2@db/copay"), MaxConns: 20},
+		MasterKeys: []KeyRef{{"m2", keyRef(2)}, {"m1", keyRef(1)}},
+		CodecKeys:  []KeyRef{{"c1", keyRef(3)}},
+		Temporal:   Temporal{APIKey: ref("hunter2"), TLS: TLS{Enabled: true, CA: "ca.pem", Cert: "c.pem", Key: "k.pem", ServerName: "t"}},
 		Auth: Auth{OIDC: []OIDC{{Issuer: "https://login.example.com", Audience: "copayflow"}},
 			APIKeys: []APIKey{{ID: "ehr", SHA256: hash, Roles: []string{"service"}, Practices: []string{"maple"}}}},
 		Practices: []Practice{{ID: "maple", Name: "Maple", Phone: "+1 312 555 0100", TimeZone: "America/Chicago", PayURL: "https://pay.maple.example",
@@ -60,6 +90,14 @@ func fields(t reflect.Type, into map[string]bool) map[string]bool {
 	return into
 }
 
+// literalKey is a good key that stands in the file.
+var literalKey = "literal:" + base64.StdEncoding.EncodeToString(make([]byte, 32))
+
+// option sets one of a platform's options.
+func option(p copay.Platform, name string, value any) func(c *Config) {
+	return func(c *Config) { c.Practices[0].Platforms[p] = map[string]any{name: value} }
+}
+
 var word = regexp.MustCompile(`[a-z0-9_]+`)
 
 // The table has a line for each fault there is: what is wrong, and what the
@@ -80,8 +118,8 @@ var faulty = map[string]struct {
 	"connections, negative":    {func(c *Config) { c.Database.MaxConns = -1 }, []string{"database.max_conns"}},
 	"connections, absurd":      {func(c *Config) { c.Database.MaxConns = 1 << 33 }, []string{"database.max_conns"}},
 	"no master key":            {func(c *Config) { c.MasterKeys = nil }, []string{"master_keys: configure at least one"}},
-	"master key, not 32 bytes": {func(c *Config) { c.MasterKeys[1].Secret = "literal:aHVudGVyMg==" }, []string{"master_keys[1]", `"m1"`, "32 bytes"}},
-	"master key, not base64":   {func(c *Config) { c.MasterKeys[0].Secret = "literal:hunter2!" }, []string{"master_keys[0]"}},
+	"master key, not 32 bytes": {func(c *Config) { c.MasterKeys[1].Secret = ref("aHVudGVyMg==") }, []string{"master_keys[1]", `"m1"`, "32 bytes"}},
+	"master key, not base64":   {func(c *Config) { c.MasterKeys[0].Secret = ref("hunter2!") }, []string{"master_keys[0]"}},
 	"master key without id":    {func(c *Config) { c.MasterKeys[0].ID = "" }, []string{"master_keys[0] needs an id"}},
 	"master key id twice":      {func(c *Config) { c.MasterKeys[1].ID = "m2" }, []string{"master_keys[1].id m2 is used twice"}},
 	"no codec key":             {func(c *Config) { c.CodecKeys = nil }, []string{"codec_keys: configure at least one"}},
@@ -128,6 +166,19 @@ var faulty = map[string]struct {
 	"second factor":            {func(c *Config) { c.Practices[0].PayPage.SecondFactor = "sms" }, []string{"practice maple: pay_page.second_factor"}},
 	"port there is not":        {func(c *Config) { c.Practices[0].Ports["fax"] = []copay.Platform{"stripe"} }, []string{`practice maple: ports: there is no port "fax"`}},
 	"platform there is not":    {func(c *Config) { c.Practices[0].Ports["sms"] = []copay.Platform{"twilio"} }, []string{"practice maple: ports.sms names twilio"}},
+	"platform twice":           {func(c *Config) { c.Practices[0].Ports["collect"] = []copay.Platform{"stripe", "stripe"} }, []string{"practice maple: ports.collect names stripe twice"}},
+	"rate that is no number":   {func(c *Config) { c.Practices[0].RateLimited["drchrono"] = math.NaN() }, []string{"practice maple: rate_limited.drchrono"}},
+	"rate without end":         {func(c *Config) { c.Practices[0].RateLimited["drchrono"] = math.Inf(1) }, []string{"practice maple: rate_limited.drchrono"}},
+	"dsn in the file":          {func(c *Config) { c.Database.DSN = "literal:postgres://copay:hunter2@db/copay" }, []string{"database.dsn: a credential must not stand in the file"}},
+	"temporal key in the file": {func(c *Config) { c.Temporal.APIKey = "literal:hunter2" }, []string{"temporal.api_key: a credential must not"}},
+	"master key in the file":   {func(c *Config) { c.MasterKeys[1].Secret = literalKey }, []string{"master_keys[1]: a credential must not"}},
+	"codec key in the file":    {func(c *Config) { c.CodecKeys[0].Secret = literalKey }, []string{"codec_keys[0]: a credential must not"}},
+	"platform key in the file": {option("stripe", "secret_key", "literal:hunter2"), []string{"practice maple: platforms.stripe.secret_key: a credential must not"}},
+	"a key among several":      {option("stripe", "webhook_secrets", []any{"env:A", "literal:hunter2"}), []string{"platforms.stripe.webhook_secrets: a credential must not"}},
+	"a key in a table":         {option("drchrono", "more", map[string]any{"a": []string{"literal:hunter2"}}), []string{"platforms.drchrono.more: a credential must not"}},
+	"platform over HTTP":       {option("drchrono", "base_url", "http://app.drchrono.com"), []string{"practice maple: platforms.drchrono.base_url must be https"}},
+	"tokens over HTTP":         {option("drchrono", "token_url", "http://127.0.0.1"), []string{"practice maple: platforms.drchrono.token_url must be https"}},
+	"answers that are made up": {option("stripe", "demo", true), []string{"practice maple: platforms.stripe.demo"}},
 	"rate of nobody":           {func(c *Config) { c.Practices[0].RateLimited["twilio"] = 1 }, []string{"practice maple: rate_limited.twilio"}},
 	"rate of nothing":          {func(c *Config) { c.Practices[0].RateLimited["drchrono"] = 0 }, []string{"practice maple: rate_limited.drchrono"}},
 	"confidence":               {func(c *Config) { c.Practices[0].Policy.MinConfidence = 101 }, []string{"practice maple: policy.min_confidence"}},
@@ -223,6 +274,8 @@ func TestDevelopmentMayMore(t *testing.T) {
 	c.Env, c.PublicURL, c.Dev.ClockFile = "dev", "http://127.0.0.1:8080", "/tmp/clock"
 	c.Auth = Auth{Dev: DevAuth{true, "literal:x"}, OIDC: []OIDC{{Issuer: "http://127.0.0.1:9000", Audience: "a"}}}
 	c.Practices[0].PayURL = "http://127.0.0.1:8080"
+	c.Database.DSN, c.Temporal.APIKey, c.CodecKeys[0].Secret = "literal:x", "literal:x", literalKey
+	c.Practices[0].Platforms["drchrono"] = map[string]any{"base_url": "http://127.0.0.1:7601", "demo": true, "client_secret": "literal:x"}
 	require.NoError(t, c.Validate())
 	for _, env := range []string{"staging", "production"} {
 		c.Env = env
@@ -258,9 +311,7 @@ func TestQueuesAndLimits(t *testing.T) {
 
 func TestKeysAndSecretsByReference(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "key")
-	require.NoError(t, os.WriteFile(path, []byte(strings.TrimPrefix(literalKey(9), "literal:")+"\n"), 0o600))
-	got, err := KeyRef{"k", "file:" + path}.Bytes()
+	got, err := KeyRef{"k", keyRef(9)}.Bytes()
 	require.NoError(t, err)
 	require.Equal(t, bytes.Repeat([]byte{9}, 32), got, "the newline at a file's end is not part of a key")
 	s, err := valid().DSNSecret()

@@ -23,9 +23,11 @@ func (s Secret) IsZero() bool { return s.value == "" }
 
 const stars = "******"
 
-// String, GoString, LogValue, MarshalJSON and MarshalText hide the value.
+// String, GoString, Format, LogValue, MarshalJSON and MarshalText hide the
+// value. Format does so for verbs that would print the field, such as %d.
 func (s Secret) String() string               { return stars }
 func (s Secret) GoString() string             { return stars }
+func (s Secret) Format(f fmt.State, _ rune)   { _, _ = f.Write([]byte(stars)) }
 func (s Secret) LogValue() slog.Value         { return slog.StringValue(stars) }
 func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(stars) }
 func (s Secret) MarshalText() ([]byte, error) { return []byte(stars), nil }
@@ -50,9 +52,14 @@ func ResolveSecret(ref string) (Secret, error) {
 		if err != nil {
 			return Secret{}, fmt.Errorf("credential file %s cannot be read", rest)
 		}
-		return Secret{strings.TrimRight(string(b), "\r\n")}, nil
+		v := strings.TrimRight(string(b), "\r\n")
+		if v == "" { // written by a deployment that failed half way
+			return Secret{}, fmt.Errorf("credential file %s is empty", rest)
+		}
+		return Secret{v}, nil
 	case "literal":
 		return Secret{rest}, nil
 	}
-	return Secret{}, fmt.Errorf("unknown credential reference %q: use env, file or literal before the colon", scheme+":")
+	// What stands before the colon may be a part of a credential, too.
+	return Secret{}, fmt.Errorf("unknown credential reference: use env, file or literal before the colon")
 }

@@ -70,15 +70,24 @@ func (b networkBenefit) inDollars() bool {
 	return strings.Contains(u, "USD") || strings.Contains(u, "DOLLAR") || strings.Contains(u, "$") || strings.HasPrefix(strings.TrimSpace(b.Amount), "$")
 }
 
+// dollars reads one of the row's amounts. Where the units are said they must
+// be dollars: 20 of anything else, visits or another currency, is no amount.
+func (b networkBenefit) dollars(s string) (copay.Money, bool) {
+	if strings.TrimSpace(b.Units) != "" && !b.inDollars() {
+		return copay.Money{}, false
+	}
+	return amount(s)
+}
+
 // remains is what is left of a deductible or limit: the row's own "remaining",
 // or its amount when its period says that it is the remainder (X12 element
-// 615: 29). A deductible of nothing leaves nothing.
+// 615: 29).
 func (b networkBenefit) remains() (copay.Money, bool) {
-	if m, ok := amount(b.Remaining); ok {
+	if m, ok := b.dollars(b.Remaining); ok {
 		return m, true
 	}
-	m, ok := amount(b.Amount)
-	if ok && (b.AmountTimePeriodCode == "29" || strings.EqualFold(b.AmountTimePeriod, "Remaining") || m.IsZero()) {
+	m, ok := b.dollars(b.Amount)
+	if ok && (b.AmountTimePeriodCode == "29" || strings.EqualFold(b.AmountTimePeriod, "Remaining")) {
 		return m, true
 	}
 	return copay.Money{}, false

@@ -18,9 +18,25 @@ type coverage struct {
 	ControlNumber      string              `json:"controlNumber"`
 	CreatedDate        string              `json:"createdDate"`
 	AsOfDate           string              `json:"asOfDate"`
+	Payer              payer               `json:"payer"`
 	RequestedService   []codeValue         `json:"requestedServiceType"`
 	Plans              []plan              `json:"plans"`
 	ValidationMessages []validationMessage `json:"validationMessages"`
+}
+
+type payer struct {
+	Name         string `json:"name"`
+	ResponseName string `json:"responseName"` // as the payer calls itself
+}
+
+// dates say from when to when a plan or a row holds; each may be missing.
+type dates struct {
+	CoverageStart    string `json:"coverageStartDate"`
+	CoverageEnd      string `json:"coverageEndDate"`
+	EligibilityStart string `json:"eligibilityStartDate"`
+	EligibilityEnd   string `json:"eligibilityEndDate"`
+	BenefitBegin     string `json:"benefitBeginDate"`
+	BenefitEnd       string `json:"benefitEndDate"`
 }
 
 type codeValue struct {
@@ -33,6 +49,8 @@ type validationMessage struct {
 }
 
 type plan struct {
+	dates
+	GroupName         string            `json:"groupName"`
 	Status            string            `json:"status"`
 	StatusCode        string            `json:"statusCode"`
 	InsuranceType     string            `json:"insuranceType"`
@@ -43,14 +61,12 @@ type plan struct {
 
 // additionalPayer is another plan that this payer knows of.
 type additionalPayer struct {
+	dates
 	Name              string `json:"name"`
 	Type              string `json:"type"`
 	InsuranceTypeCode string `json:"insuranceTypeCode"`
 	MedicaidID        string `json:"medicaidRecipientIdentificationNumber"`
 	COBEnd            string `json:"coordinationOfBenefitsEndDate"`
-	CoverageEnd       string `json:"coverageEndDate"`
-	EligibilityEnd    string `json:"eligibilityEndDate"`
-	BenefitEnd        string `json:"benefitEndDate"`
 }
 
 type benefit struct {
@@ -60,6 +76,7 @@ type benefit struct {
 	NonCovered       *detail           `json:"nonCovered"`
 	StatusDetails    *detail           `json:"statusDetails"`
 	AdditionalPayers []additionalPayer `json:"additionalPayers"`
+	PayerNotes       noteList          `json:"payerNotes"` // hold for all of its rows
 	Amounts          struct {
 		CoPayment   *detail `json:"coPayment"`
 		CoInsurance *detail `json:"coInsurance"`
@@ -78,6 +95,7 @@ type detail struct {
 
 // networkBenefit is one row; every amount is a string and may be empty.
 type networkBenefit struct {
+	dates
 	Amount                  string   `json:"amount"`
 	Units                   string   `json:"units"`
 	AmountTimePeriod        string   `json:"amountTimePeriod"`
@@ -180,6 +198,15 @@ func classify(status int, h http.Header, body []byte) transport.Failure {
 		if len(fields) > 0 {
 			f.Message += "; check " + strings.Join(fields, ", ")
 		}
+	}
+	return f
+}
+
+// classifyToken reads errors of the token endpoint, behind which is no payer.
+func classifyToken(status int, h http.Header, body []byte) transport.Failure {
+	f := classify(status, h, body)
+	if status == http.StatusServiceUnavailable {
+		f.Message = "Availity itself is down; try again later"
 	}
 	return f
 }

@@ -43,12 +43,14 @@ func New(s integrations.Settings) (*Connector, error) {
 		return nil, fmt.Errorf("availity of practice %s: %w", s.Practice, err)
 	}
 	o := transport.Options{Platform: Platform, BaseURL: cfg.BaseURL, RoundTripper: s.RoundTripper, Timeout: cfg.Timeout, Classify: classify, MaxBody: maxBody}
+	o.Classify = classifyToken
 	auth, err := transport.New(o)
 	if err != nil {
 		return nil, err
 	}
 	bearer := transport.ClientCredentials(transport.TokenCall{Client: auth, Path: "/v1/token", ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret},
 		url.Values{"scope": {cfg.scope()}})
+	o.Classify = classify
 	o.Authorize, o.Reauthorize = bearer.Authorize, bearer.Reauthorize
 	// The platform names no burst, so calls are spread evenly over the second.
 	o.Limits = []transport.Limit{{N: cfg.PerSecond, Per: time.Second, Burst: max(cfg.PerSecond/20, 1)}, {N: cfg.PerDay, Per: 24 * time.Hour, Burst: cfg.PerDay}}
@@ -59,8 +61,8 @@ func New(s integrations.Settings) (*Connector, error) {
 	return &Connector{cfg: cfg, http: client, now: s.Clock(), required: map[string]requirement{}}, nil
 }
 
-// do calls and, for the demo plan, makes sure that no live payer answered: the
-// answer is not even read otherwise.
+// do calls and makes sure that the plan answered that was asked for: the answer
+// is not even read otherwise.
 func (c *Connector) do(ctx context.Context, r transport.Request, into any) error {
 	if c.cfg.Scenario != "" {
 		r.Header = http.Header{"X-Api-Mock-Scenario-Id": {c.cfg.Scenario}}
@@ -69,11 +71,24 @@ func (c *Connector) do(ctx context.Context, r transport.Request, into any) error
 	if err != nil {
 		return err
 	}
-	if c.cfg.Demo && !strings.EqualFold(res.Header.Get("X-Api-Mock-Response"), "true") {
-		return &integrations.Error{Kind: integrations.KindUnauthorized, Platform: Platform, Op: r.Op, Status: res.Status,
-			Message: "the demo plan was asked for but the answer is not a mock: the application talks to live payers; check its scope"}
+	if why := c.wrongPlan(res.Header); why != "" {
+		return &integrations.Error{Kind: integrations.KindUnauthorized, Platform: Platform, Op: r.Op, Status: res.Status, Message: why}
 	}
 	return decode(r.Op, res, into)
+}
+
+// wrongPlan says what is wrong with an answer of the other plan: live payers
+// must not be asked about people who are made up, and nobody must be billed by
+// an answer that is.
+func (c *Connector) wrongPlan(h http.Header) string {
+	mock := strings.EqualFold(h.Get("X-Api-Mock-Response"), "true")
+	switch {
+	case c.cfg.Demo && !mock:
+		return "the demo plan was asked for but the answer is not a mock: the application talks to live payers; check its scope"
+	case !c.cfg.Demo && mock:
+		return "live payers were asked but the answer is a mock: the application is on the demo plan; check its subscription"
+	}
+	return ""
 }
 
 // Check implements integrations.EligibilityChecker. The same request within

@@ -391,6 +391,17 @@ func TestDemoRefusesLiveAnswers(t *testing.T) {
 	require.Equal(t, "healthcare-hipaa-transactions healthcare-hipaa-transactions-demo", tokens[len(tokens)-1].form.Get("scope"))
 }
 
+// Nobody is billed by an answer that somebody made up.
+func TestLiveRefusesMockAnswers(t *testing.T) {
+	t.Parallel()
+	c, err := availity.New(integrations.Settings{Practice: "lakeside", Platform: availity.Platform, RoundTripper: canned(`{"id":"1","statusCode":"4","plans":[{"statusCode":"1"}]}`),
+		Options: map[string]any{"client_id": "c", "client_secret": "literal:s"}})
+	require.NoError(t, err)
+	res, err := c.Poll(t.Context(), "1")
+	require.Contains(t, requireKind(t, err, integrations.KindUnauthorized).Message, "the answer is a mock")
+	require.Zero(t, res)
+}
+
 func TestScenarioHeaderAndConcurrency(t *testing.T) {
 	t.Parallel()
 	f := setupWith(t, availitysim.Config{Polls: -1}, map[string]any{"scenario": "two-rows"})

@@ -84,6 +84,22 @@ func TestTokenServerFails(t *testing.T) {
 	}
 }
 
+// Staff are not sent to the payer when it is Availity that is down.
+func TestWhoIsDown(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{"/v1/token": "Availity itself is down", "/v1/coverages": "the payer is down"} {
+		f := setup(t)
+		f.wire.set(func(r *http.Request) *http.Response {
+			if r.URL.Path != path {
+				return nil
+			}
+			return &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{}, Body: http.NoBody, Request: r}
+		}, nil)
+		_, err := f.Check(t.Context(), request(availitysim.MemberCoPay))
+		require.Contains(t, requireKind(t, err, integrations.KindUnavailable).Message, want)
+	}
+}
+
 func TestCancelledCall(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -58,6 +58,9 @@ func office(amounts string) string {
 	return `{"asOfDate":"2026-11-24T00:00:00.000+0000","requestedServiceType":[{"code":"98"}],"plans":[{"statusCode":"1","benefits":[{"type":"98","statusCode":"1","amounts":` + amounts + `}]}]}`
 }
 
+// visit begins an answer about November 24.
+const visit = `{"asOfDate":"2026-11-24T00:00:00.000+0000",`
+
 func TestStatusOfPlans(t *testing.T) {
 	t.Parallel()
 	for doc, want := range map[string]copay.CoverageStatus{
@@ -74,6 +77,14 @@ func TestStatusOfPlans(t *testing.T) {
 		`{"plans":[{"statusCode":"1"},{"statusCode":"6"}]}`:               copay.CoverageActive,
 		`{"plans":[{"statusCode":"V"},{"statusCode":"7"}]}`:               copay.CoverageInactive,
 		`{"plans":[{"statusCode":"V","status":"Active (not verified)"}]}`: copay.CoverageUnknown,
+		// Spans that do not hold on the day of the visit, whatever their status.
+		visit + `"plans":[{"statusCode":"1","coverageEndDate":"2026-11-23T00:00:00.000+0000"}]}`:                                   copay.CoverageInactive,
+		visit + `"plans":[{"statusCode":"1","eligibilityEndDate":"2025-12-31"}]}`:                                                  copay.CoverageInactive,
+		visit + `"plans":[{"statusCode":"1","coverageStartDate":"2027-01-01T00:00:00.000+0000"}]}`:                                 copay.CoverageInactive,
+		visit + `"plans":[{"statusCode":"1","coverageStartDate":"2026-11-24T05:00:00.000+0000","coverageEndDate":"2026-11-24"}]}`:  copay.CoverageActive,
+		visit + `"plans":[{"statusCode":"1","coverageStartDate":"soon","coverageEndDate":"9999-12-31T00:00:00.000+0000"}]}`:        copay.CoverageActive,
+		visit + `"plans":[{"statusCode":"1","coverageEndDate":"2025-12-31"},{"statusCode":"1","coverageStartDate":"2026-01-01"}]}`: copay.CoverageActive,
+		visit + `"plans":[{"statusCode":"V","coverageEndDate":"2025-12-31"}]}`:                                                     copay.CoverageUnknown,
 	} {
 		b := read(t, doc)
 		require.Equal(t, want, b.Status, doc)
@@ -101,6 +112,14 @@ func TestKindsOfPlan(t *testing.T) {
 		`{"plans":[{"statusCode":"6","insuranceTypeCode":"MC"}]}`:                                                  copay.PlanMedicaid,
 		`{"plans":[{"statusCode":"1","benefits":[{"statusDetails":{"noNetwork":[{"insuranceTypeCode":"QM"}]}}]}]}`: copay.PlanQMB,
 		row("QM"): copay.PlanQMB, row("MC"): copay.PlanMedicaid, row("HM"): copay.PlanCommercial,
+		// A code that is silent about it does not outweigh the words and names.
+		`{"plans":[{"statusCode":"1","insuranceTypeCode":"HM","insuranceType":"Medicaid HMO"}]}`:                      copay.PlanMedicaid,
+		`{"plans":[{"statusCode":"1","insuranceTypeCode":"HM","groupName":"Ohio Medicaid Managed Care"}]}`:            copay.PlanMedicaid,
+		`{"payer":{"name":"TEXAS MEDICAID"},"plans":[{"statusCode":"1","insuranceTypeCode":"HM"}]}`:                   copay.PlanMedicaid,
+		`{"payer":{"name":"X","responseName":"Medicaid of Iowa"},"plans":[{"statusCode":"1"}]}`:                       copay.PlanMedicaid,
+		`{"payer":{"name":"MEDICARE ADVANTAGE INC"},"plans":[{"statusCode":"1","insuranceTypeCode":"PR"}]}`:           copay.PlanCommercial,
+		`{"plans":[{"statusCode":"1","insuranceTypeCode":"12","insuranceType":"Medicare Secondary Working Aged"}]}`:   copay.PlanMedicare,
+		office(`{"coPayment":{"inNetwork":[{"amount":"5","insuranceTypeCode":"MC","benefitEndDate":"2025-12-31"}]}}`): copay.PlanUnknown,
 	} {
 		require.Equal(t, want, read(t, doc).Kind, doc)
 	}
@@ -159,11 +178,72 @@ func TestRows(t *testing.T) {
 	var left []int64
 	for _, r := range b.Deductible {
 		left = append(left, r.Amount.Minor)
-		require.Equal(t, r.Amount.Minor == 50000, r.Whole)
+		require.Equal(t, r.Amount.Minor == 50000, r.Whole, "a deductible of nothing is met")
 	}
 	require.Equal(t, []int64{50000, 6000, 7000, 0, 8050}, left)
 	require.Len(t, b.OutOfPocket, 1)
 	require.True(t, b.OutOfPocket[0].Amount.IsZero())
+}
+
+// Last year's and next year's amounts are told beside this year's.
+func TestRowsThatDoNotHoldOnTheDay(t *testing.T) {
+	t.Parallel()
+	b := read(t, office(`{
+		"coPayment":{"inNetwork":[{"amount":"20","benefitEndDate":"2025-12-31T00:00:00.000+0000"},{"amount":"25","benefitBeginDate":"2026-01-01"},{"amount":"30","coverageStartDate":"2027-01-01"}]},
+		"coInsurance":{"inNetwork":[{"amount":"20","eligibilityEndDate":"2026-11-23"}]},
+		"deductibles":{"inNetwork":[{"remaining":"60","coverageEndDate":"2025-12-31"}]},
+		"outOfPocket":{"inNetwork":[{"remaining":"0","eligibilityStartDate":"2027-01-01"}]}}`))
+	require.Len(t, b.CoPays, 1)
+	require.Equal(t, copay.Cents(25_00), b.CoPays[0].Amount)
+	require.Empty(t, b.CoInsurance)
+	require.Empty(t, b.Deductible)
+	require.Empty(t, b.OutOfPocket)
+}
+
+// A benefit that has ended costs nothing any more, whatever it says.
+func TestBenefitsThatHaveEnded(t *testing.T) {
+	t.Parallel()
+	b := read(t, `{"requestedServiceType":[{"code":"98"}],"plans":[{"statusCode":"1","benefits":[
+		{"type":"98","statusCode":"6","amounts":{"coPayment":{"inNetwork":[{"amount":"40"}]}}},
+		{"type":"98","statusCode":"1","amounts":{"coPayment":{"inNetwork":[{"amount":"25"}]}}}]}]}`)
+	require.Len(t, b.CoPays, 1)
+	require.Equal(t, copay.Cents(25_00), b.CoPays[0].Amount)
+	require.False(t, b.NonCovered)
+}
+
+// Where the payer writes its note at the benefit, it holds for all its rows.
+func TestNotesOfTheWholeBenefit(t *testing.T) {
+	t.Parallel()
+	doc := `{"requestedServiceType":[{"code":"98"}],"plans":[{"statusCode":"1","benefits":[
+		{"type":"98","statusCode":"1","payerNotes":[{"type":"x","message":"SPECIALIST"}],"amounts":{"coPayment":{"inNetwork":[{"amount":"40"}]}}},
+		{"type":"98","statusCode":"1","amounts":{"coPayment":{"inNetwork":[{"amount":"5"}]}}},
+		{"type":"98","statusCode":"1","payerNotes":[{"message":"PRIMARY CARE"}],"amounts":{"coPayment":{"inNetwork":[{"amount":"25","payerNotes":["PER VISIT","PRIMARY CARE"]}]}}}]}]}`
+	b := read(t, doc)
+	require.Equal(t, []string{"SPECIALIST", "", "PER VISIT; PRIMARY CARE"}, []string{b.CoPays[0].Note, b.CoPays[1].Note, b.CoPays[2].Note})
+	for special, want := range map[bool]int64{true: 40_00, false: 25_00} {
+		e := copay.EstimateCoPay(b, copay.ChargeFacts{Billed: copay.Cents(145_00), Service: "98", Specialist: &special, Network: copay.NetworkIn}, copay.Policy{})
+		require.Equal(t, copay.Cents(want), e.Amount)
+		require.Equal(t, 95, e.Confidence)
+	}
+}
+
+// Amounts are dollars, or say nothing of what they are.
+func TestUnits(t *testing.T) {
+	t.Parallel()
+	for units, want := range map[string]int{"": 1, "USD": 1, "US Dollars": 1, " usd ": 1, "$": 1, "Visits": 0, "CAD": 0, "Days": 0} {
+		b := read(t, office(`{"coPayment":{"inNetwork":[{"amount":"20","units":"`+units+`"}]},"deductibles":{"inNetwork":[{"amount":"20","units":"`+units+`"}]},
+			"outOfPocket":{"inNetwork":[{"remaining":"20","units":"`+units+`"}]}}`))
+		require.Equal(t, []int{want, want, want}, []int{len(b.CoPays), len(b.Deductible), len(b.OutOfPocket)}, units)
+	}
+}
+
+// A maximum of nothing is no maximum that was reached: the patient would be
+// asked for nothing for the whole year.
+func TestALimitOfNothingIsNone(t *testing.T) {
+	t.Parallel()
+	for row, want := range map[string]int{`{"amount":"0","amountTimePeriodCode":"23"}`: 0, `{"amount":"0.00"}`: 0, `{"amount":"0","amountTimePeriodCode":"29"}`: 1, `{"amount":"0","remaining":"0"}`: 1} {
+		require.Len(t, read(t, office(`{"outOfPocket":{"inNetwork":[`+row+`]}}`)).OutOfPocket, want, row)
+	}
 }
 
 func TestNotCovered(t *testing.T) {
@@ -177,7 +257,14 @@ func TestNotCovered(t *testing.T) {
 		`{"type":"98","statusCode":"1","nonCovered":{"inNetwork":[{}]}}`:    true,
 		`{"type":"98","statusCode":"1","nonCovered":{"outOfNetwork":[{}]}}`: false,
 		`{"type":"98","statusCode":"1","nonCovered":{"noNetwork":[{}]},"amounts":{"coPayment":{"inNetwork":[{"amount":"25"}]}}}`: false,
-		`{"type":"98","statusCode":"1","nonCovered":{}}`: false,
+		`{"type":"98","statusCode":"1","nonCovered":{}}`:                                              false,
+		`{"type":"98","statusCode":"6","amounts":{"coPayment":{"inNetwork":[{"amount":"25"}]}}}`:      true,
+		`{"type":"98","status":"Inactive"}`:                                                           true,
+		`{"type":"98","statusCode":"6"},{"type":"98","statusCode":"1"}`:                               false,
+		`{"type":"98","statusCode":"1"},{"type":"98","statusCode":"7"}`:                               false,
+		`{"type":"35","statusCode":"6"},{"type":"98","statusCode":"1"}`:                               false,
+		`{"type":"98","statusCode":"1","nonCovered":{"inNetwork":[{"placeOfServiceCode":"21"}]}}`:     false,
+		`{"type":"98","statusCode":"1","nonCovered":{"inNetwork":[{"benefitEndDate":"2020-01-01"}]}}`: false,
 	} {
 		require.Equal(t, want, read(t, doc(benefit)).NonCovered, benefit)
 	}

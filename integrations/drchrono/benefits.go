@@ -125,11 +125,10 @@ func (r *reading) row(f found, source string) {
 		return
 	default:
 		b.Amount = *f.amount
-		left := f.remaining || f.amount.IsZero() // a deductible of nothing leaves nothing
-		if f.code == "G" && !left {
-			return // the whole limit says nothing of what is left of it
+		if f.code == "G" && !f.remaining {
+			return // the whole limit says nothing of what is left of it; 0 is written where there is none
 		}
-		b.Whole = f.code == "C" && !left
+		b.Whole = f.code == "C" && !f.remaining && !f.amount.IsZero() // a deductible of nothing leaves nothing
 	}
 	r.shared = r.shared || (f.code == "A" || f.code == "B") && f.service == r.asked
 	if !slices.Contains(*into, b) {

@@ -54,6 +54,8 @@ func TestRows(t *testing.T) {
 		"what is left of it":        {"C", `{"amount":"$120.50","timePeriodQualifierCode":0,"time_period_qualifier":"29"}`, copay.Benefits{Deductible: amount(120_50, false)}},
 		"what was used of it":       {"C", `{"amount":"380","time_period":"Year to Date"}`, copay.Benefits{}},
 		"the whole limit":           {"G", `{"amount":"3000"}`, copay.Benefits{}},
+		"no limit, written as 0":    {"G", `{"amount":"0","time_period_qualifier":"23"}`, copay.Benefits{}},
+		"a deductible of nothing":   {"C", `{"amount":"0"}`, copay.Benefits{Deductible: amount(0, false)}},
 		"what is left to the limit": {"G", `{"amount":"0","eb06":"29"}`, copay.Benefits{OutOfPocket: amount(0, false)}},
 		"a text that is a document": {"B", `"{\"rows\":[{\"amount\":\"25\"}]}"`, copay.Benefits{CoPays: amount(25_00, false)}},
 		"the same twice":            {"B", `[{"amount":"25"},{"amount":25.00}]`, copay.Benefits{CoPays: amount(25_00, false)}},
@@ -95,6 +97,15 @@ func TestStatuses(t *testing.T) {
 	b := benefits([]eligibilityCheck{row("2026-11-20", "", "1", "30", ``), row("2026-11-20", "", "6", "35", ``), row("2026-11-20", "", "I", "98", ``)}, "98", monday)
 	require.Equal(t, copay.CoverageActive, b.Status, "dental cover that ended is none of this visit's business")
 	require.True(t, b.NonCovered)
+}
+
+func TestKindsOfPlan(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string]copay.PlanKind{"QM": copay.PlanQMB, "MC": copay.PlanMedicaid, "MB": copay.PlanMedicare, "12": copay.PlanMedicare, "47": copay.PlanMedicare,
+		"PR": copay.PlanCommercial, "HM": copay.PlanCommercial, "Qualified Medicare Beneficiary": copay.PlanQMB, "medicaid hmo": copay.PlanMedicaid} {
+		b := benefits([]eligibilityCheck{row("2026-11-20", "", "1", "30", `{"insurance_type":"`+said+`"}`)}, "98", monday)
+		require.Equal(t, want, b.Kind, said)
+	}
 }
 
 func FuzzWalk(f *testing.F) {

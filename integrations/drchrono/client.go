@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/copayflow/copayflow/integrations"
 	"github.com/copayflow/copayflow/integrations/transport"
@@ -60,12 +59,27 @@ func (d *decimal) UnmarshalJSON(b []byte) error {
 	return errors.New("an amount is a number or a text")
 }
 
+// words reads a list of texts; one in another shape says nothing, and is no
+// reason to lose the object it stands in.
+type words []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (w *words) UnmarshalJSON(b []byte) error {
+	*w = nil
+	var list []string
+	if json.Unmarshal(b, &list) == nil {
+		*w = list
+	}
+	return nil
+}
+
 type lineItem struct {
 	ID          id      `json:"id"`
 	Appointment id      `json:"appointment"`
 	Patient     id      `json:"patient"`
 	Doctor      id      `json:"doctor"`
 	Code        string  `json:"code"`
+	Modifiers   words   `json:"modifiers"`
 	Price       decimal `json:"price"`
 	Billed      decimal `json:"billed"`
 	Allowed     decimal `json:"allowed"`
@@ -82,6 +96,7 @@ type appointment struct {
 	ScheduledTime  string `json:"scheduled_time"`
 	Status         string `json:"status"`
 	PaymentProfile string `json:"payment_profile"`
+	BillingStatus  string `json:"billing_status"`
 	Deleted        bool   `json:"deleted_flag"`
 }
 
@@ -293,13 +308,11 @@ var fieldName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 
 // classify reads DrChrono's errors. Their texts may repeat what was sent, so
 // only the names of the fields are kept.
-func classify(now func() time.Time) func(status int, h http.Header, body []byte) transport.Failure {
+func classify(hour *hourly) func(status int, h http.Header, body []byte) transport.Failure {
 	return func(status int, _ http.Header, body []byte) transport.Failure {
 		switch status {
 		case http.StatusTooManyRequests:
-			t := now()
-			// The count starts anew at the top of the clock hour.
-			return transport.Failure{Kind: integrations.KindRateLimited, RetryAfter: nextHour(t), Message: "the application's hourly limit is used up"}
+			return transport.Failure{Kind: integrations.KindRateLimited, RetryAfter: hour.throttled(), Message: "the application's limit of calls is used up"}
 		case http.StatusForbidden:
 			return transport.Failure{Kind: integrations.KindUnauthorized, Message: "the token lacks a scope, or the user a permission inside DrChrono"}
 		case http.StatusBadRequest:

@@ -19,8 +19,8 @@ type Config struct {
 	BaseURL      string              `mapstructure:"base_url"` // default https://app.drchrono.com
 	ClientID     string              `mapstructure:"client_id"`
 	ClientSecret integrations.Secret `mapstructure:"client_secret"`
-	// RefreshToken is used once, while the token store is empty; DrChrono
-	// replaces it with every use.
+	// RefreshToken is used while the token store is empty, and when the stored
+	// one is refused: a practice that agreed anew is connected again by it.
 	RefreshToken integrations.Secret `mapstructure:"refresh_token"`
 	// WebhookSecret is the "secret token" of the webhook in the console.
 	WebhookSecret integrations.Secret `mapstructure:"webhook_secret"`
@@ -55,6 +55,8 @@ func (c *Config) defaults() error {
 		return errors.New("client_id and client_secret are missing; they stand in the API management console")
 	case c.LimitPerSecond < 0 || c.LimitPerHour < 0:
 		return errors.New("limits must be positive")
+	case c.SettleDelay < 0 || c.Timeout < 0: // a list would be believed before it has caught up
+		return errors.New("settle_delay and timeout must not be negative")
 	}
 	return nil
 }

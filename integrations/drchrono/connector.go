@@ -21,6 +21,7 @@ type Connector struct {
 	wait   func(ctx context.Context, d time.Duration) error
 	staff  roster
 	writes attempts
+	seen   visits
 }
 
 var (
@@ -45,7 +46,8 @@ func New(s integrations.Settings) (*Connector, error) {
 	if s.Tokens == nil {
 		return nil, fmt.Errorf("drchrono of practice %s needs a token store: its refresh token rotates", s.Practice)
 	}
-	base := transport.Options{Platform: Platform, BaseURL: cfg.BaseURL, RoundTripper: s.RoundTripper, Timeout: cfg.Timeout, Classify: classify(s.Clock())}
+	hour := &hourly{max: cfg.LimitPerHour, now: time.Now}
+	base := transport.Options{Platform: Platform, BaseURL: cfg.BaseURL, RoundTripper: s.RoundTripper, Timeout: cfg.Timeout, Classify: classify(hour)}
 	auth, err := transport.New(base)
 	if err != nil {
 		return nil, err
@@ -63,7 +65,7 @@ func New(s integrations.Settings) (*Connector, error) {
 		return nil, fmt.Errorf("drchrono of practice %s: base_url must be an http(s) address", s.Practice)
 	}
 	return &Connector{cfg: cfg, now: s.Clock(), clock: time.Now, wait: sleep,
-		api: &client{http: calls, base: root, hour: &hourly{max: cfg.LimitPerHour, now: time.Now}}}, nil
+		api: &client{http: calls, base: root, hour: hour}}, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -115,14 +117,9 @@ func (c *Connector) deleted(ctx context.Context, charge copay.ChargeID, missing 
 }
 
 func (c *Connector) charge(ctx context.Context, l lineItem) (integrations.Charge, error) {
-	var a appointment
-	if l.Appointment != "" {
-		err := c.api.get(ctx, "appointments.read", "/api/appointments/"+url.PathEscape(string(l.Appointment)), nil, &a)
-		// A visit that cannot be seen any more does not take the charge with
-		// it: the line item itself says most of what is needed.
-		if err != nil && !isNotFound(err) {
-			return integrations.Charge{}, err
-		}
+	a, err := c.visit(ctx, l.Appointment)
+	if err != nil {
+		return integrations.Charge{}, err
 	}
 	by, pat := l.Doctor, l.Patient
 	if by == "" {
@@ -188,10 +185,15 @@ func (c *Connector) ChargesSince(ctx context.Context, since time.Time, cursor st
 	return out, nil
 }
 
-// Patient implements integrations.CoverageSource.
-func (c *Connector) Patient(ctx context.Context, ref copay.PatientRef, _ copay.AppointmentID) (integrations.Patient, error) {
+// Patient implements integrations.CoverageSource. Who pays is the visit's: the
+// payment profile of the appointment, or the patient's where it has none.
+func (c *Connector) Patient(ctx context.Context, ref copay.PatientRef, visit copay.AppointmentID) (integrations.Patient, error) {
 	var p patient
 	if err := c.api.get(ctx, "patients.read", "/api/patients/"+url.PathEscape(string(ref)), nil, &p); err != nil {
+		return integrations.Patient{}, err
+	}
+	var err error
+	if p.Profile, err = c.payment(ctx, visit, p.Profile); err != nil {
 		return integrations.Patient{}, err
 	}
 	return p.person()

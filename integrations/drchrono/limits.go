@@ -21,9 +21,10 @@ type hourly struct {
 	max int
 	now func() time.Time
 
-	mu    sync.Mutex
-	start time.Time
-	calls int
+	mu      sync.Mutex
+	start   time.Time
+	calls   int
+	refused time.Time // when the platform last said that it was too much
 }
 
 func (h *hourly) take(op string) error {
@@ -40,6 +41,28 @@ func (h *hourly) take(op string) error {
 	}
 	h.calls++
 	return nil
+}
+
+const (
+	// burstPause is enough after too many calls within one second.
+	burstPause = 2 * time.Second
+	// burstEnds is how long after a refusal another one is no burst any more.
+	burstEnds = time.Minute
+)
+
+// throttled is how long to wait after the platform's 429, which does not say
+// whether a second or the hour was too full. A first one while most of our
+// hour is left is taken for the second: somebody may be waiting at the desk.
+func (h *hourly) throttled() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.now()
+	burst := now.Sub(h.refused) > burstEnds && h.calls < h.max/2
+	h.refused = now
+	if burst {
+		return burstPause
+	}
+	return nextHour(now)
 }
 
 func nextHour(t time.Time) time.Duration { return t.Truncate(time.Hour).Add(time.Hour).Sub(t) }

@@ -42,7 +42,7 @@ func (l lineItem) facts(a appointment, d doctor) (copay.ChargeFacts, error) {
 	if err != nil {
 		return copay.ChargeFacts{}, &integrations.Error{Kind: integrations.KindInvalid, Platform: Platform, Op: "line_items.read", Message: "the charge's amount is not a US dollar amount"}
 	}
-	f := copay.ChargeFacts{Billed: billed, Service: copay.ServiceOfficeVisit, ServiceDate: copay.Date(l.ServiceDate), Preventive: preventive(l.Code)}
+	f := copay.ChargeFacts{Billed: billed, Service: serviceType(l.Code), ServiceDate: copay.Date(l.ServiceDate), Preventive: preventive(l.Code, l.Modifiers)}
 	if m := optional(l.Allowed); m != nil {
 		f.Allowed = *m
 	}
@@ -52,12 +52,12 @@ func (l lineItem) facts(a appointment, d doctor) (copay.ChargeFacts, error) {
 	if f.ServiceDate == "" && len(a.ScheduledTime) >= 10 {
 		f.ServiceDate = copay.Date(a.ScheduledTime[:10])
 	}
-	if d.Specialty != "" {
-		s := specialist(d.Specialty)
-		f.Specialist = &s
-	}
+	f.Specialist = specialist(d.Specialty)
 	if a.PaymentProfile == "Cash" {
 		f.SelfPay = true
+	}
+	if missed[a.Status] {
+		f.Service = "" // no visit, no visit's co-pay: a person says what the charge is
 	}
 	if a.PaymentProfile == "Insurance Out of Network" {
 		f.Network = copay.NetworkOut
@@ -65,18 +65,35 @@ func (l lineItem) facts(a appointment, d doctor) (copay.ChargeFacts, error) {
 	return f, nil
 }
 
-// preventive lists the CPT ranges of preventive visits (99381-99397).
-func preventive(code string) bool { return code >= "99381" && code <= "99397" && len(code) == 5 }
+// missed are the statuses of visits that did not take place.
+var missed = map[string]bool{"Cancelled": true, "No Show": true, "Rescheduled": true}
 
-// specialist tells primary care from the rest; plans count these as primary.
-func specialist(specialty string) bool {
+// Words of specialties, in lower case. A narrower field comes before the wide
+// one that it is part of: a pediatric cardiologist is no pediatrician.
+var (
+	narrow = []string{"surg", "cardi", "neuro", "gastro", "onco", "hemat", "endocrin", "pulmon", "nephro", "rheumat", "allerg", "immunol", "infectious", "ortho", "urolog", "ophthal", "optom",
+		"dermat", "radiol", "patholog", "anesth", "psych", "podiat", "otolaryng", "pain", "sleep", "sports", "vascular", "emergency", "critical", "dental", "dentist", "reproduct", "fertility",
+		"chiropract", "physical therap", "audiolog"}
+	primary = []string{"family", "general practice", "internal medicine", "internist", "pediatric", "primary care", "geriatric"}
+)
+
+// specialist tells primary care from the rest, as plans do; nil where the
+// specialty does not say: a nurse practitioner, "other", or a field such as
+// gynaecology that some plans count as primary.
+func specialist(specialty string) *bool {
 	s := strings.ToLower(specialty)
-	for _, p := range []string{"family", "general practice", "internal medicine", "pediatric", "primary care", "geriatric"} {
-		if strings.Contains(s, p) {
-			return false
-		}
+	within := func(words []string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) })
 	}
-	return true
+	var is bool
+	switch {
+	case within(narrow):
+		is = true
+	case within(primary):
+	default:
+		return nil
+	}
+	return &is
 }
 
 // person is the patient in the product's shape.

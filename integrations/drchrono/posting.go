@@ -26,7 +26,7 @@ const (
 // Post implements integrations.PaymentPoster. DrChrono has no idempotency key,
 // so our reference, kept as trace number, is looked for before every write.
 func (c *Connector) Post(ctx context.Context, p integrations.Posting) (integrations.Posted, error) {
-	body, err := c.payment(ctx, p, p.Amount, p.Ref)
+	body, err := c.body(ctx, p, p.Amount, p.Ref)
 	if err != nil {
 		return integrations.Posted{}, err
 	}
@@ -39,7 +39,7 @@ func (c *Connector) Post(ctx context.Context, p integrations.Posting) (integrati
 func (c *Connector) Reverse(ctx context.Context, r integrations.Reversal) (integrations.Posted, error) {
 	of := r.Of
 	of.Received = "" // today at the office
-	body, err := c.payment(ctx, of, r.Amount, r.Ref)
+	body, err := c.body(ctx, of, r.Amount, r.Ref)
 	if err != nil {
 		return integrations.Posted{}, err
 	}
@@ -62,9 +62,9 @@ func numeric[T ~string](s T) json.Number {
 	return ""
 }
 
-// payment is the body of a posting. It always names the line item, else the
+// body is the body of a posting. It always names the line item, else the
 // money would stay unapplied; the visit follows from it.
-func (c *Connector) payment(ctx context.Context, p integrations.Posting, amount copay.Money, ref copay.Ref) (newPayment, error) {
+func (c *Connector) body(ctx context.Context, p integrations.Posting, amount copay.Money, ref copay.Ref) (newPayment, error) {
 	b := newPayment{Patient: numeric(p.Patient), LineItem: numeric(p.Charge), Appointment: numeric(p.Appointment), Doctor: numeric(p.Provider),
 		Amount: json.Number(amount.Decimal()), Method: method(p.Rail), Received: string(p.Received), Trace: ref.Max(maxTrace)}
 	switch {
@@ -164,8 +164,8 @@ func (c *Connector) readBack(ctx context.Context, made patientPayment, ref copay
 	return checked(p, ref, body)
 }
 
-// checked refuses a payment that is not at its charge, or that could not be
-// found again: a person has to mend it in DrChrono.
+// checked refuses a payment that is not at its charge, is over another amount,
+// or could not be found again: a person has to mend it in DrChrono.
 func checked(p patientPayment, ref copay.Ref, body newPayment) (integrations.Posted, error) {
 	out, err := posted(p, ref)
 	if err != nil {
@@ -178,6 +178,9 @@ func checked(p patientPayment, ref copay.Ref, body newPayment) (integrations.Pos
 	case string(p.LineItem) != string(body.LineItem):
 		return integrations.Posted{}, fail(integrations.KindInvalid, opRead,
 			fmt.Sprintf("payment %s is not allocated to its charge; allocate it in DrChrono", out.ID))
+	case out.Amount.Decimal() != body.Amount.String():
+		return integrations.Posted{}, fail(integrations.KindInvalid, opRead,
+			fmt.Sprintf("payment %s carries our reference over another amount; compare them and correct it in DrChrono", out.ID))
 	}
 	return out, nil
 }

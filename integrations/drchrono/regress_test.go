@@ -236,6 +236,27 @@ func TestPostingsAreRefusedBeforeTheyLeave(t *testing.T) {
 	require.Equal(t, copay.Cents(1), got.Amount, "to the cent")
 }
 
+// One reference is one amount: another one under it is a mistake that a person
+// has to see, whether money came or went back.
+func TestAReferenceStandsForOneAmount(t *testing.T) {
+	o := newOffice(t, drchronosim.Config{NoLimits: true}, nil)
+	p := o.posting(o.charge())
+	first, err := o.c.Post(t.Context(), p)
+	require.NoError(t, err)
+	back := integrations.Reversal{Ref: copay.NewRef("cp_0123456789abcdef", copay.EffectPost, 2), Of: p, PostedID: first.ID, Amount: copay.Cents(10_00), Refund: true}
+	_, err = o.c.Reverse(t.Context(), back)
+	require.NoError(t, err)
+	for _, c := range []*drchrono.Connector{o.c, o.connect(nil)} { // this process and another one
+		p.Amount = copay.Cents(26_00)
+		_, err = c.Post(t.Context(), p)
+		require.Contains(t, requireKind(t, err, integrations.KindInvalid).Message, "another amount")
+		back.Amount = copay.Cents(11_00)
+		_, err = c.Reverse(t.Context(), back)
+		require.Contains(t, requireKind(t, err, integrations.KindInvalid).Message, "another amount")
+	}
+	require.Len(t, o.sim.Payments(), 2)
+}
+
 // canned answers one path in the platform's stead.
 func (o *office) canned(path, body string) *drchrono.Connector {
 	o.t.Helper()
@@ -344,6 +365,63 @@ func TestPatients(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, hurt.Insurance, "the health plan is not the one to ask")
 	require.Empty(t, hurt.Phone, "texts do not go to a home phone")
+}
+
+// What becomes of a visit becomes of its charge.
+func TestVisitsThatChange(t *testing.T) {
+	o := newOffice(t, drchronosim.Config{NoLimits: true}, nil)
+	line := o.charge()
+	ch, err := o.c.Charge(t.Context(), line)
+	require.NoError(t, err)
+	require.Equal(t, copay.ServiceOfficeVisit, ch.Facts.Service)
+	o.sim.ModifyVisit(string(line), map[string]any{"status": "No Show", "payment_profile": "Worker's Comp"})
+	ch, err = o.c.Charge(t.Context(), line)
+	require.NoError(t, err)
+	require.Empty(t, ch.Facts.Service)
+	p, err := o.c.Patient(t.Context(), ch.Patient, ch.Appointment)
+	require.NoError(t, err)
+	require.Empty(t, p.Insurance, "what is remembered of a visit is what was read last")
+	o.sim.DeleteVisit(string(line))
+	ch, err = o.c.Charge(t.Context(), line)
+	require.NoError(t, err)
+	require.True(t, ch.Deleted)
+}
+
+// Who pays is said of the visit before it is said of the patient: somebody hurt
+// at work is not asked his plan's co-pay, and somebody who is insured this time
+// is not asked for the whole charge.
+func TestTheVisitSaysWhoPays(t *testing.T) {
+	o := newOffice(t, drchronosim.Config{NoLimits: true}, nil)
+	cash := o.sim.AddPatient(drchronosim.Patient{FirstName: "Bo", SelfPay: true, PayerID: "60054", MemberID: "W9"})
+	for profile, want := range map[string]struct{ insured, self bool }{
+		"Insurance": {true, false}, "Insurance Out of Network": {true, false}, "Cash": {true, true}, "Worker's Comp": {false, false}, "Auto Accident": {false, false},
+	} {
+		for _, who := range []string{o.ana, cash} {
+			line := o.sim.AddCharge(drchronosim.Charge{Patient: who, Cents: 145_00, Date: "2026-11-24", Profile: profile})
+			ch, err := o.c.Charge(t.Context(), copay.ChargeID(line))
+			require.NoError(t, err)
+			for _, c := range []*drchrono.Connector{o.c, o.connect(nil)} { // the one that read the charge, and another worker
+				p, err := c.Patient(t.Context(), ch.Patient, ch.Appointment)
+				require.NoError(t, err)
+				require.Equal(t, want.insured, len(p.Insurance) > 0, profile)
+				require.Equal(t, want.self, p.SelfPay, profile)
+			}
+		}
+	}
+	p, err := o.c.Patient(t.Context(), copay.PatientRef(cash), "")
+	require.NoError(t, err)
+	require.True(t, p.SelfPay, "without a visit the patient's own profile holds")
+	p, err = o.c.Patient(t.Context(), copay.PatientRef(cash), "999")
+	require.NoError(t, err)
+	require.True(t, p.SelfPay, "and so where the visit is gone")
+	claim := o.canned("/api/appointments/7", `{"id":"7","payment_profile":"Insurance","billing_status":"Worker's Comp Claim"}`)
+	hurt, err := claim.Patient(t.Context(), copay.PatientRef(o.ana), "7")
+	require.NoError(t, err)
+	require.Empty(t, hurt.Insurance)
+	down := o.connect(nil)
+	o.sim.Faults().Add(sim.Fault{Kind: sim.FaultServer, Path: "/api/appointments"})
+	_, err = down.Patient(t.Context(), copay.PatientRef(o.ana), "7")
+	requireKind(t, err, integrations.KindUnavailable)
 }
 
 // The platform takes other spellings of an id; one charge has one name.

@@ -162,11 +162,14 @@ func planKind(s string) copay.PlanKind {
 		return copay.PlanQMB
 	case s == "MC", strings.Contains(s, "MEDICAID"):
 		return copay.PlanMedicaid
-	case s == "MA", s == "MB", s == "MP", s == "HN", strings.Contains(s, "MEDICARE"):
+	case slices.Contains(medicareCodes, s), strings.Contains(s, "MEDICARE"):
 		return copay.PlanMedicare
 	}
 	return copay.PlanCommercial
 }
+
+// medicareCodes are Medicare as primary and as secondary payer.
+var medicareCodes = []string{"MA", "MB", "MP", "HN", "12", "13", "14", "15", "16", "41", "42", "43", "47"}
 
 // plain is a field's name or value without the ways of writing it.
 func plain(s string) string {

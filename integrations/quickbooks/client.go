@@ -123,6 +123,13 @@ func requestID(ref copay.Ref, suffix string) string {
 	return ref.Max(maxRequestID-len(suffix)) + suffix
 }
 
+// voidID is the idempotency key of voiding one version of a payment ("p") or an
+// invoice ("i"). Both are voided under one reference: with one key for the two,
+// the second would be given the first one's answer and never happen.
+func voidID(ref copay.Ref, entity, version string) string {
+	return requestID(ref, "-v"+entity+version)
+}
+
 // quote makes a literal of the query language.
 func quote(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"

@@ -121,6 +121,16 @@ func hasCode(err error, codes ...string) bool {
 	return false
 }
 
+// refused reports an answer by which nothing was written and which might be
+// another one now. A number that is taken is looked up instead.
+func refused(err error) bool {
+	e := integrations.AsError(err)
+	if e == nil || e.Code == "" || hasCode(err, codeDuplicateNumber, codeDuplicateRequest) {
+		return false
+	}
+	return e.Kind == integrations.KindInvalid || e.Kind == integrations.KindNotFound || e.Code == codeStale
+}
+
 // refusedByBooks reports a definite refusal by a rule of accounting (6xxx):
 // nothing was changed.
 func refusedByBooks(err error) bool {

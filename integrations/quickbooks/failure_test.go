@@ -3,6 +3,8 @@ package quickbooks_test
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +125,31 @@ func TestRequestIDGuardsWhenLookUpIsBlind(t *testing.T) {
 	}
 }
 
+// A refund voids the payment and then its invoice under one reference. A key
+// they share would give the invoice the payment's answer once their versions
+// meet, and the invoice would stay open for ever.
+func TestVoidsUnderOneReferenceHaveKeysOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	invoice, payment := f.paid(2500)
+	_, err := f.Reverse(t.Context(), reverseReq(1, payment, invoice, 2500, true))
+	require.NoError(t, err)
+	d, err := f.VoidInvoice(t.Context(), invoice, ref(copay.EffectUnbook, 1))
+	require.NoError(t, err)
+	require.True(t, d.Voided)
+	keys := map[string]string{} // without the version, by entity
+	for _, x := range f.wire.seen {
+		q, err := url.ParseQuery(x.query)
+		require.NoError(t, err)
+		if x.method == http.MethodPost && (q.Get("include") == "void" || q.Get("operation") == "void") {
+			require.LessOrEqual(t, len(q.Get("requestid")), 50)
+			keys[path.Base(x.path)] = strings.TrimRight(q.Get("requestid"), "0123456789")
+		}
+	}
+	require.Len(t, keys, 2)
+	require.NotEqual(t, keys["payment"], keys["invoice"])
+}
+
 func TestServerErrorIsUnknownForWritesOnly(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(t *testing.T, f *fixture, w write) {
@@ -192,7 +219,7 @@ func TestAnswersThatCannotBeRead(t *testing.T) {
 func TestFaultWithSuccessStatus(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	f.wire.once(http.MethodPost, "invoice", func() *http.Response { return reply(200, faultBody("6000")) })
+	f.wire.always(http.MethodPost, "invoice", func() *http.Response { return reply(200, faultBody("6000")) })
 	_, err := f.Invoice(t.Context(), invoiceReq(1, 100))
 	require.Equal(t, "6000", requireKind(t, err, integrations.KindInvalid).Code)
 	f.wire.once(http.MethodPost, "invoice", func() *http.Response { return reply(200, faultBody("10000")) })
@@ -226,7 +253,7 @@ func TestErrorTable(t *testing.T) {
 		{503, faultBody("6000"), integrations.KindUnknown, "6000"},
 	} {
 		f := setup(t)
-		f.wire.once(http.MethodPost, "invoice", func() *http.Response { return reply(x.status, x.body) })
+		f.wire.always(http.MethodPost, "invoice", func() *http.Response { return reply(x.status, x.body) })
 		_, err := f.Invoice(t.Context(), invoiceReq(1, 100))
 		e := requireKind(t, err, x.kind)
 		require.Equal(t, x.code, e.Code)
@@ -236,6 +263,74 @@ func TestErrorTable(t *testing.T) {
 		}
 		require.Empty(t, f.sim.Books().Invoices)
 	}
+}
+
+// Under one requestid QuickBooks gives its first answer again, also a refusal.
+// Once somebody has mended what was wrong, the document must still get in.
+func TestARefusalIsNotForEver(t *testing.T) {
+	t.Parallel()
+	f := setupWith(t, quickbookssim.Config{}, sim.Options{}, map[string]any{"deposit_account": "1"}) // an income account
+	inv, err := f.Invoice(t.Context(), invoiceReq(1, 2500))
+	require.NoError(t, err)
+	for range 2 {
+		_, err = f.Receive(t.Context(), receiptReq(1, inv.ID, 2500))
+		require.Equal(t, "2500", requireKind(t, err, integrations.KindInvalid).Code)
+	}
+	require.Equal(t, 4, f.wire.count(http.MethodPost, "payment"), "each once more, no oftener")
+	mended := f.connect(nil)
+	f.now.add(time.Minute)
+	d, err := mended.Receive(t.Context(), receiptReq(1, inv.ID, 2500))
+	require.NoError(t, err)
+	again, err := mended.Receive(t.Context(), receiptReq(1, inv.ID, 2500))
+	require.NoError(t, err)
+	require.Equal(t, d.ID, again.ID)
+	require.Len(t, f.sim.Books().Payments, 1)
+}
+
+func TestARefusedVoidIsNotForEver(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	inv, err := f.Invoice(t.Context(), invoiceReq(1, 2500))
+	require.NoError(t, err)
+	f.wire.mu.Lock()
+	f.wire.intercept = func(r *http.Request) *http.Response {
+		if r.URL.Query().Get("requestid") == string(ref(copay.EffectUnbook, 1))+"-vi0" {
+			return reply(400, faultBody("6210")) // what was answered while the period was closed
+		}
+		return nil
+	}
+	f.wire.mu.Unlock()
+	d, err := f.VoidInvoice(t.Context(), inv.ID, ref(copay.EffectUnbook, 1))
+	require.NoError(t, err)
+	require.True(t, d.Voided)
+	require.True(t, f.sim.Books().Invoices[0].Voided)
+}
+
+// A second try whose answer is lost is recognised by its requestid, even when
+// the look-up does not see it yet.
+func TestALostSecondTryIsOneDocument(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	refuse := true
+	f.wire.once(http.MethodPost, "invoice", func() *http.Response { return reply(400, faultBody("6000")) })
+	d, err := f.Invoice(t.Context(), invoiceReq(1, 2500))
+	require.NoError(t, err)
+	f.wire.mu.Lock()
+	f.wire.intercept = func(r *http.Request) *http.Response {
+		switch {
+		case path.Base(r.URL.Path) == "query" && strings.Contains(r.URL.Query().Get("query"), "from Invoice"):
+			return reply(200, `{"QueryResponse":{}}`)
+		case r.Method == http.MethodPost && path.Base(r.URL.Path) == "invoice" && refuse:
+			refuse = false
+			return reply(400, faultBody("6000"))
+		}
+		return nil
+	}
+	f.wire.mu.Unlock()
+	again, err := f.Invoice(t.Context(), invoiceReq(1, 2500))
+	require.NoError(t, err)
+	require.Equal(t, d.ID, again.ID)
+	require.Len(t, f.sim.Books().Invoices, 1)
 }
 
 // Refusals that mean "it is there already" end in a look-up.

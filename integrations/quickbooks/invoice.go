@@ -107,8 +107,13 @@ func (c *Connector) voidInvoice(ctx context.Context, id string, ref copay.Ref) (
 		}
 		return integrations.AccountingDoc{}, c.invalid(op, "the invoice has money on it; reverse the payment first, or let the bookkeeper decide")
 	}
-	a, err := c.api.post(ctx, op, "invoice", url.Values{"operation": {"void"}},
-		entity{ID: x.ID, SyncToken: x.SyncToken}, requestID(ref, "-v"+x.SyncToken))
+	void := func(requestID string) (answer, error) {
+		return c.api.post(ctx, op, "invoice", url.Values{"operation": {"void"}}, entity{ID: x.ID, SyncToken: x.SyncToken}, requestID)
+	}
+	a, err := void(voidID(ref, "i", x.SyncToken))
+	if refused(err) && !hasCode(err, codeStale) { // perhaps long ago: see create
+		a, err = void(voidID(ref, "i", x.SyncToken+c.again()))
+	}
 	if err != nil {
 		return integrations.AccountingDoc{}, err
 	}

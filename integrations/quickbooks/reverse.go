@@ -68,7 +68,7 @@ func (c *Connector) voidPayment(ctx context.Context, r integrations.ReverseReque
 		return d, false, nil
 	}
 	a, err := c.api.post(ctx, op, "payment", url.Values{"operation": {"update"}, "include": {"void"}},
-		entity{ID: p.ID, SyncToken: p.SyncToken, Sparse: true}, requestID(r.Ref, "-v"+p.SyncToken))
+		entity{ID: p.ID, SyncToken: p.SyncToken, Sparse: true}, voidID(r.Ref, "p", p.SyncToken))
 	if err != nil {
 		return d, false, err
 	}

@@ -116,6 +116,18 @@ func (w *wire) once(method, entity string, f func() *http.Response) {
 	}
 }
 
+// always answers all calls that match in the platform's stead.
+func (w *wire) always(method, entity string, f func() *http.Response) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.intercept = func(r *http.Request) *http.Response {
+		if r.Method != method || path.Base(r.URL.Path) != entity {
+			return nil
+		}
+		return f()
+	}
+}
+
 func (w *wire) count(method, entity string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -91,8 +91,11 @@ func ClientCredentials(call TokenCall, form url.Values) *Bearer {
 }
 
 // RefreshTokens renews by a refresh token that lives in the store and rotates
-// there under the fleet-wide lock. seed is used while the store is empty.
+// there under the fleet-wide lock. seed is the one of the configuration: it is
+// used while the store is empty, and when the stored one is refused, which is
+// how a practice that agreed anew is connected again.
 func RefreshTokens(call TokenCall, store integrations.TokenStore, practice copay.PracticeID, platform copay.Platform, seed integrations.Secret) *Bearer {
+	r := refresher{call: call, platform: platform, seed: seed.Reveal()}
 	return &Bearer{
 		load: func(ctx context.Context) (integrations.Token, error) { return store.Load(ctx, practice, platform) },
 		renew: func(ctx context.Context, stale integrations.Token) (integrations.Token, error) {
@@ -100,26 +103,50 @@ func RefreshTokens(call TokenCall, store integrations.TokenStore, practice copay
 				if cur.Access != "" && cur.Access != stale.Access && time.Now().Add(skew).Before(cur.ExpiresAt) {
 					return cur, nil // somebody else was faster
 				}
-				refresh := cur.Refresh
-				if refresh == "" {
-					refresh = seed.Reveal()
-				}
-				if refresh == "" {
-					return cur, &integrations.Error{Kind: integrations.KindUnauthorized, Platform: platform, Op: "oauth.token",
-						Message: "no refresh token is stored; connect the platform first"}
-				}
-				next, err := call.Grant(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}})
-				if err != nil {
-					return cur, err
-				}
-				if next.Refresh == "" {
-					next.Refresh = refresh
-				}
-				next.Extra = cur.Extra
-				return next, nil
+				return r.next(ctx, cur)
 			})
 		},
 	}
+}
+
+type refresher struct {
+	call     TokenCall
+	platform copay.Platform
+	seed     string
+}
+
+// next makes the token after cur.
+func (r refresher) next(ctx context.Context, cur integrations.Token) (integrations.Token, error) {
+	if cur.Refresh == "" && r.seed == "" {
+		return cur, &integrations.Error{Kind: integrations.KindUnauthorized, Platform: r.platform, Op: "oauth.token",
+			Message: "no refresh token is stored; connect the platform first"}
+	}
+	if cur.Refresh == "" {
+		return r.use(ctx, r.seed, cur)
+	}
+	next, err := r.use(ctx, cur.Refresh, cur)
+	if r.seed == "" || r.seed == cur.Refresh || err == nil || integrations.KindOf(err) != integrations.KindUnauthorized {
+		return next, err
+	}
+	if again, serr := r.use(ctx, r.seed, cur); serr == nil {
+		return again, nil
+	}
+	return cur, err
+}
+
+// use spends a refresh token. It does not stop when the caller gives up: the
+// platform may have replaced the token by then, and the answer is the only
+// place where the new one stands. The client's timeout bounds it.
+func (r refresher) use(ctx context.Context, refresh string, cur integrations.Token) (integrations.Token, error) {
+	next, err := r.call.Grant(context.WithoutCancel(ctx), url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}})
+	if err != nil {
+		return cur, err
+	}
+	if next.Refresh == "" {
+		next.Refresh = refresh
+	}
+	next.Extra = cur.Extra
+	return next, nil
 }
 
 // Authorize is Options.Authorize.

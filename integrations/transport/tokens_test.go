@@ -287,10 +287,46 @@ func TestRefreshTokens(t *testing.T) {
 	t.Run("consent is lost", func(t *testing.T) {
 		t.Parallel()
 		v := &vault{token: integrations.Token{Access: "old", Refresh: "dead", ExpiresAt: in(-time.Hour)}}
-		b, _ := setup(t, v, seed)
+		b, i := setup(t, v, seed)
+		i.refresh = "of another consent"
 		requireKind(t, integrations.KindUnauthorized, b.Authorize(t.Context(), &http.Request{Header: http.Header{}}))
+		require.Equal(t, 2, i.calls(), "the stored token and the configured one, once each")
 		require.Empty(t, v.saved)
 		require.Equal(t, "dead", v.token.Refresh)
+	})
+	t.Run("consent was given anew", func(t *testing.T) {
+		t.Parallel()
+		v := &vault{token: integrations.Token{Access: "old", Refresh: "dead", ExpiresAt: in(-time.Hour)}}
+		b, i := setup(t, v, integrations.NewSecret("fresh"))
+		i.refresh = "fresh"
+		require.Equal(t, "Bearer a1", bearerOf(t, b))
+		require.Equal(t, "r1", v.token.Refresh)
+		require.Equal(t, []string{"dead", "fresh"}, []string{i.forms[0].Get("refresh_token"), i.forms[1].Get("refresh_token")})
+	})
+	t.Run("a platform that is down is no lost consent", func(t *testing.T) {
+		t.Parallel()
+		v := &vault{token: integrations.Token{Access: "old", Refresh: "r7", ExpiresAt: in(-time.Hour)}}
+		b, i := setup(t, v, seed)
+		i.refuse = 503
+		requireKind(t, integrations.KindUnavailable, b.Authorize(t.Context(), &http.Request{Header: http.Header{}}))
+		require.Equal(t, 1, i.calls(), "the configured token is left for when it is needed")
+	})
+	t.Run("the caller goes away while the token rotates", func(t *testing.T) {
+		t.Parallel()
+		v := &vault{}
+		i := &issuer{life: 3600, refresh: "r0"}
+		ctx, leave := context.WithCancel(t.Context())
+		gone := tripper(func(r *http.Request) (*http.Response, error) {
+			leave() // after the platform has the request, before its answer
+			if r.Context().Err() != nil {
+				return nil, r.Context().Err()
+			}
+			return i.RoundTrip(r)
+		})
+		call := transport.TokenCall{Client: newClient(t, transport.Options{RoundTripper: gone}), Path: "/token", ClientID: "client", ClientSecret: integrations.NewSecret("s3cret")}
+		b := transport.RefreshTokens(call, v, "maple", "acme", seed)
+		_ = b.Authorize(ctx, &http.Request{Header: http.Header{}})
+		require.Equal(t, "r1", v.token.Refresh, "else the only token that still works would be lost")
 	})
 	t.Run("the store cannot be read", func(t *testing.T) {
 		t.Parallel()

@@ -218,6 +218,9 @@ func (s *Server) full(c *coverage, code string) m {
 	for _, p := range plansOf(c) {
 		plans = append(plans, p)
 	}
+	if p := v["patient"].(m); p["subscriberRelationshipCode"] == "18" { // the patient is the member
+		p["memberId"] = c.form.Get("memberId")
+	}
 	v["plans"] = plans
 	v["supplementalInformation"] = m{"assessmentCarePlan": false}
 	return v

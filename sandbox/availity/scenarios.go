@@ -1,9 +1,11 @@
 package availitysim
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -75,13 +77,14 @@ var prefixes = map[string]Scenario{
 	MemberSystem: ScenarioSystem, MemberBroken: ScenarioBroken, MemberInvalid: ScenarioInvalid, MemberStrange: ScenarioStrange,
 }
 
-// choose is a request's scenario. The lock is held.
+// choose is a request's scenario; live payers know no header for it. The lock
+// is held.
 func (s *Server) choose(r *http.Request, f url.Values) Scenario {
 	member := f.Get("memberId")
 	if sc, ok := s.scenarios[member]; ok {
 		return sc
 	}
-	if sc := Scenario(r.Header.Get("X-Api-Mock-Scenario-ID")); known(sc) {
+	if sc := Scenario(r.Header.Get("X-Api-Mock-Scenario-ID")); known(sc) && s.tokens[bearer(r)].demo {
 		return sc
 	}
 	if sc := payers[f.Get("payerId")].scenario; sc != "" {
@@ -109,26 +112,37 @@ func known(sc Scenario) bool {
 var serviceNames = map[string]string{"30": "Health Benefit Plan Coverage", "98": "Professional (Physician) Visit - Office", "UC": "Urgent Care",
 	"MH": "Mental Health", "BZ": "Physician Visit - Office: Well"}
 
+// day is a day of the year of the visit, or of one years after it, so that the
+// plans hold whenever the sandbox runs.
+func (c *coverage) day(years int, monthDay string) string {
+	year, err := strconv.Atoi(c.form.Get("asOfDate")[:min(len(c.form.Get("asOfDate")), 4)])
+	if err != nil {
+		year = c.made.Year()
+	}
+	return fmt.Sprintf("%04d-%sT00:00:00.000+0000", year+years, monthDay)
+}
+
 // plansOf are the plans of a finished coverage.
 func plansOf(c *coverage) []m {
-	p := m{"status": "Active Coverage", "statusCode": "1", "groupNumber": "G100", "groupName": "MOCK GROUP", "coverageStartDate": "2026-01-01T00:00:00.000+0000",
+	p := m{"status": "Active Coverage", "statusCode": "1", "groupNumber": "G100", "groupName": "MOCK GROUP", "coverageStartDate": c.day(0, "01-01"),
 		"insuranceType": "Preferred Provider Organization (PPO)", "insuranceTypeCode": "PR"}
 	service := c.form.Get("serviceType")
 	switch c.scenario {
 	case ScenarioInactive:
-		p["status"], p["statusCode"], p["coverageEndDate"] = "Inactive", "6", "2025-12-31T00:00:00.000+0000"
+		p["status"], p["statusCode"], p["coverageEndDate"] = "Inactive", "6", c.day(-1, "12-31")
+		p["coverageStartDate"] = c.day(-1, "01-01")
 		return []m{p}
 	case ScenarioMedicaid:
 		p["insuranceType"], p["insuranceTypeCode"] = "Medicaid", "MC"
 	case ScenarioQMB:
 		p["insuranceType"], p["insuranceTypeCode"] = "Medicare Part B", "MB"
 		qmb := m{"status": "Active Coverage", "statusCode": "1", "insuranceType": "Qualified Medicare Beneficiary", "insuranceTypeCode": "QM",
-			"coverageStartDate": "2026-01-01T00:00:00.000+0000"}
+			"coverageStartDate": c.day(0, "01-01")}
 		p["benefits"] = benefitsOf(c.scenario, service)
 		return []m{p, qmb}
 	case ScenarioSecondary:
-		p["additionalPayers"] = []any{m{"secondary": true, "primary": false, "name": "MOCK SECONDARY", "payerId": PayerB, "coordinationOfBenefitsBeginDate": "2026-01-01T00:00:00.000+0000"},
-			m{"tertiary": true, "name": "MOCK FORMER PLAN", "coordinationOfBenefitsEndDate": "2025-06-30T00:00:00.000+0000"}}
+		p["additionalPayers"] = []any{m{"secondary": true, "primary": false, "name": "MOCK SECONDARY", "payerId": PayerB, "coordinationOfBenefitsBeginDate": c.day(0, "01-01")},
+			m{"tertiary": true, "name": "MOCK FORMER PLAN", "coordinationOfBenefitsEndDate": c.day(-1, "06-30")}}
 	}
 	p["benefits"] = benefitsOf(c.scenario, service)
 	p["payerNotes"] = []any{m{"type": "Disclaimer", "typeCode": "D", "message": "THIS IS NOT A GUARANTEE OF PAYMENT"}}

@@ -185,10 +185,9 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 // authorized lets a call with a live token through, within the plan's limits.
 func (s *Server) authorized(route string, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		now := s.o.Time()
 		s.mu.Lock()
-		t, known := s.tokens[bearer]
+		t, known := s.tokens[bearer(r)]
 		s.calls[route]++
 		trace := s.id()
 		over := s.second.over(now, time.Second, s.cfg.PerSecond)
@@ -213,6 +212,12 @@ func (s *Server) authorized(route string, next http.HandlerFunc) http.HandlerFun
 		}
 		next(w, r)
 	}
+}
+
+// bearer is the access token of a call.
+func bearer(r *http.Request) string {
+	t, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return t
 }
 
 // form reads a form body; false for any other content.

@@ -75,6 +75,8 @@ type Charge struct {
 	Code    string // CPT; default 99213
 	Date    string // of service; default today at the office
 	Doctor  string // default the practice's first
+	// Profile is the visit's payment profile: default Insurance.
+	Profile string
 	// Quiet keeps the webhook back (it was lost).
 	Quiet bool
 }
@@ -92,10 +94,13 @@ func (s *Server) AddCharge(c Charge) string {
 	if c.Doctor == "" {
 		c.Doctor = "310055"
 	}
+	if c.Profile == "" {
+		c.Profile = "Insurance"
+	}
 	visit, line := s.nextID(), s.nextID()
 	now := s.stamp()
 	s.visits[visit] = object{"id": visit, "patient": json.Number(c.Patient), "doctor": json.Number(c.Doctor), "office": json.Number("318822"), "exam_room": 1,
-		"scheduled_time": c.Date + "T09:30:00", "duration": 30, "status": "Complete", "billing_status": "Bill Insurance", "payment_profile": "Insurance",
+		"scheduled_time": c.Date + "T09:30:00", "duration": 30, "status": "Complete", "billing_status": "Bill Insurance", "payment_profile": c.Profile,
 		"deleted_flag": false, "updated_at": now}
 	amount := dollars(c.Cents)
 	s.lines[line] = object{"id": json.Number(line), "_made": time.Now(), "appointment": json.Number(visit), "patient": c.Patient, "doctor": c.Doctor, "code": c.Code, "procedure_type": "CPT(C)", "diagnosis_pointers": []string{"1", "0", "0", "0"}, "modifiers": []string{"", "", "", ""},
@@ -169,8 +174,13 @@ func (s *Server) AddCheckAt(appointment, level, day, eb, service string, details
 	if day == "" {
 		day = s.stamp()
 	}
-	s.checks = append(s.checks, object{"id": json.Number(s.nextID()), "appointment": appointment, "cob_level": level, "query_date": day,
-		"eligibility": eb, "request_service_type": service, "coverage_details": details, "updated_at": s.stamp()})
+	c := object{"id": json.Number(s.nextID()), "appointment": appointment, "cob_level": level, "query_date": day,
+		"eligibility": eb, "request_service_type": service, "coverage_details": details, "updated_at": s.stamp()}
+	if v := s.visits[appointment]; v != nil {
+		c["patient"], c["_doctor"] = text(v["patient"]), text(v["doctor"])
+		c["_visit_day"], _ = v["scheduled_time"].(string)
+	}
+	s.checks = append(s.checks, c)
 }
 
 // DeletePayment deletes a patient payment, as a person may in the web

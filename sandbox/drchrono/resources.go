@@ -64,6 +64,9 @@ func (s *Server) one(table func() map[string]object) http.HandlerFunc {
 	}
 }
 
+// text is a field as a query names it.
+func text(v any) string { return fmt.Sprint(v) }
+
 // public leaves out what only the simulator knows.
 func public(o object) object {
 	out := object{}
@@ -176,18 +179,6 @@ func values(m map[string]object) []object {
 	return out
 }
 
-func (s *Server) listVisits(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	if q.Get("since")+q.Get("date")+q.Get("date_range")+q.Get("occurred_since") == "" {
-		refuse(w, "non_field_errors", "One of since, occurred_since, date or date_range is required.")
-		return
-	}
-	s.mu.Lock()
-	all := values(s.visits)
-	s.mu.Unlock()
-	s.answer(w, r, all, "patient", "doctor", "office", "status")
-}
-
 func (s *Server) listLines(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	all := values(s.lines)
@@ -200,13 +191,6 @@ func (s *Server) listGone(w http.ResponseWriter, r *http.Request) {
 	all := slices.Clone(s.gone)
 	s.mu.Unlock()
 	s.answer(w, r, all, "appointment_id")
-}
-
-func (s *Server) listChecks(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	all := slices.Clone(s.checks)
-	s.mu.Unlock()
-	s.answer(w, r, all, "appointment", "patient", "doctor")
 }
 
 func (s *Server) listPayments(w http.ResponseWriter, r *http.Request) {

@@ -127,6 +127,7 @@ func (s *Server) routes() http.Handler {
 	m.HandleFunc("GET /api/line_items", s.listLines)
 	m.HandleFunc("GET /api/line_item_deletions", s.listGone)
 	m.HandleFunc("GET /api/eligibility_checks", s.listChecks)
+	m.HandleFunc("GET /api/eligibility_checks/{id}", s.oneCheck())
 	m.HandleFunc("GET /api/patient_payments", s.listPayments)
 	m.HandleFunc("POST /api/patient_payments", s.createPayment)
 	m.HandleFunc("GET /api/patient_payments/{id}", s.onePayment)

@@ -531,6 +531,58 @@ func TestFilters(t *testing.T) {
 	require.Equal(t, []string{"2026-01-01"}, b.get("/api/eligibility_checks?appointment="+b.Visit(two)).ids("query_date"))
 }
 
+// Appointments are listed by their days, and a listing of no known day is refused.
+func TestAppointmentsByDay(t *testing.T) {
+	t.Parallel()
+	b := open(t, quiet())
+	p := b.patient()
+	one := b.Visit(b.AddCharge(drchronosim.Charge{Patient: p, Cents: 100, Date: "2026-03-02"}))
+	two := b.Visit(b.AddCharge(drchronosim.Charge{Patient: p, Cents: 100, Date: "2026-11-21"}))
+	for query, want := range map[string][]string{
+		"date=2026-11-21":                    {two},
+		"date=2026-11-22":                    {},
+		"date_range=2026-11-01/2026-11-21":   {two},
+		"date_range=2026-03-02/2026-03-02":   {one},
+		"occurred_since=2026-03-02":          {one, two},
+		"occurred_since=2026-03-02T09:30:01": {two},
+		"since=2026-11-24&date=2026-03-02":   {one},
+	} {
+		require.Equal(t, want, b.get("/api/appointments?"+query).ids("id"), query)
+	}
+	for _, query := range []string{"date=today", "date_range=2026-11-01", "date_range=2026-11-21/2026-11-01", "date_range=2026-01-01/2026-11-21", "occurred_since=1", "patient=1"} {
+		require.Equal(t, http.StatusBadRequest, b.get("/api/appointments?"+query).status, query)
+	}
+	require.Equal(t, http.StatusOK, b.get("/api/appointments?date_range=2026-01-01/2026-07-10").status, "190 days")
+	b.DeleteVisit(b.get("/api/line_items?service_date=2026-03-02").ids("id")[0])
+	require.Equal(t, []string{two}, b.get("/api/appointments?since=2026-11-24").ids("id"))
+	require.Equal(t, []string{one, two}, b.get("/api/appointments?since=2026-11-24&show_archived=true").ids("id"))
+	require.Equal(t, true, b.get("/api/appointments/" + one).json["deleted_flag"], "by its id it is there still")
+}
+
+func TestEligibilityChecksByDay(t *testing.T) {
+	t.Parallel()
+	b := open(t, quiet())
+	ana, bob := b.patient(), b.patient()
+	one := b.Visit(b.AddCharge(drchronosim.Charge{Patient: ana, Cents: 100, Date: "2026-11-20"}))
+	two := b.Visit(b.AddCharge(drchronosim.Charge{Patient: bob, Cents: 100, Date: "2026-11-21", Doctor: b.AddDoctor("America/Denver", "Cardiology")}))
+	b.AddCheckAt(one, "Primary Insurance", "2026-11-19T08:00:00", "B", "98", nil)
+	b.AddCheckAt(two, "Primary Insurance", "2026-11-20T08:00:00", "1", "30", nil)
+	for query, want := range map[string][]string{
+		"patient=" + ana: {"B"}, "patient=" + bob: {"1"}, "doctor=310055": {"B"}, "doctor=1": {},
+		"appointment_date=2026-11-20": {"B"}, "appointment_date_range=2026-11-21/2026-11-30": {"1"},
+		"query_date=2026-11-20": {"1"}, "query_date_range=2026-11-01/2026-11-30": {"B", "1"},
+	} {
+		require.Equal(t, want, b.get("/api/eligibility_checks?"+query).ids("eligibility"), query)
+	}
+	for _, query := range []string{"query_date=today", "appointment_date_range=2026-11-20", "query_date_range=2026-11-20/2026-11-19"} {
+		require.Equal(t, http.StatusBadRequest, b.get("/api/eligibility_checks?"+query).status, query)
+	}
+	all := b.get("/api/eligibility_checks")
+	require.NotContains(t, all.body, "_visit_day")
+	require.Equal(t, "B", b.get("/api/eligibility_checks/" + all.ids("id")[0]).json["eligibility"])
+	require.Equal(t, http.StatusNotFound, b.get("/api/eligibility_checks/1").status)
+}
+
 func TestListsLag(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -737,6 +789,10 @@ func TestWebhooks(t *testing.T) {
 	require.InDelta(t, 145.0, made["price"], 0)
 	require.Equal(t, made, event("LINE_ITEM_CREATE", func() { s.Resend(line) }))
 	require.InDelta(t, 9.05, event("LINE_ITEM_MODIFY", func() { s.ModifyCharge(line, 905) })["price"], 0)
+	visit := event("APPOINTMENT_MODIFY", func() { s.ModifyVisit(line, map[string]any{"status": "No Show"}) })
+	require.Equal(t, s.Visit(line), visit["id"], "an appointment's id is a text")
+	require.Equal(t, "No Show", visit["status"])
+	require.Equal(t, true, event("APPOINTMENT_DELETE", func() { s.DeleteVisit(line) })["deleted_flag"])
 	require.InDelta(t, made["id"], event("LINE_ITEM_DELETE", func() { s.DeleteCharge(line) })["id"], 0)
 
 	b := &bench{Server: s, t: t}
@@ -752,6 +808,8 @@ func TestWebhooks(t *testing.T) {
 	sent := len(p.got)
 	hooks.OnResult = nil
 	s.ModifyCharge(line, 1)
+	s.ModifyVisit(line, nil)
+	s.DeleteVisit(line)
 	s.DeleteCharge(line)
 	s.Resend(line)
 	s.DeletePayment(payment)

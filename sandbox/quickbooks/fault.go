@@ -1,6 +1,7 @@
 package quickbookssim
 
 import (
+	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"net/http"
@@ -73,13 +74,23 @@ func (s *Server) now() time.Time { return s.o.Time().In(pacific) }
 // writeFault answers with a fault: JSON, or XML to a caller that did not ask
 // for JSON.
 func (s *Server) writeFault(w http.ResponseWriter, r *http.Request, f *fault) {
-	at := s.now().Format("2006-01-02T15:04:05.000-07:00")
 	if !wantsJSON(r) {
-		writeXML(w, f, at)
+		writeXML(w, f, s.now().Format(withMillis))
 		return
 	}
-	sim.WriteJSON(w, f.status, map[string]any{"time": at, "Fault": map[string]any{"type": f.kind,
+	writeBody(w, f.status, s.faultBody(f))
+}
+
+// withMillis is how answers say when they were made.
+const withMillis = "2006-01-02T15:04:05.000-07:00"
+
+func (s *Server) faultBody(f *fault) []byte {
+	b, err := json.Marshal(map[string]any{"time": s.now().Format(withMillis), "Fault": map[string]any{"type": f.kind,
 		"Error": []map[string]string{{"Message": f.message, "Detail": f.detail, "code": f.code, "element": f.element}}}})
+	if err != nil {
+		panic(err) // texts always marshal
+	}
+	return b
 }
 
 func wantsJSON(r *http.Request) bool {

@@ -148,7 +148,7 @@ func (s *Server) overLimit() bool {
 
 // envelope marshals under the lock, since objects are live.
 func (s *Server) envelope(key string, v any) []byte {
-	b, err := json.Marshal(map[string]any{key: v, "time": s.now().Format("2006-01-02T15:04:05.000-07:00")})
+	b, err := json.Marshal(map[string]any{key: v, "time": s.now().Format(withMillis)})
 	if err != nil {
 		panic(err) // our own types always marshal
 	}
@@ -216,18 +216,18 @@ func (s *Server) postObject(w http.ResponseWriter, r *http.Request) {
 	}
 	call := call{op: q.Get("operation"), include: q.Get("include"), body: body}
 	out, changes, f := s.write(name, call)
+	status, b := http.StatusOK, []byte(nil)
 	if f != nil {
-		s.mu.Unlock()
-		s.writeFault(w, r, f)
-		return
+		status, b = f.status, s.faultBody(f)
+	} else {
+		b = s.envelope(name, out)
 	}
-	b := s.envelope(name, out)
-	if id != "" {
-		s.replays[id] = replay{http.StatusOK, b}
+	if id != "" { // also a refusal is the answer that comes again
+		s.replays[id] = replay{status, b}
 	}
 	s.notify(changes)
 	s.mu.Unlock()
-	writeBody(w, http.StatusOK, b)
+	writeBody(w, status, b)
 }
 
 // call is one write.

@@ -20,6 +20,9 @@ import (
 
 const root = "/v3/company/9130350000000001"
 
+// clockStart is when the tests begin: ten in the morning where Intuit is.
+var clockStart = time.Date(2026, 1, 5, 18, 0, 0, 0, time.UTC)
+
 // clock is the sandbox's time, moved by hand.
 type clock struct {
 	mu sync.Mutex
@@ -49,7 +52,7 @@ type caller struct {
 
 func setup(t *testing.T, c quickbookssim.Config) *caller {
 	t.Helper()
-	k := &clock{t: time.Date(2026, 1, 5, 18, 0, 0, 0, time.UTC)}
+	k := &clock{t: clockStart}
 	s := quickbookssim.New(sim.Options{Now: k.now}, c)
 	srv := httptest.NewServer(s)
 	t.Cleanup(srv.Close)
