@@ -136,6 +136,12 @@ func (a *Activities) BookPayment(ctx context.Context, in PostInput) (Booked, err
 	if err != nil {
 		return Booked{}, classify(err)
 	}
+	for _, d := range []integrations.AccountingDoc{invoice, paid} {
+		if d.Voided { // by a bookkeeper, between two attempts: somebody's decision that is not ours to undo
+			return Booked{}, classify(&integrations.Error{Kind: integrations.KindInvalid, Op: "book",
+				Message: fmt.Sprintf("the books hold %s %s with this reference, and it was voided there; decide with the bookkeeper which is right", d.Kind, d.ID)})
+		}
+	}
 	return Booked{InvoiceID: invoice.ID, PaymentID: paid.ID}, nil
 }
 
