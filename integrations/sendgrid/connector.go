@@ -79,6 +79,10 @@ func (c *Connector) Send(ctx context.Context, m integrations.Message) (integrati
 		return integrations.Sent{}, &integrations.Error{Kind: integrations.KindNotFound, Platform: Platform, Op: opSend, Code: "unresolved",
 			Message: "whether an earlier attempt was sent is not known and cannot be looked up, so it is not sent again"}
 	}
+	// The platform's queue takes no end, so what would be late is not handed over.
+	if m.TooLate(c.now()) {
+		return integrations.Sent{}, integrations.ErrTooLate(Platform, opSend)
+	}
 	id, err := c.client.send(ctx, c.compose(m))
 	sent := integrations.Sent{ID: id, Ref: m.Ref, Status: integrations.DeliveryQueued, At: c.now().UTC()}
 	if err == nil && id == "" {

@@ -33,6 +33,25 @@ func TestSend(t *testing.T) {
 	require.Equal(t, copay.ChannelEmail, conn.Channel())
 }
 
+// A mail cannot be given an end in the platform's queue, so one that would be
+// late is not handed over.
+func TestTooLateIsNotSent(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, activity)
+	conn := b.connect(map[string]any{"email_activity": true})
+	for left, ok := range map[time.Duration]bool{-time.Hour: false, 0: false, 10 * time.Second: false, 11 * time.Second: true} {
+		m := b.message(patient)
+		m.Expires = b.clock.now().Add(left)
+		_, err := conn.Send(t.Context(), m)
+		if ok {
+			require.NoError(t, err)
+			continue
+		}
+		require.Equal(t, "too_late", requireKind(t, integrations.KindUnavailable, err).Code)
+	}
+	require.Len(t, b.sim.Messages(), 1)
+}
+
 // TestBodyOfAMail looks at what leaves: no tracking, one recipient, headers.
 func TestBodyOfAMail(t *testing.T) {
 	t.Parallel()

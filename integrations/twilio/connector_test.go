@@ -72,12 +72,39 @@ func TestFormOfAMessage(t *testing.T) {
 	require.Equal(t, url.Values{"To": {patient}, "Body": {"hello"}, "From": {"+15551230000"}, "ContentRetention": {"discard"}, "AddressRetention": {"obfuscate"},
 		"StatusCallback": {"https://copay.example/webhooks/twilio/lakeside?x=1&n=cp_0-msg-1#rc=5&rp=all"}}, f)
 
-	for want, in := range map[string]time.Duration{"3600": time.Hour, "36000": 11 * time.Hour, "6": 2 * time.Second, "59": 59*time.Second + 900*time.Millisecond} {
+	// Ten seconds are for the way to the platform, which counts from arrival.
+	for want, in := range map[string]time.Duration{"3590": time.Hour, "36000": 11 * time.Hour, "6": 16*time.Second + 500*time.Millisecond, "49": 59*time.Second + 900*time.Millisecond} {
 		require.Equal(t, want, send(nil, now.Add(in)).Get("ValidityPeriod"))
 	}
-	require.Equal(t, "6", send(nil, now.Add(-time.Hour)).Get("ValidityPeriod"))
 	require.False(t, send(map[string]any{"status_callback": ""}, time.Time{}).Has("StatusCallback"))
 }
+
+// A text that could leave only after its end is not handed over: the platform
+// keeps every text for some seconds at least.
+func TestTooLateIsNotSent(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for _, left := range []time.Duration{16 * time.Second, 6 * time.Second, 0, -time.Hour} {
+		m := b.message(patient)
+		m.Expires = b.clock.now().Add(left)
+		e := requireKind(t, integrations.KindUnavailable, errorOf(b.conn.Send(t.Context(), m)))
+		require.Equal(t, "too_late", e.Code)
+	}
+	require.Empty(t, b.outbound())
+
+	// What an earlier attempt has sent is found all the same.
+	m := b.message(patient)
+	m.Expires = b.clock.now().Add(time.Minute)
+	first, err := b.conn.Send(t.Context(), m)
+	require.NoError(t, err)
+	b.clock.add(time.Minute)
+	m.Attempt = 2
+	again, err := b.connect(nil).Send(t.Context(), m)
+	require.NoError(t, err)
+	require.Equal(t, first.ID, again.ID)
+}
+
+func errorOf[T any](_ T, err error) error { return err }
 
 func TestExpiredInTheQueue(t *testing.T) {
 	t.Parallel()
