@@ -178,8 +178,12 @@ func (c *Connector) FindSent(ctx context.Context, m integrations.Message) (integ
 		return integrations.Sent{}, err
 	}
 	for _, a := range list {
-		if s := a.sent(); s.ID != "" && strings.EqualFold(a.To, m.To) {
+		if strings.EqualFold(a.To, m.To) {
+			s := a.sent()
 			s.Ref = m.Ref
+			if s.ID == "" { // sent all the same, under a name of no known form
+				s.ID = string(m.Ref)
+			}
 			return s, nil
 		}
 	}

@@ -182,14 +182,45 @@ func TestStrangeAnswers(t *testing.T) {
 
 func TestStrangeActivity(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]integrations.Kind{"": integrations.KindUnavailable, "[1]": integrations.KindUnavailable, "{}": integrations.KindNotFound,
-		`{"messages":[{"msg_id":"x y","to_email":"` + patient + `"}]}`: integrations.KindNotFound} {
-		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) }))
+	for name, tc := range map[string]struct {
+		status int
+		body   string
+		want   integrations.Kind
+	}{
+		"nothing":       {200, "", integrations.KindUnavailable},
+		"a bare list":   {200, "[1]", integrations.KindUnavailable},
+		"no list":       {200, "{}", integrations.KindUnavailable},
+		"null":          {200, `{"messages":null}`, integrations.KindUnavailable},
+		"no such thing": {404, `{"errors":[{"message":"not found","field":null}]}`, integrations.KindUnauthorized},
+		"an empty list": {200, `{"messages":[]}`, integrations.KindNotFound},
+		"someone else":  {200, `{"messages":[{"msg_id":"abc.x","to_email":"x@p.example"}]}`, integrations.KindNotFound},
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(tc.status)
+			_, _ = w.Write([]byte(tc.body))
+		}))
 		t.Cleanup(srv.Close)
 		b := &bench{T: t, clock: &clock{t: time.Unix(1, 0)}, url: srv.URL}
-		_, err := b.connect(map[string]any{"email_activity": true}).FindSent(t.Context(), b.message(patient))
-		requireKind(t, want, err)
+		conn, m := b.connect(map[string]any{"email_activity": true}), b.message(patient)
+		_, err := conn.FindSent(t.Context(), m)
+		require.Equal(t, tc.want, integrations.KindOf(err), name)
+		if tc.want != integrations.KindNotFound { // what says nothing must not send again
+			m.Attempt = 2
+			_, err = conn.Send(t.Context(), m)
+			requireKind(t, tc.want, err)
+		}
 	}
+	// A mail under our reference was sent, whatever its name looks like.
+	odd := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"messages":[{"msg_id":"x y","to_email":"` + patient + `"}]}`))
+	}))
+	t.Cleanup(odd.Close)
+	o := &bench{T: t, clock: &clock{t: time.Unix(1, 0)}, url: odd.URL}
+	m := o.message(patient)
+	found, err := o.connect(map[string]any{"email_activity": true}).FindSent(t.Context(), m)
+	require.NoError(t, err)
+	require.Equal(t, string(m.Ref), found.ID)
+
 	// A status that the platform invents later must not end a mail.
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"messages":[{"msg_id":"abc.x","status":"teleported","last_event_time":"never"}]}`))

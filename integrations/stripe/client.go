@@ -81,6 +81,19 @@ func (c *Connector) fail(k call, err error) error {
 	return &integrations.Error{Kind: kind, Platform: Name, Op: k.op, Message: "the answer is not what was expected"}
 }
 
+// failList reads the failure of a listing. A 404 that names no missing object
+// is a wrong address or a gateway's: it does not say that nothing was made.
+func (c *Connector) failList(op string, err error) error {
+	err = c.fail(call{op: op}, err)
+	e := integrations.AsError(err)
+	if e == nil || e.Kind != integrations.KindNotFound || e.Code == "resource_missing" {
+		return err
+	}
+	lost := *e
+	lost.Kind, lost.Message = integrations.KindUnavailable, "the listing is not there; check base_url"
+	return &lost
+}
+
 // wireError is the platform's error body.
 type wireError struct {
 	Error struct {

@@ -165,6 +165,25 @@ func TestALookUnderACustomerWhoIsGone(t *testing.T) {
 	require.Equal(t, "pi_1", p.PlatformID)
 }
 
+// A 404 of a gateway does not say that nothing was made; the platform's own
+// about a payment that does not exist does.
+func TestAListingThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]integrations.Kind{
+		"": integrations.KindUnavailable, `{"error":{"type":"invalid_request_error"}}`: integrations.KindUnavailable,
+		`{"error":{"type":"invalid_request_error","code":"resource_missing"}}`: integrations.KindNotFound,
+	} {
+		c := against(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, body)
+		})
+		_, err := c.FindPayment(t.Context(), integrations.PaymentQuery{Ref: "r"})
+		requireKind(t, want, err)
+		_, err = c.FindRefund(t.Context(), "pi_1", "r")
+		requireKind(t, want, err)
+	}
+}
+
 func TestReplayedServerErrorOfACustomer(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

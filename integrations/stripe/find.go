@@ -82,7 +82,7 @@ func (c *Connector) findSession(ctx context.Context, q integrations.PaymentQuery
 		}
 	}
 	if err := it.Err(); err != nil {
-		return integrations.ProcessorPayment{}, c.fail(call{op: op}, err)
+		return integrations.ProcessorPayment{}, c.failList(op, err)
 	}
 	return integrations.ProcessorPayment{}, integrations.NotFound(Name, op)
 }
@@ -105,7 +105,7 @@ func (c *Connector) findIntent(ctx context.Context, q integrations.PaymentQuery,
 		}
 	}
 	if err := it.Err(); err != nil {
-		return integrations.ProcessorPayment{}, c.fail(call{op: op}, err)
+		return integrations.ProcessorPayment{}, c.failList(op, err)
 	}
 	return integrations.ProcessorPayment{}, integrations.NotFound(Name, op)
 }
@@ -127,7 +127,7 @@ func (c *Connector) sessionOf(ctx context.Context, intent string) (*sdk.Checkout
 		return it.CheckoutSession(), nil
 	}
 	if err := it.Err(); err != nil {
-		return nil, c.fail(call{op: op}, err)
+		return nil, c.failList(op, err)
 	}
 	return nil, integrations.NotFound(Name, op)
 }
