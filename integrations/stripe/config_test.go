@@ -26,6 +26,7 @@ func TestConfigIsValidated(t *testing.T) {
 		"account":            {map[string]any{"secret_key": "literal:sk_test_1", "account": "me"}, "acct_"},
 		"method":             {map[string]any{"secret_key": "literal:sk_test_1", "link_methods": []any{"cash"}}, "link_methods"},
 		"suffix":             {map[string]any{"secret_key": "literal:sk_test_1", "statement_suffix": "<b>"}, "statement_suffix"},
+		"suffix of digits":   {map[string]any{"secret_key": "literal:sk_test_1", "statement_suffix": "24-7"}, "one letter"},
 		"typo":               {map[string]any{"secret_key": "literal:sk_test_1", "secretkey": "x"}, "secretkey"},
 		"two faults at once": {map[string]any{"base_url": "x", "account": "y"}, "secret_key is missing; base_url"},
 	} {
