@@ -25,7 +25,8 @@ func (ev *event) wire(*Server) obj {
 func (s *Server) own() *call { return &call{s: s} }
 
 // emit keeps an event with a snapshot of its object and sends it to every
-// endpoint. It runs under the lock; sending does not wait.
+// endpoint. It runs under the lock; sending does not wait. Each try is signed
+// with the time at which it is made.
 func (c *call) emit(kind string, about record) {
 	s := c.s
 	ev := s.events.add(&event{header: s.fresh("evt_"), kind: kind, object: about.wire(s), requestID: c.requestID, key: c.key})
@@ -38,10 +39,9 @@ func (s *Server) send(ev *event) {
 	body := encode(w)
 	for _, ep := range s.endpoints {
 		s.o.Hooks.Send(sim.Delivery{URL: ep.url, Body: body, Header: http.Header{
-			"Content-Type":     {"application/json; charset=utf-8"},
-			"User-Agent":       {"Stripe/1.0 (+https://stripe.com/docs/webhooks)"},
-			"Stripe-Signature": {s.sign(ep.secret, body)},
-		}})
+			"Content-Type": {"application/json; charset=utf-8"},
+			"User-Agent":   {"Stripe/1.0 (+https://stripe.com/docs/webhooks)"},
+		}, Sign: func(h http.Header) { h.Set("Stripe-Signature", s.sign(ep.secret, body)) }})
 	}
 }
 

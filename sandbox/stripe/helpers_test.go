@@ -30,6 +30,7 @@ type lab struct {
 	mu    sync.Mutex
 	now   time.Time
 	hooks []sim.Delivery
+	hold  time.Duration // how long the receiver is away at the next delivery
 }
 
 type object = map[string]any
@@ -39,11 +40,15 @@ func newLab(t *testing.T) *lab {
 	l := &lab{T: t, now: time.Date(2024, 3, 4, 15, 0, 0, 0, time.UTC)}
 	hooks := sim.NewDeliverer()
 	t.Cleanup(hooks.Close)
-	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.hooks = append(l.hooks, sim.Delivery{Header: r.Header, Body: body})
+		if l.hold > 0 { // away for so long, once
+			l.now, l.hold = l.now.Add(l.hold), 0
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
 	}))
 	t.Cleanup(receiver.Close)
 	l.receiver = receiver.URL

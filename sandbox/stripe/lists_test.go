@@ -2,6 +2,7 @@ package stripesim_test
 
 import (
 	"net/url"
+	"strconv"
 	"testing"
 	"time"
 
@@ -146,4 +147,21 @@ func TestEveryEndpointIsToldAndCanBeToldAgain(t *testing.T) {
 	}
 	require.Equal(t, map[string]int{"whsec_lab": 2, "whsec_second": 1, "whsec_third": 1}, got)
 	require.Len(t, l.Events(), 1, "the same event")
+}
+
+// A delivery that is tried again carries the time of the try, so that a
+// receiver who was away for an hour does not take it for a replay.
+func TestEveryTryIsSignedAnew(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.mu.Lock()
+	l.hold = time.Hour
+	l.mu.Unlock()
+	l.post("/v1/customers", "")
+	tries := l.deliveries(2)
+	require.Equal(t, tries[0].Body, tries[1].Body)
+	for i, at := range []time.Time{l.clock().Add(-time.Hour), l.clock()} {
+		require.True(t, signedWith("whsec_lab", tries[i]))
+		require.Contains(t, tries[i].Header.Get("Stripe-Signature"), "t="+strconv.FormatInt(at.Unix(), 10)+",")
+	}
 }
