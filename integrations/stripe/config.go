@@ -97,6 +97,8 @@ func (c Config) validate() error {
 	}
 	if u, err := url.Parse(c.BaseURL); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 		bad("base_url must be an http(s) address")
+	} else if u.Scheme != "https" && c.live() {
+		bad("a live key is sent over https only; mend base_url")
 	}
 	if c.Account != "" && !strings.HasPrefix(c.Account, "acct_") {
 		bad("account begins with acct_")
