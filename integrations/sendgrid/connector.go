@@ -116,9 +116,16 @@ func check(m integrations.Message) error {
 		return refuse(false, "subject", "the mail has no subject")
 	case strings.TrimSpace(m.Body) == "":
 		return refuse(false, "content", "the mail has no text")
+	case slices.ContainsFunc([]string{m.Subject, m.Body, m.HTML}, amountPattern.MatchString):
+		return refuse(false, "content", "the mail names an amount, which must not go through a platform without a business associate agreement")
 	}
 	return nil
 }
+
+// amountPattern finds amounts of money. Wording is the caller's; that this
+// platform must not learn what a patient owes is known here. Words need a
+// space before the number, so that no link's token looks like one.
+var amountPattern = regexp.MustCompile(`(?i)[$€£]\s*[0-9]|\bUSD\s+[0-9]|[0-9]\s+(USD|dollars?|dólares)\b`)
 
 func (c *Connector) compose(m integrations.Message) mailSend {
 	name := c.cfg.FromName
