@@ -152,6 +152,10 @@ func TestStrangeAnswers(t *testing.T) {
 		"field null":          {400, nil, `{"errors":[{"message":"` + patient + `","field":null}]}`, integrations.KindInvalid, "", 0},
 		"field is null text":  {400, nil, `{"errors":[{"field":"null"},{"field":"subject"}]}`, integrations.KindInvalid, "subject", 0},
 		"field says too much": {400, nil, `{"errors":[{"field":"` + patient + `"}]}`, integrations.KindInvalid, "", 0},
+		"the recipient":       {400, nil, `{"errors":[{"field":"personalizations.0.to.0.email"}]}`, integrations.KindInvalid, "personalizations.0.to.0.email", 0},
+		"the sender":          {400, nil, `{"errors":[{"field":"from.email"}]}`, integrations.KindUnauthorized, "from.email", 0},
+		"the reply address":   {400, nil, `{"errors":[{"field":"reply_to.email"}]}`, integrations.KindUnauthorized, "reply_to.email", 0},
+		"the group":           {400, nil, `{"errors":[{"field":"asm.group_id"}]}`, integrations.KindUnauthorized, "asm.group_id", 0},
 		"page of HTML":        {413, nil, "<html>", integrations.KindInvalid, "", 0},
 		"huge error":          {400, nil, strings.Repeat("x", 2<<20), integrations.KindUnknown, "", time.Minute},
 		"media type":          {415, nil, "", integrations.KindInvalid, "", 0},
@@ -176,6 +180,7 @@ func TestStrangeAnswers(t *testing.T) {
 			e := requireKind(t, tc.kind, err)
 			require.Equal(t, tc.code, e.Code)
 			require.Equal(t, tc.after, e.RetryAfter)
+			require.Equal(t, name == "the recipient", e.Final, "only then is the address to blame")
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package twilio_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -200,6 +201,56 @@ func TestFindSentAllowsForClocks(t *testing.T) {
 	found, err = b.conn.FindSent(t.Context(), m)
 	require.NoError(t, err, "without a time the last day counts")
 	require.Equal(t, sent.ID, found.ID)
+}
+
+// The text of an earlier round says the very same, and a text that was
+// withdrawn never came: neither is the message that is looked for.
+func TestFindSentIsNotAnotherMessage(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	m := b.message(patient)
+	earlier, err := b.conn.Send(t.Context(), m)
+	require.NoError(t, err)
+	b.clock.add(3 * time.Hour)
+	m.Ref, m.Since, m.Attempt = copay.NewRef(m.Ref.CoPay(), copay.EffectNotify, 2), b.clock.now(), 2
+	_, err = b.conn.FindSent(t.Context(), m)
+	requireKind(t, integrations.KindNotFound, err)
+
+	sid := b.schedule(m)
+	found, err := b.conn.FindSent(t.Context(), m)
+	require.NoError(t, err)
+	require.Equal(t, sid, found.ID)
+	b.api("/Messages/"+sid+".json", url.Values{"Status": {"canceled"}})
+	_, err = b.conn.FindSent(t.Context(), m)
+	requireKind(t, integrations.KindNotFound, err)
+	sent, err := b.connect(nil).Send(t.Context(), m)
+	require.NoError(t, err)
+	require.NotContains(t, []string{earlier.ID, sid}, sent.ID)
+}
+
+// api posts to the account as another program of it would, and gives the
+// message's id.
+func (b *bench) api(path string, form url.Values) string {
+	b.Helper()
+	q, err := http.NewRequestWithContext(b.Context(), http.MethodPost, b.url+"/2010-04-01/Accounts/"+twiliosim.DefaultAccountSID+path, strings.NewReader(form.Encode()))
+	require.NoError(b, err)
+	q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	q.SetBasicAuth(keySID, secret)
+	res, err := http.DefaultClient.Do(q)
+	require.NoError(b, err)
+	defer res.Body.Close()
+	var m struct {
+		SID string `json:"sid"`
+	}
+	require.NoError(b, json.NewDecoder(res.Body).Decode(&m))
+	require.NotEmpty(b, m.SID)
+	return m.SID
+}
+
+// schedule puts a message's text on the platform's own calendar.
+func (b *bench) schedule(m integrations.Message) string {
+	return b.api("/Messages.json", url.Values{"To": {m.To}, "Body": {m.Body}, "MessagingServiceSid": {twiliosim.DefaultService},
+		"ScheduleType": {"fixed"}, "SendAt": {b.clock.now().Add(time.Hour).Format(time.RFC3339)}})
 }
 
 func TestFindSentOfADiscardedText(t *testing.T) {

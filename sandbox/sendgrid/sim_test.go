@@ -126,6 +126,7 @@ func refusals() map[string]refused {
 		"unknown group":   {map[string]any{"asm": map[string]any{"group_id": 8}}, 400, "asm.group_id"},
 		"pool":            {map[string]any{"ip_pool_name": "x"}, 400, "ip_pool_name"},
 		"bypasses":        {map[string]any{"mail_settings": map[string]any{"bypass_list_management": on, "bypass_spam_management": on}}, 400, "mail_settings.bypass_list_management"},
+		"args just":       {map[string]any{"personalizations": person("custom_args", map[string]any{"n": strings.Repeat("x", 9_999)})}, 400, "personalizations.0.custom_args"},
 		"args in all":     {map[string]any{"custom_args": `{"a":"` + strings.Repeat("x", 9_998) + `"}`}, 400, "personalizations.0.custom_args"},
 		"own sender":      {map[string]any{"personalizations": person("from", map[string]any{"email": "x@other.example"})}, 403, "personalizations.0.from"},
 		"own bad sender":  {map[string]any{"personalizations": person("from", map[string]any{"email": "x"})}, 400, "personalizations.0.from.email"},
@@ -162,6 +163,8 @@ func TestRefusals(t *testing.T) {
 	require.Empty(t, r.Messages())
 
 	r.send(map[string]any{"from": map[string]any{"email": "x@more.example"}, "asm": map[string]any{"group_id": 7}, "content": []any{map[string]any{"type": "text/plain", "value": "v"}, map[string]any{"type": "text/html", "value": "v"}}})
+	longest := []any{map[string]any{"to": []any{map[string]any{"email": "pat@p.example"}}, "custom_args": map[string]any{"n": strings.Repeat("x", 9_998)}}}
+	r.send(map[string]any{"personalizations": longest, "custom_args": `{"n":"the envelope's own wins"}`})
 	r.send(map[string]any{"template_id": "d-0123456789abcdef0123456789abcdef", "content": nil, "subject": nil})
 }
 

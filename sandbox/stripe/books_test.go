@@ -49,6 +49,9 @@ func TestDisputesByTheirEnd(t *testing.T) {
 		d := l.get("/v1/disputes/"+id, "")
 		require.Equal(t, tc.status, d["status"], name)
 		require.Len(t, d["balance_transactions"], tc.moves, name)
+		details := d["evidence_details"].(object)
+		require.Equal(t, tc.status == "under_review", details["submission_count"] == 1.0, name)
+		require.Equal(t, tc.last == "charge.dispute.updated", details["has_evidence"], name)
 		require.Equal(t, tc.kept, l.sum(), name)
 		kinds := l.kinds()
 		require.Equal(t, tc.last, kinds[len(kinds)-1], name)
@@ -113,6 +116,12 @@ func TestInvoicesByTheirPayment(t *testing.T) {
 	path := bill("&default_payment_method=" + own)
 	require.Equal(t, own, l.post(path+"/pay", "expand[]=payment_intent")["payment_intent"].(object)["payment_method"])
 	l.post("/v1/customers/"+id, "invoice_settings[default_payment_method]=")
+	l.refused(400, bill("")+"/pay", "")
+
+	// A card that is taken out pays nothing any more.
+	l.post("/v1/customers/"+id, "invoice_settings[default_payment_method]="+own)
+	l.post("/v1/payment_methods/"+own+"/detach", "")
+	require.Nil(t, l.get("/v1/customers/"+id, "")["invoice_settings"].(object)["default_payment_method"])
 	l.refused(400, bill("")+"/pay", "")
 
 	// Whoever asks the bank waits for the answer.

@@ -75,6 +75,11 @@ func TestSenders(t *testing.T) {
 		require.Equal(t, tc.begins, m["status"], name)
 		require.Equal(t, orNull(tc.from), m["from"], "%s: a service picks later", name)
 		require.Equal(t, orNull(tc.service), m["messaging_service_sid"], name)
+		parts := "1"
+		if tc.from == "" {
+			parts = "0"
+		}
+		require.Equal(t, parts, m["num_segments"], "%s: counted when the sender is known", name)
 		for _, unknown := range []string{"date_sent", "price", "error_code", "error_message"} {
 			require.Nil(t, m[unknown], "%s: %s", name, unknown)
 		}
