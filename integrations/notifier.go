@@ -40,6 +40,23 @@ type Message struct {
 	Since   time.Time
 }
 
+// Handover is the longest that a message takes to the platform: its turn among
+// our own calls, and the way.
+const Handover = 10 * time.Second
+
+// TooLate reports whether a message handed over now could leave the platform
+// only after it must no longer leave. Between the decision to send and the
+// sending other platforms are asked, which takes time.
+func (m Message) TooLate(now time.Time) bool {
+	return !m.Expires.IsZero() && !now.Add(Handover).Before(m.Expires)
+}
+
+// ErrTooLate makes the refusal of a message that is TooLate: nothing was sent,
+// and trying again decides anew whether and when it may go out.
+func ErrTooLate(p copay.Platform, op string) *Error {
+	return &Error{Kind: KindUnavailable, Platform: p, Op: op, Code: "too_late", Message: "the hours in which messages may go out end now"}
+}
+
 // DeliveryStatus is how far a message is.
 type DeliveryStatus string
 

@@ -120,6 +120,16 @@ func (c *client) activity(ctx context.Context, query string) ([]wireActivity, er
 	}
 	_, err := c.http.Do(ctx, transport.Request{Op: "messages.list", Method: http.MethodGet, Path: "/v3/messages",
 		Query: url.Values{"query": {query}, "limit": {"10"}}}, &page)
+	// Neither a missing resource nor an answer without a list says that the
+	// mail was not sent.
+	if e := integrations.AsError(err); e != nil && e.Kind == integrations.KindNotFound {
+		gone := *e
+		gone.Kind, gone.Message = integrations.KindUnauthorized, "the account has no email activity; mend email_activity"
+		return nil, &gone
+	}
+	if err == nil && page.Messages == nil {
+		err = &integrations.Error{Kind: integrations.KindUnavailable, Platform: Platform, Op: "messages.list", Message: "the answer is no list of mails"}
+	}
 	return page.Messages, err
 }
 

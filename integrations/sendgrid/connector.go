@@ -79,6 +79,10 @@ func (c *Connector) Send(ctx context.Context, m integrations.Message) (integrati
 		return integrations.Sent{}, &integrations.Error{Kind: integrations.KindNotFound, Platform: Platform, Op: opSend, Code: "unresolved",
 			Message: "whether an earlier attempt was sent is not known and cannot be looked up, so it is not sent again"}
 	}
+	// The platform's queue takes no end, so what would be late is not handed over.
+	if m.TooLate(c.now()) {
+		return integrations.Sent{}, integrations.ErrTooLate(Platform, opSend)
+	}
 	id, err := c.client.send(ctx, c.compose(m))
 	sent := integrations.Sent{ID: id, Ref: m.Ref, Status: integrations.DeliveryQueued, At: c.now().UTC()}
 	if err == nil && id == "" {
@@ -112,9 +116,16 @@ func check(m integrations.Message) error {
 		return refuse(false, "subject", "the mail has no subject")
 	case strings.TrimSpace(m.Body) == "":
 		return refuse(false, "content", "the mail has no text")
+	case slices.ContainsFunc([]string{m.Subject, m.Body, m.HTML}, amountPattern.MatchString):
+		return refuse(false, "content", "the mail names an amount, which must not go through a platform without a business associate agreement")
 	}
 	return nil
 }
+
+// amountPattern finds amounts of money. Wording is the caller's; that this
+// platform must not learn what a patient owes is known here. Words need a
+// space before the number, so that no link's token looks like one.
+var amountPattern = regexp.MustCompile(`(?i)[$€£]\s*[0-9]|\bUSD\s+[0-9]|[0-9]\s+(USD|dollars?|dólares)\b`)
 
 func (c *Connector) compose(m integrations.Message) mailSend {
 	name := c.cfg.FromName
@@ -174,8 +185,12 @@ func (c *Connector) FindSent(ctx context.Context, m integrations.Message) (integ
 		return integrations.Sent{}, err
 	}
 	for _, a := range list {
-		if s := a.sent(); s.ID != "" && strings.EqualFold(a.To, m.To) {
+		if strings.EqualFold(a.To, m.To) {
+			s := a.sent()
 			s.Ref = m.Ref
+			if s.ID == "" { // sent all the same, under a name of no known form
+				s.ID = string(m.Ref)
+			}
 			return s, nil
 		}
 	}

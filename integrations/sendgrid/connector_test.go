@@ -33,6 +33,53 @@ func TestSend(t *testing.T) {
 	require.Equal(t, copay.ChannelEmail, conn.Channel())
 }
 
+// No business associate agreement covers this platform, so it never learns
+// what a patient owes, whatever the wording of a template becomes.
+func TestNoMailNamesAnAmount(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for text, ok := range map[string]bool{
+		"You owe $25.00": false, "You owe $ 25": false, "25 USD": false, "usd 25.00": false, "25 dollars": false, "Debe 25 dólares": false, "€5": false,
+		"Questions? Call 312-555-0142.": true, "Visit us at 1500 N. Main St., Suite 25.": true, "https://pay.lakeside.example/pay/a-25USD-usd25": true,
+	} {
+		for _, change := range []func(*integrations.Message){
+			func(m *integrations.Message) { m.Subject = text }, func(m *integrations.Message) { m.Body = text }, func(m *integrations.Message) { m.HTML = "<p>" + text },
+		} {
+			m := b.message(patient)
+			change(&m)
+			_, err := b.conn.Send(t.Context(), m)
+			if ok {
+				require.NoError(t, err, text)
+				continue
+			}
+			e := requireKind(t, integrations.KindInvalid, err)
+			require.False(t, e.Final, "the address is not to blame")
+		}
+	}
+	for _, m := range b.sim.Messages() {
+		require.NotContains(t, m.Subject+m.Text+m.HTML, "owe")
+	}
+}
+
+// A mail cannot be given an end in the platform's queue, so one that would be
+// late is not handed over.
+func TestTooLateIsNotSent(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, activity)
+	conn := b.connect(map[string]any{"email_activity": true})
+	for left, ok := range map[time.Duration]bool{-time.Hour: false, 0: false, 10 * time.Second: false, 11 * time.Second: true} {
+		m := b.message(patient)
+		m.Expires = b.clock.now().Add(left)
+		_, err := conn.Send(t.Context(), m)
+		if ok {
+			require.NoError(t, err)
+			continue
+		}
+		require.Equal(t, "too_late", requireKind(t, integrations.KindUnavailable, err).Code)
+	}
+	require.Len(t, b.sim.Messages(), 1)
+}
+
 // TestBodyOfAMail looks at what leaves: no tracking, one recipient, headers.
 func TestBodyOfAMail(t *testing.T) {
 	t.Parallel()

@@ -152,6 +152,10 @@ func TestStrangeAnswers(t *testing.T) {
 		"field null":          {400, nil, `{"errors":[{"message":"` + patient + `","field":null}]}`, integrations.KindInvalid, "", 0},
 		"field is null text":  {400, nil, `{"errors":[{"field":"null"},{"field":"subject"}]}`, integrations.KindInvalid, "subject", 0},
 		"field says too much": {400, nil, `{"errors":[{"field":"` + patient + `"}]}`, integrations.KindInvalid, "", 0},
+		"the recipient":       {400, nil, `{"errors":[{"field":"personalizations.0.to.0.email"}]}`, integrations.KindInvalid, "personalizations.0.to.0.email", 0},
+		"the sender":          {400, nil, `{"errors":[{"field":"from.email"}]}`, integrations.KindUnauthorized, "from.email", 0},
+		"the reply address":   {400, nil, `{"errors":[{"field":"reply_to.email"}]}`, integrations.KindUnauthorized, "reply_to.email", 0},
+		"the group":           {400, nil, `{"errors":[{"field":"asm.group_id"}]}`, integrations.KindUnauthorized, "asm.group_id", 0},
 		"page of HTML":        {413, nil, "<html>", integrations.KindInvalid, "", 0},
 		"huge error":          {400, nil, strings.Repeat("x", 2<<20), integrations.KindUnknown, "", time.Minute},
 		"media type":          {415, nil, "", integrations.KindInvalid, "", 0},
@@ -176,21 +180,57 @@ func TestStrangeAnswers(t *testing.T) {
 			e := requireKind(t, tc.kind, err)
 			require.Equal(t, tc.code, e.Code)
 			require.Equal(t, tc.after, e.RetryAfter)
+			require.Equal(t, name == "the recipient", e.Final, "only then is the address to blame")
 		})
 	}
 }
 
 func TestStrangeActivity(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]integrations.Kind{"": integrations.KindUnavailable, "[1]": integrations.KindUnavailable, "{}": integrations.KindNotFound,
-		`{"messages":[{"msg_id":"x y","to_email":"` + patient + `"}]}`: integrations.KindNotFound} {
-		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) }))
+	for name, tc := range map[string]struct {
+		status int
+		body   string
+		want   integrations.Kind
+	}{
+		"nothing":       {200, "", integrations.KindUnavailable},
+		"a bare list":   {200, "[1]", integrations.KindUnavailable},
+		"no list":       {200, "{}", integrations.KindUnavailable},
+		"null":          {200, `{"messages":null}`, integrations.KindUnavailable},
+		"no such thing": {404, `{"errors":[{"message":"not found","field":null}]}`, integrations.KindUnauthorized},
+		"an empty list": {200, `{"messages":[]}`, integrations.KindNotFound},
+		"someone else":  {200, `{"messages":[{"msg_id":"abc.x","to_email":"x@p.example"}]}`, integrations.KindNotFound},
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(tc.status)
+			_, _ = w.Write([]byte(tc.body))
+		}))
 		t.Cleanup(srv.Close)
 		b := &bench{T: t, clock: &clock{t: time.Unix(1, 0)}, url: srv.URL}
-		_, err := b.connect(map[string]any{"email_activity": true}).FindSent(t.Context(), b.message(patient))
-		requireKind(t, want, err)
+		conn, m := b.connect(map[string]any{"email_activity": true}), b.message(patient)
+		_, err := conn.FindSent(t.Context(), m)
+		require.Equal(t, tc.want, integrations.KindOf(err), name)
+		if tc.want != integrations.KindNotFound { // what says nothing must not send again
+			m.Attempt = 2
+			_, err = conn.Send(t.Context(), m)
+			requireKind(t, tc.want, err)
+		}
 	}
-	// A status that the platform invents later must not end a mail.
+}
+
+// A mail under our reference was sent, whatever its name looks like, and a
+// status that the platform invents later must not end it.
+func TestUnknownNamesAndStatusesInTheActivity(t *testing.T) {
+	t.Parallel()
+	odd := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"messages":[{"msg_id":"x y","to_email":"` + patient + `"}]}`))
+	}))
+	t.Cleanup(odd.Close)
+	o := &bench{T: t, clock: &clock{t: time.Unix(1, 0)}, url: odd.URL}
+	m := o.message(patient)
+	found, err := o.connect(map[string]any{"email_activity": true}).FindSent(t.Context(), m)
+	require.NoError(t, err)
+	require.Equal(t, string(m.Ref), found.ID)
+
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"messages":[{"msg_id":"abc.x","status":"teleported","last_event_time":"never"}]}`))
 	}))

@@ -119,8 +119,8 @@ func (c *Connector) events(raw json.RawMessage) []integrations.Event {
 		base.At = time.Unix(sec, 0).UTC()
 	}
 	o := outcomeOf(w)
-	if g := c.cfg.UnsubscribeGroup; strings.HasPrefix(w.Event, "group_") && g != 0 && w.Group != 0 && w.Group != g {
-		o = outcome{} // another kind of mail of the same account, such as a newsletter
+	if strings.HasPrefix(w.Event, "group_") && !c.concerns(w) {
+		o = outcome{}
 	}
 	var out []integrations.Event
 	if ref := copay.Ref(w.Ref); o.status != "" && ref.CoPay() != "" {
@@ -142,6 +142,18 @@ func (c *Connector) events(raw json.RawMessage) []integrations.Event {
 		out = append(out, base)
 	}
 	return out
+}
+
+// concerns reports whether a group event is about payment mail and not about
+// another kind of mail of the same account, such as a newsletter. In doubt a
+// patient who leaves is heard; one who comes back must name our group, because
+// consent is never guessed.
+func (c *Connector) concerns(w wireEvent) bool {
+	g := c.cfg.UnsubscribeGroup
+	if w.Event == "group_resubscribe" {
+		return g != 0 && w.Group == g
+	}
+	return g == 0 || w.Group == 0 || w.Group == g
 }
 
 // hashID names an event by its content, for want of an id.

@@ -104,12 +104,39 @@ func TestEventsOfPeople(t *testing.T) {
 		}
 		require.Equal(t, tc.want, tell(b.await(sent.ID, n))[2], kind)
 	}
-	// Leaving another kind of mail, such as the newsletter, concerns nobody here.
-	sent, err := conn.Send(t.Context(), b.message(patient))
-	require.NoError(t, err)
-	b.await(sent.ID, 2)
-	b.sim.Event(sent.ID, "group_unsubscribe", map[string]any{"asm_group_id": 78})
-	require.Equal(t, integrations.EventIgnored, b.await(sent.ID, 3)[2].Kind)
+}
+
+// Another kind of mail of the account, such as the newsletter, concerns nobody
+// here; in doubt leaving is heard and coming back is not.
+func TestGroupsOfOtherMail(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t)
+	now := time.Now()
+	for _, tc := range []struct {
+		ours  int
+		event string
+		group string
+		want  integrations.EventKind
+	}{
+		{77, "group_unsubscribe", "77", integrations.EventMessageOptOut},
+		{77, "group_unsubscribe", "78", integrations.EventIgnored},
+		{77, "group_unsubscribe", "0", integrations.EventMessageOptOut},
+		{0, "group_unsubscribe", "78", integrations.EventMessageOptOut},
+		{77, "group_resubscribe", "77", integrations.EventMessageOptIn},
+		{77, "group_resubscribe", "78", integrations.EventIgnored},
+		{77, "group_resubscribe", "0", integrations.EventIgnored},
+		{0, "group_resubscribe", "78", integrations.EventIgnored},
+		{0, "group_resubscribe", "0", integrations.EventIgnored},
+	} {
+		conn, err := sendgrid.New(integrations.Settings{Now: func() time.Time { return now }, Options: map[string]any{"api_key": "literal:" + apiKey,
+			"from": sender, "unsubscribe_group": tc.ours, "webhook_public_keys": []any{"literal:" + s.public(t)}}})
+		require.NoError(t, err)
+		a, err := conn.Verify(t.Context(), s.delivery(t, strconv.FormatInt(now.Unix(), 10),
+			`[{"event":"`+tc.event+`","email":"`+patient+`","sg_event_id":"e1","asm_group_id":`+tc.group+`}]`))
+		require.NoError(t, err)
+		require.Len(t, a.Events, 1)
+		require.Equal(t, tc.want, a.Events[0].Kind, tc)
+	}
 }
 
 func TestDoubledAndDisorderedEvents(t *testing.T) {
@@ -272,7 +299,7 @@ func TestSampleEvents(t *testing.T) {
 		{status, integrations.DeliveryQueued, ""}, {status, integrations.DeliveryQueued, ""}, {status, integrations.DeliveryDelivered, ""},
 		{status, integrations.DeliveryFailed, "5.1.1"}, {address, "", "5.1.1"}, {status, integrations.DeliveryFailed, "4.7.0"},
 		{status, integrations.DeliveryFailed, "bounced_address"}, {address, "", "bounced_address"},
-		{optOut, "", ""}, {optOut, "", ""}, {optOut, "", ""}, {integrations.EventMessageOptIn, "", ""}, {ignored, "", ""}, {ignored, "", ""},
+		{optOut, "", ""}, {optOut, "", ""}, {optOut, "", ""}, {ignored, "", ""}, {ignored, "", ""}, {ignored, "", ""},
 	}, tell(a.Events))
 }
 

@@ -81,6 +81,19 @@ func (c *Connector) fail(k call, err error) error {
 	return &integrations.Error{Kind: kind, Platform: Name, Op: k.op, Message: "the answer is not what was expected"}
 }
 
+// failList reads the failure of a listing. A 404 that names no missing object
+// is a wrong address or a gateway's: it does not say that nothing was made.
+func (c *Connector) failList(op string, err error) error {
+	err = c.fail(call{op: op}, err)
+	e := integrations.AsError(err)
+	if e == nil || e.Kind != integrations.KindNotFound || e.Code == "resource_missing" {
+		return err
+	}
+	lost := *e
+	lost.Kind, lost.Message = integrations.KindUnavailable, "the listing is not there; check base_url"
+	return &lost
+}
+
 // wireError is the platform's error body.
 type wireError struct {
 	Error struct {
@@ -104,6 +117,11 @@ func classify(status int, h http.Header, body []byte) transport.Failure {
 	_ = json.Unmarshal(body, &w) // an unreadable body leaves the status to decide
 	f := transport.Failure{Code: safeCode(w.Error.Code), RequestID: safeCode(h.Get("Request-Id"))}
 	switch {
+	case status >= 500: // whatever the body says, the outcome is not known
+		if h.Get("Idempotent-Replayed") == "true" {
+			f.Code = codeReplayed
+		}
+		f.Message = "the platform failed"
 	case w.Error.Type == "idempotency_error":
 		f.Kind, f.Code = integrations.KindInvalid, codeIdempotency
 		f.Message = "the reference was used before with other parameters"
@@ -125,11 +143,6 @@ func classify(status int, h http.Header, body []byte) transport.Failure {
 		f.Message, f.RetryAfter = "the first request with this reference is still running", time.Second
 	case status == http.StatusFailedDependency:
 		f.Kind, f.Message = integrations.KindUnknown, "a system behind the platform failed"
-	case status >= 500:
-		if h.Get("Idempotent-Replayed") == "true" {
-			f.Code = codeReplayed
-		}
-		f.Message = "the platform failed"
 	case status == http.StatusUnauthorized:
 		f.Message = "the API key is wrong, revoked or expired"
 	case status == http.StatusForbidden:

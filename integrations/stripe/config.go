@@ -49,6 +49,7 @@ type Config struct {
 var (
 	keyPattern    = regexp.MustCompile(`^(sk|rk)_(test|live)_[A-Za-z0-9_]+$`)
 	suffixPattern = regexp.MustCompile(`^[A-Za-z0-9 .,&/-]{1,22}$`)
+	letterPattern = regexp.MustCompile(`[A-Za-z]`)
 	linkMethods   = []string{"card", "us_bank_account"}
 )
 
@@ -96,6 +97,8 @@ func (c Config) validate() error {
 	}
 	if u, err := url.Parse(c.BaseURL); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 		bad("base_url must be an http(s) address")
+	} else if u.Scheme != "https" && c.live() {
+		bad("a live key is sent over https only; mend base_url")
 	}
 	if c.Account != "" && !strings.HasPrefix(c.Account, "acct_") {
 		bad("account begins with acct_")
@@ -105,8 +108,8 @@ func (c Config) validate() error {
 			bad("link_methods knows %s", strings.Join(linkMethods, " and "))
 		}
 	}
-	if c.StatementSuffix != "" && !suffixPattern.MatchString(c.StatementSuffix) {
-		bad("statement_suffix has at most 22 plain letters, digits and spaces")
+	if s := c.StatementSuffix; s != "" && (!suffixPattern.MatchString(s) || !letterPattern.MatchString(s)) {
+		bad("statement_suffix has at most 22 plain letters, digits and spaces, one letter at least")
 	}
 	if c.Timeout < 0 || c.NewKeyAfter < 0 || c.RequestsPerSecond < 0 {
 		bad("durations and rates are not negative")

@@ -23,9 +23,11 @@ func TestConfigIsValidated(t *testing.T) {
 		"restricted live":    {map[string]any{"secret_key": "literal:rk_live_1", "require_test_mode": true}, "live key"},
 		"webhook secret":     {map[string]any{"secret_key": "literal:sk_test_1", "webhook_secrets": []any{"literal:x"}}, "whsec_"},
 		"address":            {map[string]any{"secret_key": "literal:sk_test_1", "base_url": "api.stripe.com"}, "base_url"},
+		"live in the clear":  {map[string]any{"secret_key": "literal:rk_live_1", "base_url": "http://127.0.0.1:1"}, "https only"},
 		"account":            {map[string]any{"secret_key": "literal:sk_test_1", "account": "me"}, "acct_"},
 		"method":             {map[string]any{"secret_key": "literal:sk_test_1", "link_methods": []any{"cash"}}, "link_methods"},
 		"suffix":             {map[string]any{"secret_key": "literal:sk_test_1", "statement_suffix": "<b>"}, "statement_suffix"},
+		"suffix of digits":   {map[string]any{"secret_key": "literal:sk_test_1", "statement_suffix": "24-7"}, "one letter"},
 		"typo":               {map[string]any{"secret_key": "literal:sk_test_1", "secretkey": "x"}, "secretkey"},
 		"two faults at once": {map[string]any{"base_url": "x", "account": "y"}, "secret_key is missing; base_url"},
 	} {

@@ -70,10 +70,13 @@ func (e *expandable) UnmarshalJSON(b []byte) error {
 
 // event turns a platform's event into ours. Events about other things, other
 // accounts, other practices on the same account, or payments that we did not
-// ask for, are kept as ignored.
+// ask for, are kept as ignored; so are those of the mode that our key is not
+// for: a live endpoint for connected accounts is sent their test events, too,
+// under the same secret (docs.stripe.com/connect/webhooks), and what a test
+// card paid is no money.
 func (c *Connector) event(ctx context.Context, w wireEvent) (integrations.Event, error) {
 	e := integrations.Event{ID: w.ID, Type: w.Type, Kind: integrations.EventIgnored, At: unix(w.Created)}
-	if w.Account != c.cfg.Account && w.Account != "" {
+	if (w.Account != c.cfg.Account && w.Account != "") || w.Livemode != c.cfg.live() {
 		return e, nil
 	}
 	family := eventFamily(w.Type)

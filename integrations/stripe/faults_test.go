@@ -122,6 +122,85 @@ func TestReplayedServerError(t *testing.T) {
 	}
 }
 
+// The customer of a patient may be another one at the second attempt; the
+// charge that was made under the first one is found all the same.
+func TestAnotherCustomerIsNoSecondCharge(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	first := b.charge("pm_card_visa", 11_00)
+	b.sim.Faults().Add(sim.Fault{Kind: sim.FaultDrop, Method: http.MethodPost, Path: "/v1/payment_intents"})
+	_, err := b.conn.ChargeStored(t.Context(), first)
+	requireKind(t, integrations.KindUnknown, err)
+
+	second := first
+	second.Customer = b.sim.SeedCustomer(nil)
+	second.Method, err = b.sim.SeedCard(second.Customer, "pm_card_mastercard")
+	require.NoError(t, err)
+	found, err := b.conn.FindPayment(t.Context(), integrations.PaymentQuery{Ref: first.Ref, Customer: second.Customer, Since: first.Since})
+	require.NoError(t, err)
+	require.Equal(t, copay.PaymentCaptured, found.Status)
+	b.clock.add(2 * time.Minute) // a second key would be used by now
+	got, err := b.conn.ChargeStored(t.Context(), second)
+	require.NoError(t, err)
+	require.Equal(t, found, got)
+	require.Equal(t, 1, b.captures(first.Ref))
+	require.Len(t, b.sim.Books(), 1)
+}
+
+func TestALookUnderACustomerWhoIsGone(t *testing.T) {
+	t.Parallel()
+	c := against(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Query().Get("customer") != "":
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"error":{"type":"invalid_request_error","code":"resource_missing","param":"customer"}}`)
+		case r.URL.Path == "/v1/payment_intents":
+			_, _ = io.WriteString(w, `{"object":"list","data":[{"id":"pi_1","object":"payment_intent","status":"succeeded","amount":100,"currency":"usd","metadata":{"ref":"r"}}]}`)
+		default:
+			_, _ = io.WriteString(w, `{"object":"list","data":[]}`)
+		}
+	})
+	p, err := c.FindPayment(t.Context(), integrations.PaymentQuery{Ref: "r", Customer: "cus_gone"})
+	require.NoError(t, err)
+	require.Equal(t, "pi_1", p.PlatformID)
+}
+
+// A 404 of a gateway does not say that nothing was made; the platform's own
+// about a payment that does not exist does.
+func TestAListingThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]integrations.Kind{
+		"": integrations.KindUnavailable, `{"error":{"type":"invalid_request_error"}}`: integrations.KindUnavailable,
+		`{"error":{"type":"invalid_request_error","code":"resource_missing"}}`: integrations.KindNotFound,
+	} {
+		c := against(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, body)
+		})
+		_, err := c.FindPayment(t.Context(), integrations.PaymentQuery{Ref: "r"})
+		requireKind(t, want, err)
+		_, err = c.FindRefund(t.Context(), "pi_1", "r")
+		requireKind(t, want, err)
+	}
+}
+
+func TestReplayedServerErrorOfACustomer(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.sim.BreakNext(1)
+	_, err := b.conn.EnsureCustomer(t.Context(), practice, patient("p-1"))
+	requireKind(t, integrations.KindUnknown, err)
+	first, err := b.conn.EnsureCustomer(t.Context(), practice, patient("p-1"))
+	require.NoError(t, err, "the kept error does not hold the patient up for a day")
+	again, err := b.conn.EnsureCustomer(t.Context(), practice, patient("p-1"))
+	require.NoError(t, err)
+	require.Equal(t, first, again)
+	b.clock.add(25 * time.Hour)
+	again, err = b.conn.EnsureCustomer(t.Context(), practice, patient("p-1"))
+	require.NoError(t, err)
+	require.Equal(t, first, again)
+}
+
 func TestReadsFailAsUnavailable(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -2,6 +2,7 @@ package stripe
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	sdk "github.com/stripe/stripe-go/v76"
@@ -23,6 +24,9 @@ const (
 // lags by a minute and more (docs.stripe.com/search, data freshness), and a
 // payment it does not show yet would be made twice; the listings are
 // immediately consistent, so they are walked, newest first, back to Since.
+// A customer only says where to look first: the first attempt may have named
+// another one (two of a patient, one of them taken out since), and a charge
+// that is overlooked would be made again.
 func (c *Connector) FindPayment(ctx context.Context, q integrations.PaymentQuery) (integrations.ProcessorPayment, error) {
 	if q.Ref == "" {
 		return integrations.ProcessorPayment{}, &integrations.Error{Kind: integrations.KindInvalid, Platform: Name,
@@ -32,17 +36,29 @@ func (c *Connector) FindPayment(ctx context.Context, q integrations.PaymentQuery
 	if !q.Since.IsZero() {
 		floor = q.Since.Add(-clockSlack)
 	}
-	looks := []func(context.Context, integrations.PaymentQuery, time.Time) (integrations.ProcessorPayment, error){c.findSession, c.findIntent}
+	everybody := q
+	everybody.Customer = ""
+	looks := []func() (integrations.ProcessorPayment, error){
+		func() (integrations.ProcessorPayment, error) { return c.findSession(ctx, q, floor) },
+		func() (integrations.ProcessorPayment, error) { return c.findIntent(ctx, everybody, floor) },
+	}
 	if q.Customer != "" { // most likely a stored charge
-		looks[0], looks[1] = looks[1], looks[0]
+		looks = slices.Insert(looks, 0, func() (integrations.ProcessorPayment, error) { return c.findIntent(ctx, q, floor) })
 	}
 	for _, look := range looks {
-		p, err := look(ctx, q, floor)
-		if err == nil || integrations.KindOf(err) != integrations.KindNotFound {
+		p, err := look()
+		if err == nil || !isMissing(err) {
 			return p, err
 		}
 	}
 	return integrations.ProcessorPayment{}, integrations.NotFound(Name, "payment.find")
+}
+
+// isMissing reports whether nothing was found, or the customer to look under
+// does not exist.
+func isMissing(err error) bool {
+	e := integrations.AsError(err)
+	return e != nil && (e.Kind == integrations.KindNotFound || e.Code == "resource_missing")
 }
 
 func (c *Connector) findSession(ctx context.Context, q integrations.PaymentQuery, floor time.Time) (integrations.ProcessorPayment, error) {
@@ -66,7 +82,7 @@ func (c *Connector) findSession(ctx context.Context, q integrations.PaymentQuery
 		}
 	}
 	if err := it.Err(); err != nil {
-		return integrations.ProcessorPayment{}, c.fail(call{op: op}, err)
+		return integrations.ProcessorPayment{}, c.failList(op, err)
 	}
 	return integrations.ProcessorPayment{}, integrations.NotFound(Name, op)
 }
@@ -89,7 +105,7 @@ func (c *Connector) findIntent(ctx context.Context, q integrations.PaymentQuery,
 		}
 	}
 	if err := it.Err(); err != nil {
-		return integrations.ProcessorPayment{}, c.fail(call{op: op}, err)
+		return integrations.ProcessorPayment{}, c.failList(op, err)
 	}
 	return integrations.ProcessorPayment{}, integrations.NotFound(Name, op)
 }
@@ -111,7 +127,7 @@ func (c *Connector) sessionOf(ctx context.Context, intent string) (*sdk.Checkout
 		return it.CheckoutSession(), nil
 	}
 	if err := it.Err(); err != nil {
-		return nil, c.fail(call{op: op}, err)
+		return nil, c.failList(op, err)
 	}
 	return nil, integrations.NotFound(Name, op)
 }

@@ -94,7 +94,7 @@ func (c *Connector) findRefund(ctx context.Context, intent string, ref copay.Ref
 		}
 	}
 	if err := it.Err(); err != nil {
-		return integrations.ProcessorRefund{}, c.fail(call{op: op}, err)
+		return integrations.ProcessorRefund{}, c.failList(op, err)
 	}
 	return integrations.ProcessorRefund{}, integrations.NotFound(Name, op)
 }

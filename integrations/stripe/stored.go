@@ -26,11 +26,30 @@ func (c *Connector) EnsureCustomer(ctx context.Context, practice copay.PracticeI
 		return "", &integrations.Error{Kind: integrations.KindInvalid, Platform: Name, Op: "customers.search",
 			Message: "a practice and a patient are needed"}
 	}
-	find := call{op: "customers.search"}
+	id, err := c.findCustomer(ctx, practice, patient)
+	if err != nil || id != "" {
+		return id, err
+	}
+	sum := sha256.Sum256([]byte(string(practice) + "\x00" + patient))
+	create := "copay-customer-" + hex.EncodeToString(sum[:16])
+	id, err = c.createCustomer(ctx, practice, patient, create)
+	// A server error kept under the key would answer for a day, and no page
+	// could be opened for this patient. A customer holds no money, so a second
+	// one beside it does no harm: the oldest is taken from then on.
+	if e := integrations.AsError(err); e != nil && e.Code == codeReplayed {
+		return c.createCustomer(ctx, practice, patient, create+".2")
+	}
+	return id, err
+}
+
+// findCustomer searches for the oldest customer of a patient; "" when the
+// search shows none.
+func (c *Connector) findCustomer(ctx context.Context, practice copay.PracticeID, patient string) (string, error) {
+	k := call{op: "customers.search"}
 	sp := &sdk.CustomerSearchParams{SearchParams: sdk.SearchParams{
 		Query: fmt.Sprintf("metadata[%s]:%s AND metadata[%s]:%s", quote(metaPractice), quote(string(practice)), quote(metaPatient), quote(patient)),
 		Limit: sdk.Int64(100), Single: true}}
-	sp.Context = transport.WithCall(ctx, find.op, find.moves)
+	sp.Context = transport.WithCall(ctx, k.op, k.moves)
 	if c.cfg.Account != "" {
 		sp.StripeAccount = sdk.String(c.cfg.Account)
 	}
@@ -47,18 +66,21 @@ func (c *Connector) EnsureCustomer(ctx context.Context, practice copay.PracticeI
 		}
 	}
 	if err := it.Err(); err != nil {
-		return "", c.fail(find, err)
+		return "", c.fail(k, err)
 	}
-	if oldest != nil {
-		return oldest.ID, nil
+	if oldest == nil {
+		return "", nil
 	}
-	create := call{op: "customers.create", moves: true}
+	return oldest.ID, nil
+}
+
+func (c *Connector) createCustomer(ctx context.Context, practice copay.PracticeID, patient, key string) (string, error) {
+	k := call{op: "customers.create", moves: true}
 	p := &sdk.CustomerParams{Metadata: map[string]string{metaPractice: string(practice), metaPatient: patient}}
-	sum := sha256.Sum256([]byte(string(practice) + "\x00" + patient))
-	c.with(ctx, &p.Params, create, "copay-customer-"+hex.EncodeToString(sum[:16]))
+	c.with(ctx, &p.Params, k, key)
 	cu, err := c.sc.Customers.New(p)
 	if err != nil {
-		return "", c.fail(create, err)
+		return "", c.fail(k, err)
 	}
 	return cu.ID, nil
 }

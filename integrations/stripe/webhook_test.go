@@ -211,6 +211,36 @@ func TestEventsThatAreRefused(t *testing.T) {
 	require.Equal(t, integrations.EventIgnored, ev.Kind)
 }
 
+// A live endpoint for connected accounts is sent their test events, too, signed
+// with the same secret: what a test card paid must not count.
+func TestEventsOfTheOtherModeAreIgnored(t *testing.T) {
+	t.Parallel()
+	const now = 1_700_000_000
+	id, ref := newCoPay()
+	for _, tc := range []struct {
+		key      string
+		livemode bool
+		want     integrations.EventKind
+	}{
+		{"sk_live_1", true, integrations.EventPayment},
+		{"rk_live_1", true, integrations.EventPayment},
+		{"sk_live_1", false, integrations.EventIgnored},
+		{"rk_live_1", false, integrations.EventIgnored},
+		{"sk_test_1", false, integrations.EventPayment},
+		{"sk_test_1", true, integrations.EventIgnored},
+	} {
+		c, err := stripe.New(integrations.Settings{Practice: practice, Platform: stripe.Name, Now: func() time.Time { return time.Unix(now, 0) },
+			Options: map[string]any{"secret_key": "literal:" + tc.key, "webhook_secrets": []any{"literal:" + testSecret}, "account": "acct_1"}})
+		require.NoError(t, err)
+		ev, err := signed(t, c, fmt.Sprintf(`{"id":"evt_1","type":"payment_intent.succeeded","livemode":%t,"account":"acct_1","data":{"object":{"id":"pi_1",
+			"status":"succeeded","amount":2500,"amount_received":2500,"currency":"usd","metadata":{"copay_id":%q,"ref":%q,"practice":%q}}}}`,
+			tc.livemode, id, ref, practice))
+		require.NoError(t, err)
+		require.Equal(t, "evt_1", ev.ID, "kept, so that the platform does not send it again")
+		require.Equal(t, tc.want, ev.Kind, "%s, livemode %t", tc.key, tc.livemode)
+	}
+}
+
 func TestWebhooksOfThePlatform(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -67,12 +67,26 @@ type wireAccount struct {
 	Type   string `json:"type"`
 }
 
+// noAccount reads a 404 of the account's collection of messages: the account
+// does not exist or was closed, which its owner must mend. As NotFound it
+// would say that an earlier attempt sent nothing.
+func noAccount(err error) error {
+	e := integrations.AsError(err)
+	if e == nil || e.Kind != integrations.KindNotFound {
+		return err
+	}
+	gone := *e
+	gone.Kind, gone.Message = integrations.KindUnauthorized, "the account does not exist; mend account_sid"
+	return &gone
+}
+
 // create sends a message. An answer without a message id leaves open whether
 // there is one.
 func (c *client) create(ctx context.Context, form url.Values) (wireMessage, error) {
 	const op = "messages.create"
 	var m wireMessage
 	_, err := c.http.Do(ctx, transport.Request{Op: op, Method: http.MethodPost, Path: c.root + "/Messages.json", Form: form, Moves: true}, &m)
+	err = noAccount(err)
 	if err == nil && !messagePattern.MatchString(m.SID) {
 		err = &integrations.Error{Kind: integrations.KindUnknown, Platform: Platform, Op: op, Message: "the answer names no message"}
 	}
@@ -108,7 +122,10 @@ func (c *client) list(ctx context.Context, to, size, next string) (wirePage, err
 	}
 	var p wirePage
 	_, err := c.http.Do(ctx, r, &p)
-	return p, err
+	if err == nil && p.Messages == nil {
+		err = &integrations.Error{Kind: integrations.KindUnavailable, Platform: Platform, Op: r.Op, Message: "the answer is no list of messages"}
+	}
+	return p, noAccount(err)
 }
 
 func (c *client) account(ctx context.Context) (wireAccount, error) {

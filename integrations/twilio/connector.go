@@ -67,7 +67,11 @@ func (c *Connector) Send(ctx context.Context, m integrations.Message) (integrati
 			return found, err
 		}
 	}
-	w, err := c.client.create(ctx, c.form(m))
+	now := c.now()
+	if m.TooLate(now.Add(minValidity * time.Second)) {
+		return integrations.Sent{}, integrations.ErrTooLate(Platform, "messages.create")
+	}
+	w, err := c.client.create(ctx, c.form(m, now))
 	sent := w.sent()
 	sent.Ref = m.Ref
 	c.log.Note(m.Ref, sent, err)
@@ -94,7 +98,7 @@ func check(m integrations.Message) error {
 	return nil
 }
 
-func (c *Connector) form(m integrations.Message) url.Values {
+func (c *Connector) form(m integrations.Message, now time.Time) url.Values {
 	f := url.Values{"To": {m.To}, "Body": {m.Body}}
 	set := func(name, value string) {
 		if value != "" {
@@ -107,7 +111,7 @@ func (c *Connector) form(m integrations.Message) url.Values {
 	set("ContentRetention", c.cfg.ContentRetention)
 	set("AddressRetention", c.cfg.AddressRetention)
 	if !m.Expires.IsZero() {
-		f.Set("ValidityPeriod", strconv.Itoa(validity(m.Expires, c.now())))
+		f.Set("ValidityPeriod", strconv.Itoa(validity(m.Expires, now)))
 	}
 	return f
 }

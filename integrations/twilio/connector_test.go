@@ -1,6 +1,7 @@
 package twilio_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -72,12 +73,39 @@ func TestFormOfAMessage(t *testing.T) {
 	require.Equal(t, url.Values{"To": {patient}, "Body": {"hello"}, "From": {"+15551230000"}, "ContentRetention": {"discard"}, "AddressRetention": {"obfuscate"},
 		"StatusCallback": {"https://copay.example/webhooks/twilio/lakeside?x=1&n=cp_0-msg-1#rc=5&rp=all"}}, f)
 
-	for want, in := range map[string]time.Duration{"3600": time.Hour, "36000": 11 * time.Hour, "6": 2 * time.Second, "59": 59*time.Second + 900*time.Millisecond} {
+	// Ten seconds are for the way to the platform, which counts from arrival.
+	for want, in := range map[string]time.Duration{"3590": time.Hour, "36000": 11 * time.Hour, "6": 16*time.Second + 500*time.Millisecond, "49": 59*time.Second + 900*time.Millisecond} {
 		require.Equal(t, want, send(nil, now.Add(in)).Get("ValidityPeriod"))
 	}
-	require.Equal(t, "6", send(nil, now.Add(-time.Hour)).Get("ValidityPeriod"))
 	require.False(t, send(map[string]any{"status_callback": ""}, time.Time{}).Has("StatusCallback"))
 }
+
+// A text that could leave only after its end is not handed over: the platform
+// keeps every text for some seconds at least.
+func TestTooLateIsNotSent(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for _, left := range []time.Duration{16 * time.Second, 6 * time.Second, 0, -time.Hour} {
+		m := b.message(patient)
+		m.Expires = b.clock.now().Add(left)
+		e := requireKind(t, integrations.KindUnavailable, errorOf(b.conn.Send(t.Context(), m)))
+		require.Equal(t, "too_late", e.Code)
+	}
+	require.Empty(t, b.outbound())
+
+	// What an earlier attempt has sent is found all the same.
+	m := b.message(patient)
+	m.Expires = b.clock.now().Add(time.Minute)
+	first, err := b.conn.Send(t.Context(), m)
+	require.NoError(t, err)
+	b.clock.add(time.Minute)
+	m.Attempt = 2
+	again, err := b.connect(nil).Send(t.Context(), m)
+	require.NoError(t, err)
+	require.Equal(t, first.ID, again.ID)
+}
+
+func errorOf[T any](_ T, err error) error { return err }
 
 func TestExpiredInTheQueue(t *testing.T) {
 	t.Parallel()
@@ -173,6 +201,56 @@ func TestFindSentAllowsForClocks(t *testing.T) {
 	found, err = b.conn.FindSent(t.Context(), m)
 	require.NoError(t, err, "without a time the last day counts")
 	require.Equal(t, sent.ID, found.ID)
+}
+
+// The text of an earlier round says the very same, and a text that was
+// withdrawn never came: neither is the message that is looked for.
+func TestFindSentIsNotAnotherMessage(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	m := b.message(patient)
+	earlier, err := b.conn.Send(t.Context(), m)
+	require.NoError(t, err)
+	b.clock.add(3 * time.Hour)
+	m.Ref, m.Since, m.Attempt = copay.NewRef(m.Ref.CoPay(), copay.EffectNotify, 2), b.clock.now(), 2
+	_, err = b.conn.FindSent(t.Context(), m)
+	requireKind(t, integrations.KindNotFound, err)
+
+	sid := b.schedule(m)
+	found, err := b.conn.FindSent(t.Context(), m)
+	require.NoError(t, err)
+	require.Equal(t, sid, found.ID)
+	b.api("/Messages/"+sid+".json", url.Values{"Status": {"canceled"}})
+	_, err = b.conn.FindSent(t.Context(), m)
+	requireKind(t, integrations.KindNotFound, err)
+	sent, err := b.connect(nil).Send(t.Context(), m)
+	require.NoError(t, err)
+	require.NotContains(t, []string{earlier.ID, sid}, sent.ID)
+}
+
+// api posts to the account as another program of it would, and gives the
+// message's id.
+func (b *bench) api(path string, form url.Values) string {
+	b.Helper()
+	q, err := http.NewRequestWithContext(b.Context(), http.MethodPost, b.url+"/2010-04-01/Accounts/"+twiliosim.DefaultAccountSID+path, strings.NewReader(form.Encode()))
+	require.NoError(b, err)
+	q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	q.SetBasicAuth(keySID, secret)
+	res, err := http.DefaultClient.Do(q)
+	require.NoError(b, err)
+	defer res.Body.Close()
+	var m struct {
+		SID string `json:"sid"`
+	}
+	require.NoError(b, json.NewDecoder(res.Body).Decode(&m))
+	require.NotEmpty(b, m.SID)
+	return m.SID
+}
+
+// schedule puts a message's text on the platform's own calendar.
+func (b *bench) schedule(m integrations.Message) string {
+	return b.api("/Messages.json", url.Values{"To": {m.To}, "Body": {m.Body}, "MessagingServiceSid": {twiliosim.DefaultService},
+		"ScheduleType": {"fixed"}, "SendAt": {b.clock.now().Add(time.Hour).Format(time.RFC3339)}})
 }
 
 func TestFindSentOfADiscardedText(t *testing.T) {

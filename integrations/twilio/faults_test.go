@@ -63,6 +63,38 @@ func TestNothingIsSentWhenTheLookUpFails(t *testing.T) {
 	}
 }
 
+// Only a list without the message says that nothing was sent. An account that
+// does not exist and an answer that is no list say nothing.
+func TestWhatIsNoListFindsNothing(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		status int
+		body   string
+		want   integrations.Kind
+	}{
+		"no account":   {404, `{"code":20404,"message":"The requested resource was not found","status":404}`, integrations.KindUnauthorized},
+		"no body":      {404, "", integrations.KindUnauthorized},
+		"no list":      {200, "{}", integrations.KindUnavailable},
+		"null":         {200, `{"messages":null}`, integrations.KindUnavailable},
+		"an empty one": {200, `{"messages":[]}`, integrations.KindNotFound},
+	} {
+		b := answering(t, tc.status, nil, tc.body)
+		m := b.message(patient)
+		_, err := b.conn.FindSent(t.Context(), m)
+		require.Equal(t, tc.want, integrations.KindOf(err), name)
+		if tc.want != integrations.KindNotFound {
+			m.Attempt = 2
+			_, err = b.conn.Send(t.Context(), m)
+			requireKind(t, tc.want, err)
+		}
+		if tc.status == 404 {
+			m.Attempt = 1
+			_, err = b.conn.Send(t.Context(), m)
+			requireKind(t, integrations.KindUnauthorized, err)
+		}
+	}
+}
+
 func TestSlowAnswerTimesOut(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

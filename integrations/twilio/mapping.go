@@ -163,7 +163,8 @@ const (
 	maxValidity = 36_000
 )
 
-// validity is how many seconds a message may wait in the platform's queues.
+// validity is how many seconds a message may wait in the platform's queues,
+// which count from its arrival there.
 func validity(expires, now time.Time) int {
-	return int(min(max(expires.Sub(now)/time.Second, minValidity), maxValidity))
+	return int(min(max((expires.Sub(now)-integrations.Handover)/time.Second, minValidity), maxValidity))
 }

@@ -27,6 +27,9 @@ func (s *Server) event(m *message, kind string, more event) event {
 	if m.categories != nil {
 		e["category"] = m.categories
 	}
+	if m.group != 0 {
+		e["asm_group_id"] = m.group
+	}
 	for k, v := range m.args {
 		e[k] = v
 	}

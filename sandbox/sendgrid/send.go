@@ -27,7 +27,7 @@ type personalization struct {
 	CC            []address         `json:"cc"`
 	BCC           []address         `json:"bcc"`
 	From          *address          `json:"from"`
-	Subject       string            `json:"subject"`
+	Subject       *string           `json:"subject"`
 	Headers       map[string]string `json:"headers"`
 	Substitutions map[string]string `json:"substitutions"`
 	TemplateData  map[string]any    `json:"dynamic_template_data"`
@@ -83,14 +83,14 @@ type request struct {
 	From             *address          `json:"from"`
 	ReplyTo          *address          `json:"reply_to"`
 	ReplyToList      []address         `json:"reply_to_list"`
-	Subject          string            `json:"subject"`
+	Subject          *string           `json:"subject"`
 	Content          []content         `json:"content"`
 	Attachments      []struct {
-		Content     string `json:"content"`
-		Type        string `json:"type"`
-		Filename    string `json:"filename"`
-		Disposition string `json:"disposition"`
-		ContentID   string `json:"content_id"`
+		Content     string  `json:"content"`
+		Type        *string `json:"type"`
+		Filename    string  `json:"filename"`
+		Disposition string  `json:"disposition"`
+		ContentID   string  `json:"content_id"`
 	} `json:"attachments"`
 	TemplateID string            `json:"template_id"`
 	Headers    map[string]string `json:"headers"`
@@ -147,7 +147,7 @@ func (s *Server) accept(in request, args map[string]string) string {
 	for _, p := range in.Personalizations {
 		for _, list := range [][]address{p.To, p.CC, p.BCC} {
 			for _, to := range list {
-				m := &message{id: id, n: len(s.messages), to: to.Email, from: in.From.Email, subject: either(p.Subject, in.Subject), args: maps.Clone(args),
+				m := &message{id: id, n: len(s.messages), to: to.Email, from: in.From.Email, subject: either(text(p.Subject), text(in.Subject)), args: maps.Clone(args),
 					categories: in.Categories, template: in.TemplateID, at: now, status: "processed", bypass: in.Mail}
 				for k, v := range p.CustomArgs {
 					m.args[k], _ = v.(string) // checked before
@@ -171,6 +171,14 @@ func (s *Server) accept(in request, args map[string]string) string {
 		}
 	}
 	return id
+}
+
+// text is an optional field's, "" when it is absent.
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 func either(a, b string) string {

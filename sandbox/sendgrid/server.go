@@ -111,8 +111,22 @@ func (s *Server) routes() http.Handler {
 	handle("GET /v3/messages", "email_activity.read", s.listActivity)
 	handle("GET /v3/messages/{id}", "email_activity.read", s.oneActivity)
 	s.suppressionRoutes(handle)
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "", "not found") })
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { elsewhere(mux, w, r) })
 	return mux
+}
+
+// elsewhere refuses what no operation takes: a path that is known by another
+// method, or not at all.
+func elsewhere(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := mux.Handler(other); pattern != "/" {
+			fail(w, http.StatusMethodNotAllowed, "", "method not allowed")
+			return
+		}
+	}
+	fail(w, http.StatusNotFound, "", "not found")
 }
 
 // ServeHTTP implements http.Handler.

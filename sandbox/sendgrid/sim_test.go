@@ -126,6 +126,21 @@ func refusals() map[string]refused {
 		"unknown group":   {map[string]any{"asm": map[string]any{"group_id": 8}}, 400, "asm.group_id"},
 		"pool":            {map[string]any{"ip_pool_name": "x"}, 400, "ip_pool_name"},
 		"bypasses":        {map[string]any{"mail_settings": map[string]any{"bypass_list_management": on, "bypass_spam_management": on}}, 400, "mail_settings.bypass_list_management"},
+		"args just":       {map[string]any{"personalizations": person("custom_args", map[string]any{"n": strings.Repeat("x", 9_999)})}, 400, "personalizations.0.custom_args"},
+		"args in all":     {map[string]any{"custom_args": `{"a":"` + strings.Repeat("x", 9_998) + `"}`}, 400, "personalizations.0.custom_args"},
+		"own sender":      {map[string]any{"personalizations": person("from", map[string]any{"email": "x@other.example"})}, 403, "personalizations.0.from"},
+		"own bad sender":  {map[string]any{"personalizations": person("from", map[string]any{"email": "x"})}, 400, "personalizations.0.from.email"},
+		"empty subject":   {map[string]any{"personalizations": person("subject", "")}, 400, "personalizations.0.subject"},
+		"twice in cc":     {map[string]any{"personalizations": person("cc", []any{map[string]any{"email": "PAT@p.example"}})}, 400, "personalizations.0"},
+		"bad in bcc":      {map[string]any{"personalizations": person("bcc", []any{map[string]any{"email": "pat"}})}, 400, "personalizations.0.bcc.0.email"},
+		"template":        {map[string]any{"template_id": "d-1"}, 400, "template_id"},
+		"text twice":      {map[string]any{"content": []any{plain, plain}}, 400, "content"},
+		"html twice":      {map[string]any{"content": []any{html, html}}, 400, "content"},
+		"not base64":      {map[string]any{"attachments": []any{map[string]any{"content": "!", "filename": "a"}}}, 400, "attachments.0.content"},
+		"disposition":     {map[string]any{"attachments": []any{map[string]any{"content": "eA==", "filename": "a", "disposition": "x"}}}, 400, "attachments.0.disposition"},
+		"batch":           {map[string]any{"batch_id": "b"}, 400, "batch_id"},
+		"many groups":     {map[string]any{"asm": map[string]any{"group_id": 7, "groups_to_display": make([]int, 26)}}, 400, "asm.groups_to_display"},
+		"bad reply-tos":   {map[string]any{"reply_to_list": []any{map[string]any{"email": "a@p.example"}, map[string]any{"email": "A@p.example"}}}, 400, "reply_to_list.1.email"},
 		"custom args":     {map[string]any{"custom_args": "[1]"}, 400, "custom_args"},
 	}
 }
@@ -148,7 +163,9 @@ func TestRefusals(t *testing.T) {
 	require.Empty(t, r.Messages())
 
 	r.send(map[string]any{"from": map[string]any{"email": "x@more.example"}, "asm": map[string]any{"group_id": 7}, "content": []any{map[string]any{"type": "text/plain", "value": "v"}, map[string]any{"type": "text/html", "value": "v"}}})
-	r.send(map[string]any{"template_id": "d-1", "content": nil, "subject": nil})
+	longest := []any{map[string]any{"to": []any{map[string]any{"email": "pat@p.example"}}, "custom_args": map[string]any{"n": strings.Repeat("x", 9_998)}}}
+	r.send(map[string]any{"personalizations": longest, "custom_args": `{"n":"the envelope's own wins"}`})
+	r.send(map[string]any{"template_id": "d-0123456789abcdef0123456789abcdef", "content": nil, "subject": nil})
 }
 
 func TestKeysScopesAndLimits(t *testing.T) {

@@ -1,10 +1,12 @@
 package sendgridsim
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/mail"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -42,7 +44,31 @@ func (s *Server) check(in request) (map[string]string, *refusal) {
 			return nil, bad("custom_args", "The custom_args values must be strings.")
 		}
 	}
-	return args, nil
+	return args, checkArgs(in, args)
+}
+
+// checkArgs bounds the custom arguments of each mail: those of its envelope
+// together with those of the request.
+func checkArgs(in request, shared map[string]string) *refusal {
+	for i, p := range in.Personalizations {
+		size := 0
+		for k, v := range shared {
+			if _, own := p.CustomArgs[k]; !own {
+				size += len(k) + len(v)
+			}
+		}
+		for k, v := range p.CustomArgs {
+			text, ok := v.(string)
+			if !ok {
+				return bad(fmt.Sprintf("personalizations.%d.custom_args.%s", i, k), "The custom_args values must be strings.")
+			}
+			size += len(k) + len(text)
+		}
+		if size >= maxArgs {
+			return bad(fmt.Sprintf("personalizations.%d.custom_args", i), "The custom_args must be less than 10000 bytes.")
+		}
+	}
+	return nil
 }
 
 func (s *Server) checkEnvelopes(in request) *refusal {
@@ -59,19 +85,16 @@ func (s *Server) checkEnvelopes(in request) *refusal {
 			return e
 		}
 		total += len(p.To) + len(p.CC) + len(p.BCC)
-		if p.Subject == "" && in.Subject == "" && in.TemplateID == "" {
+		if empty(p.Subject) {
+			return bad(at+".subject", "The subject must be a string at least one character in length.")
+		}
+		if p.Subject == nil && (in.Subject == nil || empty(in.Subject)) && in.TemplateID == "" {
 			return bad("subject", "The subject is required. You can get around this requirement if you use a template with a subject defined or if every personalization has a subject defined.")
 		}
-		size := 0
-		for k, v := range p.CustomArgs {
-			text, ok := v.(string)
-			if !ok {
-				return bad(at+".custom_args."+k, "The custom_args values must be strings.")
+		if p.From != nil {
+			if e := s.checkFrom(at+".from", p.From); e != nil {
+				return e
 			}
-			size += len(k) + len(text)
-		}
-		if size >= maxArgs {
-			return bad(at+".custom_args", "The custom_args must be less than 10000 bytes.")
 		}
 		if e := s.checkTime(at+".send_at", p.SendAt); e != nil {
 			return e
@@ -82,6 +105,9 @@ func (s *Server) checkEnvelopes(in request) *refusal {
 	}
 	return nil
 }
+
+// empty reports whether an optional field is there and says nothing.
+func empty(s *string) bool { return s != nil && *s == "" }
 
 // checkRecipients refuses bad addresses and one that is given twice.
 func checkRecipients(at string, p personalization) *refusal {
@@ -120,12 +146,8 @@ func (s *Server) checkSender(in request) *refusal {
 	if in.From == nil || in.From.Email == "" {
 		return bad("from", "The from object must be provided for every email send. It is an object that requires the email parameter, but may also contain a name parameter.")
 	}
-	if !isAddress(in.From.Email) {
-		return bad("from.email", "The from email does not contain a valid address.")
-	}
-	domain := in.From.Email[strings.LastIndex(in.From.Email, "@"):]
-	if in.From.Email != s.cfg.VerifiedFrom && !slices.Contains(s.cfg.MoreSenders, in.From.Email) && !slices.Contains(s.cfg.MoreSenders, domain) {
-		return &refusal{http.StatusForbidden, "from", "The from address does not match a verified Sender Identity. Mail cannot be sent until this error is resolved."}
+	if e := s.checkFrom("from", in.From); e != nil {
+		return e
 	}
 	if in.ReplyTo != nil && len(in.ReplyToList) > 0 {
 		return bad("reply_to", "Only one of reply_to and reply_to_list may be given.")
@@ -133,10 +155,35 @@ func (s *Server) checkSender(in request) *refusal {
 	if in.ReplyTo != nil && !isAddress(in.ReplyTo.Email) {
 		return bad("reply_to.email", "The reply_to email does not contain a valid address.")
 	}
+	seen := map[string]bool{}
+	for i, a := range in.ReplyToList {
+		if !isAddress(a.Email) || seen[strings.ToLower(a.Email)] || i >= maxRecipients {
+			return bad(fmt.Sprintf("reply_to_list.%d.email", i), "The reply_to_list holds up to 1000 different valid addresses.")
+		}
+		seen[strings.ToLower(a.Email)] = true
+	}
 	return nil
 }
 
+// checkFrom refuses senders that are not verified.
+func (s *Server) checkFrom(field string, from *address) *refusal {
+	if !isAddress(from.Email) {
+		return bad(field+".email", "The from email does not contain a valid address.")
+	}
+	domain := from.Email[strings.LastIndex(from.Email, "@"):]
+	if from.Email != s.cfg.VerifiedFrom && !slices.Contains(s.cfg.MoreSenders, from.Email) && !slices.Contains(s.cfg.MoreSenders, domain) {
+		return &refusal{http.StatusForbidden, field, "The from address does not match a verified Sender Identity. Mail cannot be sent until this error is resolved."}
+	}
+	return nil
+}
+
+// templatePattern is the form of a dynamic template's id, or of a legacy one's.
+var templatePattern = regexp.MustCompile(`^(d-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$`)
+
 func checkContent(in request) *refusal {
+	if in.TemplateID != "" && !templatePattern.MatchString(in.TemplateID) {
+		return bad("template_id", "The template_id must be a valid GUID, you provided '%s'.", in.TemplateID)
+	}
 	if in.TemplateID == "" && len(in.Content) == 0 {
 		return bad("content", "Unless a valid template_id is provided, the content parameter is required. There must be at least one defined content block.")
 	}
@@ -154,14 +201,28 @@ func checkContent(in request) *refusal {
 		if n == 0 {
 			n = 3
 		}
-		if n < last {
+		if n < last || (n == last && n < 3) {
 			return bad("content", "If present, text/plain and text/html may only be provided once, in that order, before all other content types.")
 		}
 		last = n
 	}
+	return checkAttachments(in)
+}
+
+func checkAttachments(in request) *refusal {
 	for i, a := range in.Attachments {
+		at := fmt.Sprintf("attachments.%d", i)
+		if empty(a.Type) {
+			return bad(at+".type", "The attachment type must be a string at least one character in length.")
+		}
 		if a.Content == "" || a.Filename == "" {
-			return bad(fmt.Sprintf("attachments.%d", i), "The attachment content and filename are required.")
+			return bad(at, "The attachment content and filename are required.")
+		}
+		if _, err := base64.StdEncoding.DecodeString(a.Content); err != nil {
+			return bad(at+".content", "The attachment content must be base64 encoded.")
+		}
+		if a.Disposition != "" && a.Disposition != "inline" && a.Disposition != "attachment" {
+			return bad(at+".disposition", "The disposition of an attachment is inline or attachment.")
 		}
 	}
 	return nil
@@ -195,6 +256,9 @@ func (s *Server) checkSettings(in request) *refusal {
 				return bad("headers."+name, "The header is reserved and cannot be set.")
 			}
 		}
+	}
+	if in.BatchID != "" { // batches are made by a call that the simulator does not have
+		return bad("batch_id", "The batch_id does not exist.")
 	}
 	if n := len(in.IPPool); n == 1 || n > 64 {
 		return bad("ip_pool_name", "The ip_pool_name must have 2 to 64 characters.")

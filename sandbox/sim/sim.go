@@ -141,6 +141,9 @@ type Delivery struct {
 	URL    string
 	Header http.Header
 	Body   []byte
+	// Sign, when set, adds to the headers of every try: a signature over the
+	// time is made anew each time.
+	Sign func(http.Header)
 }
 
 // Deliverer posts webhooks to the product in the background and tries again
@@ -234,6 +237,9 @@ func (d *Deliverer) once(x Delivery) (int, error) {
 	}
 	for k, v := range x.Header {
 		req.Header[k] = v
+	}
+	if x.Sign != nil {
+		x.Sign(req.Header)
 	}
 	res, err := d.Client.Do(req)
 	if err != nil {

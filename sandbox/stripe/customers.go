@@ -11,7 +11,7 @@ func (cu *customer) wire(*Server) obj {
 		"name": null(cu.name), "email": null(cu.email), "phone": null(cu.phone), "description": null(cu.description),
 		"metadata": metaWire(cu.metadata), "address": nil, "balance": int64(0), "currency": nil, "default_source": nil,
 		"delinquent": false, "discount": nil, "invoice_prefix": strings.ToUpper(cu.id[len(cu.id)-8:]),
-		"invoice_settings":  obj{"custom_fields": nil, "default_payment_method": nil, "footer": nil, "rendering_options": nil},
+		"invoice_settings":  obj{"custom_fields": nil, "default_payment_method": null(cu.defaultMethod), "footer": nil, "rendering_options": nil},
 		"preferred_locales": []any{}, "shipping": nil, "tax_exempt": "none", "test_clock": nil,
 	}
 }
@@ -30,6 +30,25 @@ func (s *Server) newCustomer(meta map[string]string) *customer {
 	return cu
 }
 
+const defaultMethodParam = "invoice_settings.default_payment_method"
+
+// defaultMethod is the method that the parameters choose to pay invoices; it
+// must be the customer's.
+func (c *call) defaultMethod(cu *customer) (string, *apiError) {
+	id := c.p.str(defaultMethodParam)
+	if id == "" {
+		return "", nil
+	}
+	pm, ok := c.s.methods.get(id)
+	switch {
+	case !ok:
+		return "", missingRef("PaymentMethod", id, c.p.raw[defaultMethodParam])
+	case cu == nil || pm.customer != cu.id:
+		return "", invalid("resource_missing", c.p.raw[defaultMethodParam], "The customer does not have a payment method with the ID %s. The payment method must be attached to the customer.", id)
+	}
+	return id, nil
+}
+
 func (c *call) fillCustomer(cu *customer) {
 	for param, field := range map[string]*string{"name": &cu.name, "email": &cu.email, "phone": &cu.phone, "description": &cu.description} {
 		if c.p.has(param) {
@@ -42,6 +61,11 @@ func (c *call) fillCustomer(cu *customer) {
 func (c *call) createCustomer() (obj, *apiError) {
 	if email := c.p.str("email"); email != "" && !strings.Contains(email, "@") {
 		return nil, invalid("email_invalid", "email", "Invalid email address: %s", email)
+	}
+	if c.p.str(defaultMethodParam) != c.p.str("payment_method") { // a new customer has no other
+		if _, e := c.defaultMethod(nil); e != nil {
+			return nil, e
+		}
 	}
 	var pm *paymentMethod
 	if c.p.has("payment_method") {
@@ -57,6 +81,9 @@ func (c *call) createCustomer() (obj, *apiError) {
 	c.fillCustomer(cu)
 	if pm != nil {
 		pm.customer = cu.id
+		if c.p.str(defaultMethodParam) != "" {
+			cu.defaultMethod = pm.id
+		}
 	}
 	c.emit("customer.created", cu)
 	return cu.wire(c.s), nil
@@ -74,6 +101,13 @@ func (c *call) updateCustomer() (obj, *apiError) {
 	cu, e := one(c, &c.s.customers, "customer", "id")
 	if e != nil || cu.deleted {
 		return nil, missing("customer", c.vars["id"], "id")
+	}
+	chosen, e := c.defaultMethod(cu)
+	if e != nil {
+		return nil, e
+	}
+	if c.p.has(defaultMethodParam) {
+		cu.defaultMethod = chosen
 	}
 	c.fillCustomer(cu)
 	c.emit("customer.updated", cu)
@@ -223,6 +257,9 @@ func (c *call) detachMethod() (obj, *apiError) {
 	}
 	if pm.customer == "" {
 		return nil, conflicts("", "The payment method you provided is not attached to a customer so detachment is impossible.")
+	}
+	if cu, ok := c.s.customers.get(pm.customer); ok && cu.defaultMethod == pm.id {
+		cu.defaultMethod = ""
 	}
 	pm.customer, pm.used = "", true
 	c.emit("payment_method.detached", pm)

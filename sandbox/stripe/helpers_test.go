@@ -1,6 +1,9 @@
 package stripesim_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -21,11 +24,13 @@ import (
 type lab struct {
 	*testing.T
 	*stripesim.Server
-	url string
+	url      string
+	receiver string // of webhooks
 
 	mu    sync.Mutex
 	now   time.Time
 	hooks []sim.Delivery
+	hold  time.Duration // how long the receiver is away at the next delivery
 }
 
 type object = map[string]any
@@ -35,19 +40,44 @@ func newLab(t *testing.T) *lab {
 	l := &lab{T: t, now: time.Date(2024, 3, 4, 15, 0, 0, 0, time.UTC)}
 	hooks := sim.NewDeliverer()
 	t.Cleanup(hooks.Close)
-	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.hooks = append(l.hooks, sim.Delivery{Header: r.Header, Body: body})
+		if l.hold > 0 { // away for so long, once
+			l.now, l.hold = l.now.Add(l.hold), 0
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
 	}))
 	t.Cleanup(receiver.Close)
+	l.receiver = receiver.URL
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.ServeHTTP(w, r) }))
 	t.Cleanup(srv.Close)
 	l.url = srv.URL
 	l.Server = stripesim.New(sim.Options{Now: l.clock, Hooks: hooks, PublicURL: srv.URL},
 		stripesim.Config{WebhookURL: receiver.URL, WebhookSecret: "whsec_lab", Merchant: "Lakeside Clinic"})
 	return l
+}
+
+// deliveries waits for as many webhooks and returns them.
+func (l *lab) deliveries(n int) []sim.Delivery {
+	l.Helper()
+	require.Eventually(l, func() bool { l.mu.Lock(); defer l.mu.Unlock(); return len(l.hooks) >= n }, 5*time.Second, 5*time.Millisecond)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	require.Len(l, l.hooks, n)
+	return append([]sim.Delivery(nil), l.hooks...)
+}
+
+// signedWith reports whether a delivery's only trusted signature is a secret's.
+func signedWith(secret string, h sim.Delivery) bool {
+	stamp, rest, _ := strings.Cut(strings.TrimPrefix(h.Header.Get("Stripe-Signature"), "t="), ",v1=")
+	sig, fake, _ := strings.Cut(rest, ",v0=")
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(stamp + "." + string(h.Body)))
+	// In test mode the platform adds a scheme that must not be trusted.
+	return sig == hex.EncodeToString(mac.Sum(nil)) && len(fake) == 64 && fake != sig
 }
 
 func (l *lab) clock() time.Time     { l.mu.Lock(); defer l.mu.Unlock(); return l.now }

@@ -3,6 +3,7 @@ package stripesim
 import (
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // The statuses of a payment intent.
@@ -98,6 +99,24 @@ func checkMoney(amount int64, currency, amountParam, currencyParam string) *apiE
 	return nil
 }
 
+// checkSuffix holds what is added to the account's name on card statements to
+// the platform's rules (docs.stripe.com/get-started/account/statement-
+// descriptors): at most 22 characters, one letter at least, no quoting signs.
+func checkSuffix(p params, path string) *apiError {
+	v, param := p.str(path), p.raw[path]
+	switch {
+	case !p.has(path):
+		return nil
+	case len(v) > 22:
+		return invalid("", param, "The statement descriptor suffix must be at most 22 characters.")
+	case strings.ContainsAny(v, `<>\'"*`):
+		return invalid("", param, "The statement descriptor suffix contains characters that are not allowed.")
+	case !strings.ContainsFunc(v, unicode.IsLetter):
+		return invalid("", param, "The statement descriptor suffix must contain at least one letter.")
+	}
+	return nil
+}
+
 func (c *call) createIntent() (obj, *apiError) {
 	p := c.p
 	if !p.has("amount") {
@@ -115,6 +134,9 @@ func (c *call) createIntent() (obj, *apiError) {
 		if _, e := c.s.customer(p.str("customer"), "customer"); e != nil {
 			return nil, e
 		}
+	}
+	if e := checkSuffix(p, "statement_descriptor_suffix"); e != nil {
+		return nil, e
 	}
 	types := p.strings("payment_method_types")
 	if len(types) > 0 && p.has("automatic_payment_methods.enabled") {
@@ -274,8 +296,11 @@ func (c *call) updateIntent() (obj, *apiError) {
 	}
 	if c.p.has("customer") {
 		cu, e := c.s.customer(c.p.str("customer"), "customer")
-		if e != nil {
+		switch {
+		case e != nil:
 			return nil, e
+		case pi.customer != "" && pi.customer != cu.id:
+			return nil, c.unexpected(pi, "You cannot modify `customer` on a PaymentIntent once it already has been set. To fulfill a payment with a different Customer, cancel this PaymentIntent and create a new one.")
 		}
 		pi.customer = cu.id
 	}

@@ -63,6 +63,9 @@ func (c *call) payInvoice() (obj, *apiError) {
 	if id == "" {
 		id = inv.defaultMethod
 	}
+	if cu, ok := c.s.customers.get(inv.customer); ok && id == "" {
+		id = cu.defaultMethod
+	}
 	if id == "" {
 		return nil, conflicts("", "Cannot charge a customer that has no active card")
 	}
@@ -96,12 +99,15 @@ func (c *call) chargeInvoice(inv *invoice, pi *intent, pm *paymentMethod) *apiEr
 	return e
 }
 
-// settleInvoice marks an invoice paid.
+// settleInvoice marks an invoice paid. What was paid elsewhere was no attempt
+// of the platform's, so none is said to have succeeded.
 func (c *call) settleInvoice(inv *invoice) {
 	_, total := c.s.invoiceLines(inv)
 	inv.status, inv.paid, inv.paidAt = "paid", total, c.s.now()
 	c.emit("invoice.paid", inv)
-	c.emit("invoice.payment_succeeded", inv)
+	if !inv.outOfBand {
+		c.emit("invoice.payment_succeeded", inv)
+	}
 }
 
 func (c *call) voidInvoice() (obj, *apiError) {

@@ -65,8 +65,11 @@ func TestCustomersKeepCards(t *testing.T) {
 	}
 	l.post("/v1/payment_methods/"+pm+"/detach", "")
 	l.refused(400, "/v1/payment_methods/"+pm+"/attach", "customer="+cus)
+	second := l.post("/v1/payment_methods/pm_card_visa/attach", "customer="+cus)["id"].(string)
 	status, _, _ := l.send(http.MethodDelete, "/v1/customers/"+cus, "")
 	require.Equal(t, http.StatusOK, status)
+	require.Nil(t, l.get("/v1/payment_methods/"+second, "")["customer"])
+	l.refused(400, "/v1/payment_methods/"+second+"/attach", "customer="+other)
 	require.Equal(t, true, l.get("/v1/customers/"+cus, "")["deleted"])
 	l.refused(400, "/v1/payment_intents", "amount=2500&currency=usd&customer="+cus)
 	l.refused(404, "/v1/customers/"+cus, "name=B")
@@ -158,6 +161,22 @@ func TestBankDebits(t *testing.T) {
 	require.Equal(t, "pending", re["status"])
 	require.NoError(t, l.SettleRefund(re["id"].(string)))
 	require.Equal(t, "succeeded", l.get("/v1/refunds/"+re["id"].(string), "")["status"])
+}
+
+// Time does its work without anybody looking at a page.
+func TestWhatIsDueHappensBeforeTheNextCall(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	page := "/v1/checkout/sessions/" + l.post("/v1/checkout/sessions", sessionForm(nil))["id"].(string)
+	debit := "/v1/payment_intents/" + l.post("/v1/payment_intents", "amount=2500&currency=usd&payment_method_types[]=us_bank_account&confirm=true"+
+		"&payment_method=pm_usBankAccount_success&mandate_data[customer_acceptance][type]=offline")["id"].(string)
+	l.wait(24*time.Hour - time.Second)
+	require.Equal(t, "open", l.get(page, "")["status"])
+	l.wait(time.Second)
+	require.Equal(t, "expired", l.get(page, "")["status"])
+	require.Equal(t, "processing", l.get(debit, "")["status"])
+	l.wait(3 * 24 * time.Hour)
+	require.Equal(t, "succeeded", l.get(debit, "")["status"])
 }
 
 func TestInvoices(t *testing.T) {

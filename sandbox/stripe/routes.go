@@ -93,7 +93,9 @@ var (
 		"auto_advance:bool", "pending_invoice_items_behavior:include|exclude|include_and_require", "default_payment_method:",
 		"description:", "currency:"}
 	pCancel   = []string{"cancellation_reason:duplicate|fraudulent|requested_by_customer|abandoned"}
-	pCustomer = []string{"name:text", "email:text", "phone:text", "description:text", "payment_method:", "invoice_settings.default_payment_method:text"}
+	pCustomer = []string{"name:text", "email:text", "phone:text", "description:text", "invoice_settings.default_payment_method:text"}
+	pEvidence = []string{"evidence.customer_name:text", "evidence.customer_email_address:text", "evidence.service_date:text",
+		"evidence.service_documentation:text", "evidence.refund_policy_disclosure:text", "evidence.uncategorized_text:text", "submit:bool"}
 )
 
 const (
@@ -125,7 +127,7 @@ func accountRoutes() []*route {
 
 func customerRoutes() []*route {
 	return []*route{
-		{post, "/v1/customers", with(pExpand, pMeta, pCustomer), (*call).createCustomer},
+		{post, "/v1/customers", with(pExpand, pMeta, pCustomer, []string{"payment_method:"}), (*call).createCustomer},
 		{get, "/v1/customers", with(pPage, pCreated, []string{"email:"}), (*call).listCustomers},
 		{get, "/v1/customers/search", pSearch, (*call).searchCustomers},
 		{get, "/v1/customers/{id}", pExpand, (*call).getCustomer},
@@ -156,7 +158,7 @@ func paymentRoutes() []*route {
 		{get, "/v1/charges/{id}", pExpand, (*call).getCharge},
 
 		{post, "/v1/checkout/sessions", with(pExpand, pMeta, sessionParams), (*call).createSession},
-		{get, "/v1/checkout/sessions", with(pPage, pCreated, []string{"customer:", "payment_intent:", "status:open|complete|expired"}), (*call).listSessions},
+		{get, "/v1/checkout/sessions", with(pPage, []string{"customer:", "payment_intent:"}), (*call).listSessions},
 		{get, "/v1/checkout/sessions/{id}", pExpand, (*call).getSession},
 		{get, "/v1/checkout/sessions/{id}/line_items", pPage, (*call).sessionLines},
 		{post, "/v1/checkout/sessions/{id}/expire", pExpand, (*call).expireSession},
@@ -173,7 +175,7 @@ func refundRoutes() []*route {
 
 		{get, "/v1/disputes", with(pPage, pCreated, []string{"payment_intent:", "charge:"}), (*call).listDisputes},
 		{get, "/v1/disputes/{id}", pExpand, (*call).getDispute},
-		{post, "/v1/disputes/{id}", with(pExpand, pMeta, []string{"evidence.*:text", "submit:bool"}), (*call).updateDispute},
+		{post, "/v1/disputes/{id}", with(pExpand, pMeta, pEvidence), (*call).updateDispute},
 		{post, "/v1/disputes/{id}/close", pExpand, (*call).closeDispute},
 	}
 }

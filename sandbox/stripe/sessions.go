@@ -46,31 +46,40 @@ func (ss *session) wire(*Server) obj {
 	}
 }
 
-func (c *call) createSession() (obj, *apiError) {
+// checkSession refuses what a session cannot be opened with.
+func (c *call) checkSession() *apiError {
 	p := c.p
 	switch {
 	case !p.has("mode"):
-		return nil, required("mode")
+		return required("mode")
 	case p.str("mode") != "payment":
-		return nil, invalid("", "mode", "The sandbox only has the mode payment.")
+		return invalid("", "mode", "The sandbox only has the mode payment.")
 	case !p.has("success_url"):
-		return nil, required("success_url")
+		return required("success_url")
 	case len(p.str("client_reference_id")) > 200:
-		return nil, invalid("", "client_reference_id", "Invalid string: must be at most 200 characters")
+		return invalid("", "client_reference_id", "Invalid string: must be at most 200 characters")
 	case p.has("customer") && p.has("customer_email"):
-		return nil, invalid("", "customer_email", "You may only specify one of these parameters: customer, customer_email.")
+		return invalid("", "customer_email", "You may only specify one of these parameters: customer, customer_email.")
 	case p.has("customer") && p.has("customer_creation"):
-		return nil, invalid("", "customer_creation", "You may only specify one of these parameters: customer, customer_creation.")
+		return invalid("", "customer_creation", "You may only specify one of these parameters: customer, customer_creation.")
 	}
 	for _, param := range []string{"success_url", "cancel_url"} {
 		if u, err := url.Parse(p.str(param)); p.has(param) && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
-			return nil, invalid("url_invalid", param, "Not a valid URL")
+			return invalid("url_invalid", param, "Not a valid URL")
 		}
 	}
 	if p.has("customer") {
 		if _, e := c.s.customer(p.str("customer"), "customer"); e != nil {
-			return nil, e
+			return e
 		}
+	}
+	return checkSuffix(p, "payment_intent_data.statement_descriptor_suffix")
+}
+
+func (c *call) createSession() (obj, *apiError) {
+	p := c.p
+	if e := c.checkSession(); e != nil {
+		return nil, e
 	}
 	lines, total, e := c.lines()
 	if e != nil {
@@ -165,7 +174,7 @@ func (c *call) getSession() (obj, *apiError) {
 
 func (c *call) listSessions() (obj, *apiError) {
 	return list(c, &c.s.sessions, "/v1/checkout/sessions", func(ss *session) bool {
-		return same(c.p, "customer", ss.customer) && same(c.p, "payment_intent", ss.intent) && same(c.p, "status", ss.status)
+		return same(c.p, "customer", ss.customer) && same(c.p, "payment_intent", ss.intent)
 	})
 }
 

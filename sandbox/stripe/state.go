@@ -66,6 +66,7 @@ func (s *Server) fresh(prefix string) header {
 type customer struct {
 	header
 	name, email, phone, description string
+	defaultMethod                   string // that pays invoices
 	metadata                        map[string]string
 	deleted                         bool
 }
