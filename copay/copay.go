@@ -9,11 +9,11 @@ import (
 type Amounts struct {
 	Billed      Money `json:"billed,omitzero"`
 	Estimated   Money `json:"estimated,omitzero"`
-	Requested   Money `json:"requested,omitzero"`   // what the patient is asked for; an override replaces the estimate
-	Collected   Money `json:"collected,omitzero"`   // captured, all rails together
-	Refunded    Money `json:"refunded,omitzero"`    // given back
-	Adjudicated Money `json:"adjudicated,omitzero"` // patient responsibility by the remittance
-	Journaled   Money `json:"journaled,omitzero"`   // receivable that stands in the journal
+	Requested   Money `json:"requested,omitzero"` // what the patient is asked for; an override replaces the estimate
+	Collected   Money `json:"collected,omitzero"` // captured, all rails together
+	Refunded    Money `json:"refunded,omitzero"`  // given back
+	Adjudicated Money `json:"adjudicated"`        // patient responsibility by the remittance, which may be nothing; without currency: not known
+	Journaled   Money `json:"journaled,omitzero"` // receivable that stands in the journal
 }
 
 // Outstanding is what the patient still owes: requested − (collected − refunded).

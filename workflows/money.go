@@ -60,10 +60,12 @@ func (c *coPay) hearEarly(id copay.PaymentID) {
 	for _, e := range early {
 		switch p := c.paymentOf(e); {
 		case p == nil:
-		case p.ID != id:
+		case p.CapturedAt.IsZero(): // also when the read was too early
 			c.early = append(c.early, e)
-		case !p.CapturedAt.IsZero():
+		case p.ID == id:
 			c.disputed(e, copay.PlatformActor(e.Platform))
+		default:
+			c.early = append(c.early, e)
 		}
 	}
 }
