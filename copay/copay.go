@@ -202,6 +202,10 @@ type Refund struct {
 	PlatformID string `json:"platform_id,omitempty"`
 	ReversedID string `json:"reversed_id,omitempty"`
 	UnbookedID string `json:"unbooked_id,omitempty"`
+	// Doubted says that the processor is said to have failed at it; Bounced is
+	// how often that was true.
+	Doubted bool `json:"doubted,omitempty"`
+	Bounced int  `json:"bounced,omitempty"`
 }
 
 // Counters number the effects of one co-pay, so that each has its own

@@ -78,9 +78,7 @@ func (c *coPay) hear(e Event) {
 	case integrations.EventPayment:
 		c.heardOfPayment(e)
 	case integrations.EventRefund:
-		if p := c.paymentOf(e); p != nil {
-			c.suspect(p.ID)
-		}
+		c.heardOfRefund(e)
 	case integrations.EventDispute:
 		c.disputed(e, who)
 	case integrations.EventPostingDeleted:

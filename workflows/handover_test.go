@@ -284,3 +284,25 @@ func TestARemittanceOfNothingIsKept(t *testing.T) {
 	require.Equal(t, copay.StateRefunded, end)
 	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Refunded)
 }
+
+// Where nothing could be sent, the next run does not try at once either.
+func TestAPauseIsHandedOver(t *testing.T) {
+	w := newWorld(t)
+	w.fail["Notify"] = []error{down(), down()}
+	w.now = func() time.Time { // asked when the message is planned
+		w.env.SetCurrentHistoryLength(maxHistory + 1)
+		return w.env.Now()
+	}
+	in := input()
+	in.Resume = &State{CoPay: *inState(copay.StateAwaitingPayment, false, 25_00).p}
+	w.stored = &in.Resume.CoPay
+	w.env.ExecuteWorkflow(CoPay, in)
+	in = handedOver(t, w.env)
+	require.True(t, in.Resume.Hold)
+	w.goOn()
+	w.calls = nil
+	w.after(30*time.Minute, func() { require.Empty(t, w.calls) })
+	w.after(2*time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(in))
+	require.Len(t, w.sent, 2)
+}

@@ -42,7 +42,7 @@ func (c *coPay) refresh(ctx workflow.Context) error {
 			return c.park(ctx, f, "read the payment from the processor")
 		}
 		c.note(copay.System(), "payment", "the processor does not know the payment: "+f.Message, "")
-		got = activities.PaymentState{Platform: pay.Platform, PlatformID: pay.PlatformID, Status: pay.Status, Amount: pay.Amount}
+		got = activities.PaymentState{Platform: pay.Platform, PlatformID: pay.PlatformID, Status: pay.Status, Amount: pay.Amount, Refunded: pay.Refunded}
 	}
 	c.parked = 0
 	c.apply(ctx, c.payment(id), got)
@@ -113,6 +113,7 @@ func (c *coPay) apply(ctx workflow.Context, pay *copay.Payment, got activities.P
 		}
 	}
 	c.refundedOutside(pay, got)
+	c.cameBack(pay, got)
 }
 
 // capture counts money that arrived.

@@ -137,9 +137,12 @@ func (c *coPay) forbidden() bool {
 	return c.p.Estimate != nil && c.p.Estimate.Kind == copay.EstimateZeroByRule
 }
 
+// byHand stands for the platform's id of what a person did there.
+const byHand = "by-hand"
+
 // doneByHand believes a person who mended it at the platform.
 func (c *coPay) doneByHand(r copay.Review, who copay.Actor, why string) {
-	const hand = "by-hand"
+	const hand = byHand
 	p, kind := c.payment(r.Payment), r.Kind
 	if kind == copay.ReviewConfig { // what our credentials kept from being done
 		kind = r.Of
