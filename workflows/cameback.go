@@ -81,7 +81,7 @@ func (c *coPay) undoRefund(p *copay.Payment, r *copay.Refund) {
 		c.note(payer(*p), "refund", why, "") // it follows when the bank has decided
 		return
 	}
-	if c.p.After == "" && c.p.State.Closed() && c.p.State != copay.StateSettled && c.p.State != copay.StateRefunded {
+	if c.p.After == "" && c.p.State.Closed() && c.p.State != copay.StateSettled {
 		c.p.After = c.p.State
 	}
 	c.move(copay.StateRefunding, payer(*p), why)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/copayflow/copayflow/activities"
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
 )
@@ -95,7 +96,28 @@ func TestARefundOfAPaymentThatIsForgottenStays(t *testing.T) {
 		w.event("stripe", integrations.EventRefund, w.stored.Refunds[0].PlatformID, refundFailed)
 	})
 	require.Equal(t, copay.StateRefunded, w.run(input()))
+	require.Equal(t, []string{"FetchPayment"}, w.calls)
 	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Refunded)
+}
+
+// What the bank took is not among what the processor gave back, and what was
+// asked again meanwhile stays asked.
+func TestWhatTheBankTookDidNotComeBack(t *testing.T) {
+	c := inState(copay.StateSettled, true, 25_00)
+	p := &c.p.Payments[0]
+	p.Refunded, c.p.Amounts.Refunded = copay.Cents(15_00), copay.Cents(15_00)
+	c.p.Refunds = []copay.Refund{
+		{ID: "ref-1", Payment: "pay-1", Amount: copay.Cents(10_00), Status: copay.RefundDone, PlatformID: "kept-by-bank", Taken: true},
+		{ID: "ref-2", Payment: "pay-1", Amount: copay.Cents(5_00), Status: copay.RefundDone, PlatformID: "re_2"}}
+	c.heardOfRefund(Event{Platform: "stripe", Object: "re_2", Status: refundFailed})
+	c.cameBack(p, activities.PaymentState{Refunded: copay.Cents(5_00)})
+	require.Equal(t, copay.RefundDone, c.p.Refunds[1].Status)
+	require.False(t, c.p.Refunds[1].Doubted)
+
+	c.p.Refunds[1].Bounced = 1
+	c.p.Amounts.Requested = copay.Cents(20_00)
+	c.returned(&c.p.Refunds[1])
+	require.Equal(t, copay.Cents(20_00), c.p.Amounts.Requested)
 }
 
 // It may come back again and again: each time is booked.
