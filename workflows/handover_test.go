@@ -86,7 +86,7 @@ type outcome struct {
 
 func (w *world) outcome() outcome {
 	o := outcome{State: w.stored.State, Amounts: w.stored.Amounts, Payments: w.stored.Payments, Refunds: w.stored.Refunds,
-		Reminders: slices.Clone(w.stored.Reminders), Calls: w.calls, Journal: w.journal}
+		Reminders: slices.Clone(w.stored.Reminders), Calls: slices.Sorted(slices.Values(w.calls)), Journal: w.journal} // some are made at once
 	o.Amounts.Journaled = copay.Cents(o.Amounts.Journaled.Minor) // a nothing has no currency once it was kept
 	for i := range o.Reminders {
 		o.Reminders[i].At = o.Reminders[i].At.UTC()
