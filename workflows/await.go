@@ -37,7 +37,7 @@ func (c *coPay) awaitPayment(ctx workflow.Context) error {
 	}
 	p, err := c.planReminder(ctx)
 	if err != nil {
-		return err
+		return c.unplanned(ctx, err)
 	}
 	switch p.Decision.Action {
 	case copay.ReminderSend:
@@ -54,12 +54,20 @@ func (c *coPay) awaitPayment(ctx workflow.Context) error {
 
 // planReminder asks what to do about messages now.
 func (c *coPay) planReminder(ctx workflow.Context) (activities.Plan, error) {
+	c.recheck = false // the plan sees what changed until now
 	var p activities.Plan
 	err := workflow.ExecuteLocalActivity(local(ctx, "decide the next message"), steps.PlanReminder, c.planInput()).Get(ctx, &p)
 	if c.ahead = p.Now.Sub(workflow.Now(ctx)); err != nil || c.ahead.Abs() < time.Minute {
 		c.ahead = 0
 	}
 	return p, err
+}
+
+// unplanned hands a co-pay to a person whose patient cannot be read.
+func (c *coPay) unplanned(ctx workflow.Context, err error) error {
+	return c.troubled(ctx, err, "decide the next message", copay.Review{Kind: copay.ReviewNoContact, Back: copay.StateAwaitingPayment,
+		Message: "What is kept of the patient cannot be read, so no message can be decided on. ",
+		Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceWriteOff, copay.ChoiceWaive, copay.ChoiceCancel}})
 }
 
 func (c *coPay) planInput() activities.PlanInput {
@@ -145,7 +153,7 @@ func (c *coPay) awaitCard(ctx workflow.Context) error {
 			return err
 		}
 		_, err := c.sleep(ctx, d, "the patient's notice before the stored card is charged")
-		if err != nil || !c.recheck {
+		if err != nil || !c.rechecked {
 			return err
 		}
 		return c.noticeOver(ctx)
@@ -158,7 +166,7 @@ func (c *coPay) awaitCard(ctx workflow.Context) error {
 func (c *coPay) repeatNotice(ctx workflow.Context) (wait time.Duration, err error) {
 	p, err := c.planReminder(ctx)
 	if err != nil {
-		return 0, err
+		return 0, c.unplanned(ctx, err)
 	}
 	if p.Decision.Action == copay.ReminderWait && p.Wait > 0 {
 		return p.Wait, nil
@@ -186,8 +194,11 @@ func never(final bool) string {
 // have moved, whether the notice is over.
 func (c *coPay) noticeOver(ctx workflow.Context) error {
 	p, err := c.planReminder(ctx)
-	if err != nil || len(c.p.Reminders) == 0 {
-		return err
+	if err != nil {
+		return c.unplanned(ctx, err)
+	}
+	if len(c.p.Reminders) == 0 {
+		return nil
 	}
 	told := c.p.Reminders[len(c.p.Reminders)-1].At
 	if !p.Now.Before(told.Add(c.in.Policy.CardNotice)) {
@@ -199,7 +210,7 @@ func (c *coPay) noticeOver(ctx workflow.Context) error {
 func (c *coPay) giveNotice(ctx workflow.Context) error {
 	p, err := c.planReminder(ctx)
 	if err != nil {
-		return err
+		return c.unplanned(ctx, err)
 	}
 	switch p.Decision.Action {
 	case copay.ReminderSend:

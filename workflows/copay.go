@@ -32,10 +32,11 @@ type coPay struct {
 	p      *copay.CoPay // what is known, and what others see
 	opened bool         // p holds the lasting record
 
-	events  []Event // facts that arrived and were not looked at yet
-	acts    []*act  // staff acts that wait for their turn
-	recheck bool    // something a wait depends on has changed
-	gone    bool    // the EHR reports that the charge was deleted
+	events    []Event // facts that arrived and were not looked at yet
+	acts      []*act  // staff acts that wait for their turn
+	recheck   bool    // something a wait depends on has changed
+	rechecked bool    // that ended the last wait
+	gone      bool    // the EHR reports that the charge was deleted
 
 	missing []copay.PaymentID // whose posting, the EHR reports, was deleted
 
@@ -67,8 +68,8 @@ func open(ctx workflow.Context, in Input) (*coPay, error) {
 		return c, nil
 	}
 	var found activities.Opened
-	err := workflow.ExecuteLocalActivity(local(ctx, "open the co-pay's lasting record"), steps.Open,
-		activities.OpenInput{Key: in.Key, WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID}).Get(ctx, &found)
+	err := keep(ctx, "open the co-pay's lasting record", steps.Open,
+		activities.OpenInput{Key: in.Key, WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID}, &found)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +197,8 @@ func (c *coPay) handOver(ctx workflow.Context) error {
 		return err
 	}
 	next := c.in
-	next.Resume = &State{CoPay: *c.p, Forced: c.forced, Gone: c.gone, Missing: c.missing, Stale: c.stale, Early: c.early, Hold: c.hold, Parked: c.parked}
+	next.Resume = &State{CoPay: *c.p, Forced: c.forced, Gone: c.gone, Missing: c.missing, Stale: c.stale, Early: c.early, Hold: c.hold, Parked: c.parked,
+		Recheck: c.recheck}
 	return workflow.NewContinueAsNewError(ctx, CoPay, next)
 }
 
@@ -204,5 +206,5 @@ func (c *coPay) handOver(ctx workflow.Context) error {
 // by the first wait.
 func (c *coPay) takeOver(s State) {
 	c.p, c.events, c.forced, c.opened = &s.CoPay, s.Events, s.Forced, true
-	c.gone, c.missing, c.stale, c.early, c.hold, c.parked = s.Gone, s.Missing, s.Stale, s.Early, s.Hold, s.Parked
+	c.gone, c.missing, c.stale, c.early, c.hold, c.parked, c.recheck = s.Gone, s.Missing, s.Stale, s.Early, s.Hold, s.Parked, s.Recheck
 }

@@ -11,7 +11,9 @@ import (
 func (c *coPay) estimate(ctx workflow.Context) error {
 	got, err := c.callEstimate(ctx)
 	if err != nil {
-		return err
+		return c.troubled(ctx, err, "estimate", copay.Review{Kind: copay.ReviewEligibility,
+			Message: "What is kept of the patient cannot be read, so nothing can be estimated. ",
+			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceWaive, copay.ChoiceCancel}})
 	}
 	e := got.Estimate
 	c.p.Estimate = &e

@@ -213,4 +213,6 @@ type State struct {
 	// platform was found down.
 	Hold   bool `json:"hold,omitempty"`
 	Parked int  `json:"parked,omitempty"`
+	// Recheck says that something has changed which no decision has seen yet.
+	Recheck bool `json:"recheck,omitempty"`
 }
