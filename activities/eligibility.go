@@ -172,6 +172,9 @@ type EstimateInput struct {
 	Policy  copay.Policy      `json:"policy"`
 	Patient copay.PatientRef  `json:"patient"`
 	Insured bool              `json:"insured"`
+	// Ask is what is asked for instead of the estimate, when a person or a part
+	// that was paid already says so.
+	Ask copay.Money `json:"ask,omitzero"`
 }
 
 // Estimated is the estimate and how it may be collected.
@@ -215,14 +218,18 @@ func (a *Activities) Estimate(ctx context.Context, in EstimateInput) (Estimated,
 	for _, r := range reach {
 		out.Reachable = out.Reachable || (r.Consent && r.Usable)
 	}
-	if in.Policy.CardOnFile && est.Billable() {
+	ask := est.Amount
+	if in.Ask.IsPositive() {
+		ask = in.Ask
+	}
+	if in.Policy.CardOnFile && ask.IsPositive() && est.Kind != copay.EstimateZeroByRule {
 		card, ok, err := a.Store.CardConsent(ctx, in.Key.Practice, copay.PatientKey{EHR: in.Key.EHR, Ref: in.Patient})
 		if err != nil {
 			return Estimated{}, classify(err)
 		}
 		out.WhyNot = "no card is on file"
 		if ok {
-			out.Card, out.WhyNot = card.Consent.Covers(in.Key.Charge, est.Amount, a.now())
+			out.Card, out.WhyNot = card.Consent.Covers(in.Key.Charge, ask, a.now())
 		}
 	}
 	return out, nil

@@ -19,6 +19,7 @@ type PlanInput struct {
 	Channels    []copay.Channel      `json:"channels"`
 	RequestedAt time.Time            `json:"requested_at"`
 	Sent        []copay.SentMessage  `json:"sent,omitempty"`
+	Earlier     []copay.SentMessage  `json:"earlier,omitempty"`
 	Paused      bool                 `json:"paused,omitempty"`
 	Forced      bool                 `json:"forced,omitempty"`
 }
@@ -64,7 +65,7 @@ func (a *Activities) decide(ctx context.Context, in PlanInput, pat integrations.
 		}
 	}
 	d := in.Policy.Next(copay.ReminderInput{Now: now, State: in.State, RequestedAt: in.RequestedAt,
-		Zones: copay.ZonesFor(pat.State, pat.Phone), Reach: served, Sent: in.Sent, Paused: in.Paused, Forced: in.Forced})
+		Zones: copay.ZonesFor(pat.State, pat.Phone), Reach: served, Sent: in.Sent, Earlier: in.Earlier, Paused: in.Paused, Forced: in.Forced})
 	return d, now, nil
 }
 

@@ -234,18 +234,27 @@ type CoPay struct {
 	Facts *ChargeFacts `json:"facts,omitempty"`
 	// Insured says that the patient has a policy on file.
 	Insured bool `json:"insured,omitempty"`
+	// AdjudicatedAt is when the last remittance was made.
+	AdjudicatedAt time.Time `json:"adjudicated_at,omitzero"`
+	// SelfPay says that a person decided to treat the patient as self-pay.
+	SelfPay bool `json:"self_pay,omitempty"`
 	// Override says that a person set the requested amount.
 	Override bool `json:"override,omitempty"`
-	// Card says that the stored card may be charged; ChargeAt is when.
+	// Card says that the stored card may be charged; ChargeAt is when, Noticed the
+	// amount that was open when the patient was told.
 	Card     bool      `json:"card,omitempty"`
 	ChargeAt time.Time `json:"charge_at,omitzero"`
+	Noticed  Money     `json:"noticed,omitzero"`
 	// After is the state that follows once everything has been given back.
 	After     State         `json:"after,omitempty"`
 	Payments  []Payment     `json:"payments,omitempty"`
 	Refunds   []Refund      `json:"refunds,omitempty"`
 	Review    *Review       `json:"review,omitempty"`
 	Reminders []SentMessage `json:"reminders,omitempty"`
-	Paused    bool          `json:"paused,omitempty"`
+	// Earlier are the last messages of ladders that were started anew: they
+	// still count for the caps per day and week.
+	Earlier []SentMessage `json:"earlier,omitempty"`
+	Paused  bool          `json:"paused,omitempty"`
 	// Patient and Provider are the EHR's opaque ids.
 	Patient  PatientRef `json:"patient,omitempty"`
 	Provider string     `json:"provider,omitempty"`

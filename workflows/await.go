@@ -72,7 +72,7 @@ func (c *coPay) unplanned(ctx workflow.Context, err error) error {
 
 func (c *coPay) planInput() activities.PlanInput {
 	return activities.PlanInput{Key: c.p.Key, State: c.p.State, Policy: c.in.Policy.Reminders, Channels: c.in.Channels,
-		RequestedAt: c.p.RequestedAt, Sent: c.p.Reminders, Paused: c.p.Paused, Forced: c.forced}
+		RequestedAt: c.p.RequestedAt, Sent: c.p.Reminders, Earlier: c.p.Earlier, Paused: c.p.Paused, Forced: c.forced}
 }
 
 // waitOrGiveUp waits for news, for the next message, for the moment at which
@@ -127,7 +127,7 @@ func (c *coPay) escalate(ctx workflow.Context, d copay.ReminderDecision) error {
 	r := copay.Review{Kind: copay.ReviewUnpaid, Back: copay.StateAwaitingPayment,
 		Message: "The patient has not paid: " + d.Reason + ". Call, resend, write off or cancel.",
 		Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceWriteOff, copay.ChoiceWaive, copay.ChoiceCancel}}
-	if len(c.p.Reminders) == 0 {
+	if d.Action == copay.ReminderEscalate && len(c.p.Reminders) == 0 {
 		r.Kind = copay.ReviewNoContact
 		r.Message = "The patient cannot be reached: " + d.Reason + ". Complete contact and consent, then try again, or collect at the desk."
 	}
@@ -137,6 +137,9 @@ func (c *coPay) escalate(ctx workflow.Context, d copay.ReminderDecision) error {
 // awaitCard tells the patient that the stored card will be charged, waits the
 // agreed notice and charges it. A card that fails gives way to a link.
 func (c *coPay) awaitCard(ctx workflow.Context) error {
+	if c.p.Noticed.IsPositive() && c.p.Amounts.Outstanding().Minor > c.p.Noticed.Minor { // more than the patient was told of
+		c.p.ChargeAt, c.forced = zeroTime, true
+	}
 	if c.p.ChargeAt.IsZero() {
 		return c.giveNotice(ctx)
 	}
@@ -222,7 +225,7 @@ func (c *coPay) giveNotice(ctx workflow.Context) error {
 		if err := c.send(ctx, p.Decision); err != nil || len(c.p.Reminders) == sent {
 			return err
 		}
-		c.p.ChargeAt = workflow.Now(ctx).Add(c.in.Policy.CardNotice)
+		c.p.ChargeAt, c.p.Noticed = workflow.Now(ctx).Add(c.in.Policy.CardNotice), c.p.Amounts.Outstanding()
 		return nil
 	case copay.ReminderWait:
 		return c.waitOrGiveUp(ctx, p.Wait)

@@ -277,7 +277,11 @@ func (c *coPay) remitted(e Event, who copay.Actor) {
 	if e.Amount == nil || !e.Amount.Currency.Supported() || e.Amount.IsNegative() {
 		return
 	}
-	c.p.Amounts.Adjudicated = *e.Amount
+	if !e.At.IsZero() && e.At.Before(c.p.AdjudicatedAt) {
+		c.note(who, "remittance", "an older remittance over "+e.Amount.String()+" came late and changes nothing", "")
+		return
+	}
+	c.p.Amounts.Adjudicated, c.p.AdjudicatedAt = *e.Amount, later(c.p.AdjudicatedAt, e.At)
 	c.note(who, "remittance", "the payer says that the patient owes "+e.Amount.String(), "")
 	c.remittedNow(who)
 }
@@ -292,6 +296,15 @@ func (c *coPay) remittedNow(who copay.Actor) {
 	if c.p.State == copay.StateSettled {
 		c.trueUp(who)
 	}
+}
+
+// byItself reports whether a difference is dealt with without a person: no more is
+// asked, and no more given back, than elsewhere.
+func (c *coPay) byItself(diff copay.Money) bool {
+	if diff.IsNegative() {
+		return -diff.Minor <= c.in.Policy.RefundApprovalAbove.Minor
+	}
+	return diff.Minor <= c.in.Policy.MaxAmount.Minor
 }
 
 // trueUp compares what the payer says with what was collected and reports
@@ -314,7 +327,7 @@ func (c *coPay) trueUp(who copay.Actor) bool {
 		r.Choices = []copay.Choice{copay.ChoiceRefund, copay.ChoiceProceed}
 	}
 	c.p.Review = &r
-	if c.in.Policy.TrueUp == copay.TrueUpAuto {
+	if c.in.Policy.TrueUp == copay.TrueUpAuto && c.byItself(diff) {
 		choice := r.Choices[0]
 		_ = c.resolve(ResolveReview{Act: Act{Actor: copay.System(), Reason: "practice policy"}, Choice: choice})
 	}

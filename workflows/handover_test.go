@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/copayflow/copayflow/copay"
@@ -69,6 +70,7 @@ func (w *world) goOn() {
 	w.env.RegisterWorkflow(CoPay)
 	w.env.RegisterActivity(w)
 	w.env.SetTestTimeout(20 * time.Second)
+	w.env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 10 * time.Second})
 }
 
 // outcome is what a story came to, as far as anybody outside can see.

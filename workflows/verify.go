@@ -26,6 +26,7 @@ func (c *coPay) verify(ctx workflow.Context) error {
 			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceCancel}})
 	}
 	c.parked = 0
+	read.Facts.SelfPay = read.Facts.SelfPay || c.p.SelfPay // a person's decision stands
 	c.learn(read)
 	if read.Deleted {
 		c.cancel(copay.PlatformActor(c.p.Key.EHR), "the charge was deleted in the EHR")
@@ -58,6 +59,9 @@ func (c *coPay) learn(read activities.ChargeRead) {
 func (c *coPay) doubtful(read activities.ChargeRead) (copay.Review, bool) {
 	billed := read.Facts.Billed
 	switch {
+	case billed.Currency == "":
+		return copay.Review{Kind: copay.ReviewAmount, Message: "The charge has no amount yet; enter it in the EHR.",
+			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceCancel}}, true
 	case !billed.Currency.Supported():
 		return copay.Review{Kind: copay.ReviewAmount, Message: "The charge is in a currency that is not supported; correct it in the EHR.",
 			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceCancel}}, true

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/copayflow/copayflow/activities"
 	"github.com/copayflow/copayflow/copay"
@@ -79,6 +80,7 @@ func bareWorld(t *testing.T) *world {
 	w.env.RegisterWorkflow(CoPay)
 	w.env.RegisterActivity(w)
 	w.env.SetTestTimeout(20 * time.Second)
+	w.env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 10 * time.Second}) // the machine may be busy
 	return w
 }
 
@@ -352,7 +354,7 @@ func (w *world) PlanReminder(_ context.Context, in activities.PlanInput) (activi
 	now := w.now()
 	d := in.Policy.Next(copay.ReminderInput{Now: now, State: in.State, RequestedAt: in.RequestedAt, Zones: []string{"America/Chicago"},
 		Reach: []copay.Reach{{Channel: copay.ChannelSMS, Consent: w.reach, Usable: true}, {Channel: copay.ChannelEmail, Consent: w.reach, Usable: true}},
-		Sent:  in.Sent, Paused: in.Paused, Forced: in.Forced})
+		Sent:  in.Sent, Earlier: in.Earlier, Paused: in.Paused, Forced: in.Forced})
 	p := activities.Plan{Decision: d, Now: now}
 	if d.Action == copay.ReminderWait && !d.At.IsZero() {
 		p.Wait = max(d.At.Sub(now), 0)
