@@ -351,4 +351,7 @@ func TestTheMemoryOfEarlierMessagesIsBounded(t *testing.T) {
 	require.Equal(t, 19, c.p.Earlier[11].Round)
 	require.Empty(t, c.p.Reminders)
 	require.True(t, c.told(copay.TemplateCardFailed), "nobody is told of it twice")
+	c.p.Reminders = []copay.SentMessage{{Round: 0}, {Round: 1}}
+	c.startLadder()
+	require.Equal(t, []int{19, 20, 21}, []int{c.p.Earlier[9].Round, c.p.Earlier[10].Round, c.p.Earlier[11].Round}, "rounds of two ladders are not one")
 }

@@ -81,7 +81,14 @@ func (c *coPay) retry(r copay.Review, who copay.Actor, why string) {
 // for how many a day and a week may bring.
 func (c *coPay) startLadder() {
 	const week = 12 // more than the caps look back on
-	c.p.Earlier = append(c.p.Earlier, c.p.Reminders...)
+	first := 0      // each ladder counts its rounds from nothing
+	for _, m := range c.p.Earlier {
+		first = max(first, m.Round+1)
+	}
+	for _, m := range c.p.Reminders {
+		m.Round += first
+		c.p.Earlier = append(c.p.Earlier, m)
+	}
 	c.p.Earlier = slices.Clone(c.p.Earlier[max(len(c.p.Earlier)-week, 0):])
 	c.p.Reminders, c.p.RequestedAt = nil, zeroTime
 }
