@@ -165,6 +165,20 @@ func (a *Activities) askOne(ctx context.Context, e Eligibility, r integrations.E
 	return res.Benefits, err
 }
 
+// furtherPolicies are the plans after the first that the EHR has on file, where
+// the payer names none: each may pay a part, or forbid to bill the patient.
+func furtherPolicies(pat integrations.Patient, b copay.Benefits) (out []copay.SecondaryCoverage) {
+	if len(b.Secondary) > 0 {
+		return nil
+	}
+	for _, ins := range pat.Insurance[1:] {
+		if memberKey(ins) != memberKey(pat.Insurance[0]) {
+			out = append(out, copay.SecondaryCoverage{Active: true, Source: "EHR insurance on file"})
+		}
+	}
+	return out
+}
+
 // EstimateInput asks what the patient owes.
 type EstimateInput struct {
 	Key     copay.Key         `json:"key"`
@@ -206,6 +220,7 @@ func (a *Activities) Estimate(ctx context.Context, in EstimateInput) (Estimated,
 			} else {
 				b = copay.Benefits{Status: copay.CoverageUnknown, Problem: "no payer could be reached"}
 			}
+			b.Secondary = append(b.Secondary, furtherPolicies(pat, b)...)
 		}
 	}
 	est := copay.EstimateCoPay(b, in.Facts, in.Policy)
