@@ -238,6 +238,8 @@ type CoPay struct {
 	AdjudicatedAt time.Time `json:"adjudicated_at,omitzero"`
 	// SelfPay says that a person decided to treat the patient as self-pay.
 	SelfPay bool `json:"self_pay,omitempty"`
+	// AskPayer says that the payer's last answer is not to be used again.
+	AskPayer bool `json:"ask_payer,omitempty"`
 	// Override says that a person set the requested amount.
 	Override bool `json:"override,omitempty"`
 	// Card says that the stored card may be charged; ChargeAt is when, Noticed the

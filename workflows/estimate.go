@@ -109,7 +109,7 @@ func (c *coPay) nothingDue(ctx workflow.Context, why string) error {
 		c.giveSurplusBack(why)
 		return c.flush(ctx)
 	}
-	c.move(copay.StateSettled, copay.System(), why)
+	c.settle(why)
 	return nil
 }
 

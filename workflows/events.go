@@ -73,8 +73,10 @@ func (c *coPay) hear(e Event) {
 		if !c.p.State.Closed() || c.p.State == copay.StateSettled {
 			c.gone = true // the EHR is asked before anything is taken back
 		}
-	case integrations.EventChargeChanged, integrations.EventVisitChanged, integrations.EventEligibility:
-		c.readAgain(who, "the EHR or the payer reports a change")
+	case integrations.EventChargeChanged, integrations.EventVisitChanged:
+		c.readAgain(who, "the EHR reports a change")
+	case integrations.EventEligibility:
+		c.askPayerAgain(who)
 	case integrations.EventPayment:
 		c.heardOfPayment(e)
 	case integrations.EventRefund:
@@ -122,6 +124,24 @@ func (c *coPay) readAgain(who copay.Actor, why string) {
 		return
 	}
 	c.move(copay.StateVerifying, who, why)
+}
+
+// askPayerAgain goes back to the payer as long as money is asked for, also where
+// a part was paid or a person has set the amount: it may turn out that the
+// patient must not be billed, which comes before both.
+func (c *coPay) askPayerAgain(who copay.Actor) {
+	switch c.p.State {
+	case copay.StateEstimating, copay.StateRequesting, copay.StateAwaitingPayment:
+	case copay.StateNeedsReview:
+		r := c.p.Review // of one that asks what to do before money is asked for
+		if !c.asking() || r == nil || !r.Back.BeforePayment() || r.Kind == copay.ReviewDispute || c.undecided() != nil || c.p.Facts == nil {
+			return
+		}
+	default:
+		return
+	}
+	c.p.AskPayer = true
+	c.move(copay.StateVerifying, who, "the payer reports a change")
 }
 
 func (c *coPay) heardOfPayment(e Event) {

@@ -70,7 +70,7 @@ func (c *coPay) retry(r copay.Review, who copay.Actor, why string) {
 		c.forced = true
 		back = copay.StateRequesting
 	case copay.ReviewLowConfidence, copay.ReviewEligibility, copay.ReviewInactive, copay.ReviewNoCoverage, copay.ReviewUnknownCharge, copay.ReviewAmount:
-		back = copay.StateVerifying
+		back, c.p.AskPayer = copay.StateVerifying, true
 	case copay.ReviewPostingDeleted:
 		back = copay.StatePosting
 	}

@@ -131,7 +131,7 @@ func (s *story) happens() {
 		return
 	}
 	things := []func(){s.patientPays, s.patientPays, s.patientLooks, s.staffActs, s.staffActs, s.staffActs, s.staffActs, s.bankDecides, s.processorRefunds,
-		s.payerReports, s.ehrReports, s.hint, s.bankWorks, s.postingVanishes, s.chargeVanishes, s.factsChange, s.operatorCancels, func() { s.env.SignalWorkflow(SignalRecheck, nil) }}
+		s.payerReports, s.ehrReports, s.hint, s.bankWorks, s.postingVanishes, s.chargeVanishes, s.factsChange, s.refundBounces, s.operatorCancels, func() { s.env.SignalWorkflow(SignalRecheck, nil) }}
 	things[s.r.IntN(len(things))]()
 }
 
@@ -368,7 +368,19 @@ func (s *story) factsChange() {
 	case 1:
 		s.est.Estimate = copay.Estimate{Kind: copay.EstimateOwed, Amount: copay.Cents(0), Confidence: 100}
 	}
-	s.tells("drchrono", Event{Kind: string(integrations.EventChargeChanged)})
+	s.tells("drchrono", Event{Kind: string([]integrations.EventKind{integrations.EventChargeChanged, integrations.EventEligibility}[s.r.IntN(2)])})
+}
+
+// refundBounces lets the patient's bank send a refund back. That it did is
+// heard of in the end: what nobody ever hears of nobody can put right.
+func (s *story) refundBounces() {
+	for _, r := range s.stored.Refunds {
+		if _, there := s.refunded[r.Ref]; there && r.Status == copay.RefundDone && s.r.IntN(2) == 0 {
+			delete(s.refunded, r.Ref)
+			s.env.SignalWorkflow(SignalEvent, Event{ID: "stripe/" + s.id(), Platform: "stripe", Kind: string(integrations.EventRefund), Object: r.PlatformID, Status: refundFailed})
+			return
+		}
+	}
 }
 
 // operatorCancels cancels the workflow itself.

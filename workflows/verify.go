@@ -79,10 +79,14 @@ func (c *coPay) doubtful(read activities.ChargeRead) (copay.Review, bool) {
 // checkEligibility asks the payer within the practice's deadline. A payer that
 // cannot be reached does not stop the co-pay: the estimate says how sure it is.
 func (c *coPay) checkEligibility(ctx workflow.Context) (bool, error) {
+	fresh := c.in.Policy.EligibilityFresh
+	if c.p.AskPayer {
+		fresh = 0
+	}
 	var got activities.Checked
 	done, err := c.call(ctx, func(ctx workflow.Context) workflow.Future {
 		return workflow.ExecuteActivity(c.payer(ctx, "check eligibility with the payer"), steps.CheckEligibility,
-			activities.CheckInput{Key: c.p.Key, Appointment: c.p.Appointment, Service: c.p.Service, On: c.p.ServiceDate, Fresh: c.in.Policy.EligibilityFresh})
+			activities.CheckInput{Key: c.p.Key, Appointment: c.p.Appointment, Service: c.p.Service, On: c.p.ServiceDate, Fresh: fresh})
 	}, &got)
 	if !done {
 		return false, err
@@ -98,6 +102,7 @@ func (c *coPay) checkEligibility(ctx workflow.Context) (bool, error) {
 		c.note(copay.System(), "eligibility", "no answer from the payer: "+f.Message, "")
 		return true, nil
 	}
+	c.p.AskPayer = false
 	c.note(copay.PlatformActor(got.Source), "eligibility", "coverage is "+string(got.Status), "")
 	if got.Status == copay.CoverageInactive && !c.p.Override {
 		return false, c.ask(ctx, copay.Review{Kind: copay.ReviewInactive,
