@@ -15,26 +15,27 @@ const refundFailed = "failed"
 // to have failed, as days later when the patient's bank sends it back, is in
 // doubt until then.
 func (c *coPay) heardOfRefund(e Event) {
-	var about copay.PaymentID
-	if p := c.paymentOf(e); p != nil {
-		about = p.ID
-	}
+	failed := e.Status == refundFailed
 	for i := range c.p.Refunds {
 		if r := &c.p.Refunds[i]; (e.Ref != "" && r.Ref == e.Ref) || (e.Object != "" && r.PlatformID == e.Object) {
-			about = r.Payment
+			r.Doubted = r.Doubted || (failed && atProcessor(r))
+			c.suspect(r.Payment)
+			return
 		}
 	}
-	if about == "" {
+	p := c.paymentOf(e)
+	if p == nil {
 		return
 	}
-	if e.Status == refundFailed {
-		for i := range c.p.Refunds {
-			r := &c.p.Refunds[i]
-			r.Doubted = r.Doubted || (r.Payment == about && atProcessor(r))
-		}
+	for i := range c.p.Refunds { // of one made at the processor's own desk we know no name
+		r := &c.p.Refunds[i]
+		r.Doubted = r.Doubted || (failed && r.Payment == p.ID && r.PlatformID == outside)
 	}
-	c.suspect(about)
+	c.suspect(p.ID)
 }
+
+// outside stands for the processor's id of a refund that was made there.
+const outside = "at-processor"
 
 // atProcessor reports whether a refund went back through the processor, as far
 // as we know: neither by hand nor by the bank's decision.

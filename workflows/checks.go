@@ -246,7 +246,8 @@ func (c *coPay) undecided() *copay.Refund {
 // all refunds together: a large one does not pass in slices.
 func (c *coPay) givenByOne() (minor int64) {
 	for _, r := range c.p.Refunds {
-		if r.Status != copay.RefundRejected && r.ApprovedBy == "" && r.RequestedBy != copay.System().ID {
+		ours := r.RequestedBy != copay.System().ID && !strings.HasPrefix(r.RequestedBy, copay.PlatformActor("").ID)
+		if ours && r.Status != copay.RefundRejected && r.ApprovedBy == "" {
 			minor += r.Amount.Minor
 		}
 	}

@@ -355,3 +355,12 @@ func TestTheMemoryOfEarlierMessagesIsBounded(t *testing.T) {
 	c.startLadder()
 	require.Equal(t, []int{19, 20, 21}, []int{c.p.Earlier[9].Round, c.p.Earlier[10].Round, c.p.Earlier[11].Round}, "rounds of two ladders are not one")
 }
+
+// What the processor, the bank or the EHR gave back no person gave.
+func TestOnlyWhatPeopleGiveBackNeedsASecondOne(t *testing.T) {
+	c := inState(copay.StateSettled, true, 140_00)
+	for who, want := range map[string]int64{"bo": 5_00, "platform:stripe": 0, "copayflow": 0} {
+		c.p.Refunds = []copay.Refund{{ID: "ref-1", Payment: "pay-1", Amount: copay.Cents(5_00), Status: copay.RefundDone, RequestedBy: who}}
+		require.Equal(t, want, c.givenByOne(), who)
+	}
+}

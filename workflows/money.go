@@ -230,7 +230,7 @@ func (c *coPay) refundedOutside(p *copay.Payment, got activities.PaymentState) {
 		return
 	}
 	r := c.newRefund(p, copay.Cents(extra), payer(*p), "refunded at the processor")
-	r.PlatformID = "at-processor"
+	r.PlatformID = outside
 	if c.p.State != copay.StateRefunding && c.p.State != copay.StateDisputed { // else it follows when the bank has decided
 		if c.p.State.Closed() {
 			c.p.After = ""

@@ -71,7 +71,7 @@ func newStory(t *testing.T, seed uint64) *story {
 }
 
 const (
-	chapters = 3
+	chapters = 12
 	stir     = 30 // days in which things happen
 	lastDay  = 90 // by then somebody has seen to everything
 )
@@ -245,7 +245,7 @@ func (s *story) decide() {
 				x = end
 			}
 		}
-		if held := c.Amounts.Collected.Minor - c.Amounts.Refunded.Minor; x == copay.ChoiceCancel && held > s.in.Policy.RefundApprovalAbove.Minor && slices.Contains(choices, copay.ChoiceWaive) {
+		if held := c.Amounts.Collected.Minor - c.Amounts.Refunded.Minor; x == copay.ChoiceCancel && held > 0 && slices.Contains(choices, copay.ChoiceWaive) {
 			x = copay.ChoiceWaive // more than one person may give back
 		}
 	}
