@@ -29,7 +29,7 @@ func (c *coPay) verify(ctx workflow.Context) error {
 	read.Facts.SelfPay = read.Facts.SelfPay || c.p.SelfPay // a person's decision stands
 	c.learn(read)
 	if read.Deleted {
-		c.cancel(copay.PlatformActor(c.p.Key.EHR), "the charge was deleted in the EHR")
+		c.takeBack(copay.PlatformActor(c.p.Key.EHR), "the charge was deleted in the EHR")
 		return nil
 	}
 	if r, bad := c.doubtful(read); bad {
