@@ -234,6 +234,8 @@ type CoPay struct {
 	Facts *ChargeFacts `json:"facts,omitempty"`
 	// Insured says that the patient has a policy on file.
 	Insured bool `json:"insured,omitempty"`
+	// Confirmed is the estimated amount that a person has looked at and accepted.
+	Confirmed Money `json:"confirmed,omitzero"`
 	// AdjudicatedAt is when the last remittance was made.
 	AdjudicatedAt time.Time `json:"adjudicated_at,omitzero"`
 	// SelfPay says that a person decided to treat the patient as self-pay.

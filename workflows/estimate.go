@@ -73,6 +73,7 @@ func (c *coPay) unsure(e copay.Estimate) (copay.Review, bool) {
 	switch over, _ := e.Amount.Cmp(c.in.Policy.MaxAmount); {
 	case e.Kind == copay.EstimateUnknown:
 		return copay.Review{Kind: copay.ReviewEligibility, Message: "There is nothing to go by for the amount; look the plan up and set it.", Choices: choices}, true
+	case c.p.Confirmed.IsPositive() && e.Amount.Equal(c.p.Confirmed): // a person has looked already
 	case over > 0:
 		return copay.Review{Kind: copay.ReviewAmount, Message: "The amount is above what the practice asks for without a person's look; confirm or change it.",
 			Choices: append([]copay.Choice{copay.ChoiceProceed}, choices...)}, true

@@ -150,9 +150,11 @@ func (c *coPay) heardOfPayment(e Event) {
 		return
 	}
 	if copay.PaymentStatus(e.Status) == copay.PaymentExpired {
-		// No money is involved: the hint is believed as it is.
-		if !p.Status.Final() {
+		switch p.Status {
+		case copay.PaymentRequested: // no money is involved: the hint is believed as it is
 			p.Status = copay.PaymentExpired
+		case copay.PaymentProcessing: // a page may end after it was paid on
+			c.suspect(p.ID)
 		}
 		return
 	}

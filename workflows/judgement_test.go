@@ -364,3 +364,56 @@ func TestOnlyWhatPeopleGiveBackNeedsASecondOne(t *testing.T) {
 		require.Equal(t, want, c.givenByOne(), who)
 	}
 }
+
+// An amount that a person has accepted is not doubted again when the EHR
+// touches the charge; another one is.
+func TestAnAcceptedAmountIsNotDoubtedAgain(t *testing.T) {
+	for name, tc := range map[string]struct {
+		cents     int64
+		confident int
+	}{"not sure enough": {25_00, 40}, "above the limit": {900_00, 95}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.facts.Facts.Billed = copay.Cents(2000_00)
+			w.est.Estimate.Amount, w.est.Estimate.Confidence = copay.Cents(tc.cents), tc.confident
+			accept := func(k string) {
+				require.Equal(t, copay.StateNeedsReview, w.stored.State)
+				w.act("", UpdateResolveReview, ResolveReview{Act: by(frontDesk, k), Choice: copay.ChoiceProceed})
+			}
+			touch := func(object string) { w.event("drchrono", integrations.EventChargeChanged, object, "") }
+			w.after(time.Hour, func() { accept("a") })
+			w.after(2*time.Hour, func() { touch("1") })
+			w.after(3*time.Hour, func() {
+				require.Equal(t, copay.StateAwaitingPayment, w.stored.State)
+				require.Empty(t, w.cancelled, "the page stays")
+				w.est.Estimate.Amount = copay.Cents(tc.cents + 1)
+				touch("2")
+			})
+			w.after(4*time.Hour, func() { accept("b") })
+			w.after(5*time.Hour, w.paysLast)
+			require.Equal(t, copay.StateSettled, w.run(input()))
+			require.Equal(t, copay.Cents(tc.cents+1), w.stored.Amounts.Collected)
+		})
+	}
+}
+
+// The page of a bank debit may end while the bank is at it: nobody is asked again.
+func TestAPageThatEndsWhileTheBankIsAtItIsLookedAt(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() {
+		w.processing = true
+		w.event("stripe", integrations.EventPayment, w.stored.Payments[0].PlatformID, "processing")
+	})
+	w.after(2*time.Hour, func() {
+		w.event("stripe", integrations.EventPayment, w.stored.Payments[0].PlatformID, "expired")
+	})
+	w.after(3*time.Hour, func() { w.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "a"), copay.RailLink}) })
+	w.after(4*time.Hour, func() {
+		require.Equal(t, copay.PaymentProcessing, w.stored.Payments[0].Status)
+		require.Len(t, w.stored.Payments, 1)
+		w.processing = false
+		w.paysLast()
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Empty(t, w.refunded)
+}

@@ -97,7 +97,7 @@ func (c *coPay) startLadder() {
 func (c *coPay) proceed(r copay.Review, who copay.Actor, why string) {
 	switch r.Kind {
 	case copay.ReviewLowConfidence, copay.ReviewAmount:
-		c.p.Amounts.Requested = c.p.Estimate.Amount
+		c.p.Amounts.Requested, c.p.Confirmed = c.p.Estimate.Amount, c.p.Estimate.Amount
 		c.goAsk(why)
 		return
 	case copay.ReviewTrueUp, copay.ReviewOverpaid:
