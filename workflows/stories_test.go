@@ -55,12 +55,13 @@ type story struct {
 	underWay, failed map[copay.Ref]bool          // bank debits
 	decline          map[copay.Ref]bool
 	decided          map[copay.Ref]bool // disputes that the bank has decided
-	n                int                // for keys and ids
-	calm             bool               // nothing fails any more
+	contested        map[copay.Ref]copay.Money
+	n                int  // for keys and ids
+	calm             bool // nothing fails any more
 }
 
 func newStory(t *testing.T, seed uint64) *story {
-	s := &story{r: rand.New(rand.NewPCG(seed, 7)), underWay: map[copay.Ref]bool{}, failed: map[copay.Ref]bool{}, opened: map[copay.Ref]copay.Payment{}, decline: map[copay.Ref]bool{}, decided: map[copay.Ref]bool{}}
+	s := &story{r: rand.New(rand.NewPCG(seed, 7)), underWay: map[copay.Ref]bool{}, failed: map[copay.Ref]bool{}, opened: map[copay.Ref]copay.Payment{}, decline: map[copay.Ref]bool{}, decided: map[copay.Ref]bool{}, contested: map[copay.Ref]copay.Money{}}
 	s.world, s.in = bareWorld(t), input()
 	s.in.Policy.RefundApprovalAbove = copay.Cents(s.r.Int64N(60_00) + 1)
 	if s.r.IntN(2) == 0 {
@@ -290,14 +291,20 @@ func (s *story) bankDecides() {
 
 func (s *story) dispute(p copay.Payment, status string) {
 	s.decided[p.Ref] = status != "opened"
-	if status == "lost" {
+	if _, known := s.contested[p.Ref]; !known { // it is about what had not gone back when it began
 		left := s.captured[p.Ref].Minor
 		for ref, of := range s.refundOf {
 			if of == p.Ref {
 				left -= s.refunded[ref].Minor
 			}
 		}
-		s.refunded["bank-"+p.Ref], s.refundOf["bank-"+p.Ref] = copay.Cents(left), "the bank's"
+		s.contested[p.Ref] = copay.Cents(left)
+	}
+	if status == "lost" {
+		s.refunded["bank-"+p.Ref], s.refundOf["bank-"+p.Ref] = s.contested[p.Ref], "the bank's"
+	}
+	if status != "opened" {
+		delete(s.contested, p.Ref)
 	}
 	s.env.SignalWorkflow(SignalEvent, Event{ID: "stripe/" + s.id(), Platform: "stripe", Kind: string(integrations.EventDispute), Object: p.PlatformID, Ref: p.Ref, Status: status})
 }
