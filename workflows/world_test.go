@@ -3,6 +3,7 @@ package workflows
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 type world struct {
 	t   *testing.T
 	env *testsuite.TestWorkflowEnvironment
+	mu  sync.Mutex
 
 	facts   activities.ChargeRead
 	checked activities.Checked
@@ -137,6 +139,8 @@ func (w *world) invariants() {
 }
 
 func (w *world) trouble(name string) error {
+	w.mu.Lock() // some activities run at once
+	defer w.mu.Unlock()
 	w.calls = append(w.calls, name)
 	if list := w.fail[name]; len(list) > 0 {
 		w.fail[name] = list[1:]
@@ -381,6 +385,8 @@ func (w *world) Notify(ctx context.Context, in activities.NotifyInput) (activiti
 			return out, nil
 		}
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.sent = append(w.sent, in)
 	return out, nil
 }
