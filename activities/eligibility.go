@@ -165,6 +165,20 @@ func (a *Activities) askOne(ctx context.Context, e Eligibility, r integrations.E
 	return res.Benefits, err
 }
 
+// furtherPolicies are the plans after the first that the EHR has on file, where
+// the payer names none: each may pay a part, or forbid to bill the patient.
+func furtherPolicies(pat integrations.Patient, b copay.Benefits) (out []copay.SecondaryCoverage) {
+	if len(b.Secondary) > 0 {
+		return nil
+	}
+	for _, ins := range pat.Insurance[1:] {
+		if memberKey(ins) != memberKey(pat.Insurance[0]) {
+			out = append(out, copay.SecondaryCoverage{Active: true, Source: "EHR insurance on file"})
+		}
+	}
+	return out
+}
+
 // EstimateInput asks what the patient owes.
 type EstimateInput struct {
 	Key     copay.Key         `json:"key"`
@@ -172,6 +186,9 @@ type EstimateInput struct {
 	Policy  copay.Policy      `json:"policy"`
 	Patient copay.PatientRef  `json:"patient"`
 	Insured bool              `json:"insured"`
+	// Ask is what is asked for instead of the estimate, when a person or a part
+	// that was paid already says so.
+	Ask copay.Money `json:"ask,omitzero"`
 }
 
 // Estimated is the estimate and how it may be collected.
@@ -203,6 +220,7 @@ func (a *Activities) Estimate(ctx context.Context, in EstimateInput) (Estimated,
 			} else {
 				b = copay.Benefits{Status: copay.CoverageUnknown, Problem: "no payer could be reached"}
 			}
+			b.Secondary = append(b.Secondary, furtherPolicies(pat, b)...)
 		}
 	}
 	est := copay.EstimateCoPay(b, in.Facts, in.Policy)
@@ -215,14 +233,18 @@ func (a *Activities) Estimate(ctx context.Context, in EstimateInput) (Estimated,
 	for _, r := range reach {
 		out.Reachable = out.Reachable || (r.Consent && r.Usable)
 	}
-	if in.Policy.CardOnFile && est.Billable() {
+	ask := est.Amount
+	if in.Ask.IsPositive() {
+		ask = in.Ask
+	}
+	if in.Policy.CardOnFile && ask.IsPositive() && est.Kind != copay.EstimateZeroByRule {
 		card, ok, err := a.Store.CardConsent(ctx, in.Key.Practice, copay.PatientKey{EHR: in.Key.EHR, Ref: in.Patient})
 		if err != nil {
 			return Estimated{}, classify(err)
 		}
 		out.WhyNot = "no card is on file"
 		if ok {
-			out.Card, out.WhyNot = card.Consent.Covers(in.Key.Charge, est.Amount, a.now())
+			out.Card, out.WhyNot = card.Consent.Covers(in.Key.Charge, ask, a.now())
 		}
 	}
 	return out, nil

@@ -19,6 +19,7 @@ type PlanInput struct {
 	Channels    []copay.Channel      `json:"channels"`
 	RequestedAt time.Time            `json:"requested_at"`
 	Sent        []copay.SentMessage  `json:"sent,omitempty"`
+	Earlier     []copay.SentMessage  `json:"earlier,omitempty"`
 	Paused      bool                 `json:"paused,omitempty"`
 	Forced      bool                 `json:"forced,omitempty"`
 }
@@ -64,7 +65,7 @@ func (a *Activities) decide(ctx context.Context, in PlanInput, pat integrations.
 		}
 	}
 	d := in.Policy.Next(copay.ReminderInput{Now: now, State: in.State, RequestedAt: in.RequestedAt,
-		Zones: copay.ZonesFor(pat.State, pat.Phone), Reach: served, Sent: in.Sent, Paused: in.Paused, Forced: in.Forced})
+		Zones: copay.ZonesFor(pat.State, pat.Phone), Reach: served, Sent: in.Sent, Earlier: in.Earlier, Paused: in.Paused, Forced: in.Forced})
 	return d, now, nil
 }
 
@@ -143,7 +144,11 @@ func (a *Activities) paidMeanwhile(ctx context.Context, in NotifyInput) (*Paymen
 		}
 		return nil, false, err
 	}
-	return &got, got.Status == copay.PaymentCaptured || got.Status == copay.PaymentProcessing, nil
+	switch got.Status { // what is disputed or came back had been paid
+	case copay.PaymentCaptured, copay.PaymentProcessing, copay.PaymentDisputed, copay.PaymentReturned:
+		return &got, true, nil
+	}
+	return &got, false, nil
 }
 
 // obsolete says why a message must not go out any more, or "".
@@ -153,6 +158,9 @@ func (a *Activities) obsolete(in NotifyInput, row ledger.CoPayRow) string {
 	}
 	if !row.CoPay.Amounts.Outstanding().IsPositive() {
 		return "nothing is owed"
+	}
+	if row.CoPay.Paused { // since the message was planned
+		return "staff paused the reminders"
 	}
 	return ""
 }
@@ -172,7 +180,7 @@ func (a *Activities) send(ctx context.Context, in NotifyInput, pat integrations.
 	}
 	m := compose(in, pr, pat, link)
 	m.Attempt, m.Since = int(activity.GetInfo(ctx).Attempt), in.Since
-	m.Expires = quietFrom(now, copay.ZonesFor(pat.State, pat.Phone), in.Policy.QuietFrom)
+	m.Expires = quietFrom(now, copay.ZonesFor(pat.State, pat.Phone), in.Policy.WithDefaults().QuietFrom)
 	sent, err := n.Send(ctx, m)
 	if err != nil {
 		return a.refused(ctx, in, m.To, platform, err)

@@ -9,11 +9,11 @@ import (
 type Amounts struct {
 	Billed      Money `json:"billed,omitzero"`
 	Estimated   Money `json:"estimated,omitzero"`
-	Requested   Money `json:"requested,omitzero"`   // what the patient is asked for; an override replaces the estimate
-	Collected   Money `json:"collected,omitzero"`   // captured, all rails together
-	Refunded    Money `json:"refunded,omitzero"`    // given back
-	Adjudicated Money `json:"adjudicated,omitzero"` // patient responsibility by the remittance
-	Journaled   Money `json:"journaled,omitzero"`   // receivable that stands in the journal
+	Requested   Money `json:"requested,omitzero"` // what the patient is asked for; an override replaces the estimate
+	Collected   Money `json:"collected,omitzero"` // captured, all rails together
+	Refunded    Money `json:"refunded,omitzero"`  // given back
+	Adjudicated Money `json:"adjudicated"`        // patient responsibility by the remittance, which may be nothing; without currency: not known
+	Journaled   Money `json:"journaled,omitzero"` // receivable that stands in the journal
 }
 
 // Outstanding is what the patient still owes: requested − (collected − refunded).
@@ -202,6 +202,10 @@ type Refund struct {
 	PlatformID string `json:"platform_id,omitempty"`
 	ReversedID string `json:"reversed_id,omitempty"`
 	UnbookedID string `json:"unbooked_id,omitempty"`
+	// Doubted says that the processor is said to have failed at it; Bounced is
+	// how often that was true.
+	Doubted bool `json:"doubted,omitempty"`
+	Bounced int  `json:"bounced,omitempty"`
 }
 
 // Counters number the effects of one co-pay, so that each has its own
@@ -230,18 +234,31 @@ type CoPay struct {
 	Facts *ChargeFacts `json:"facts,omitempty"`
 	// Insured says that the patient has a policy on file.
 	Insured bool `json:"insured,omitempty"`
+	// Confirmed is the estimated amount that a person has looked at and accepted.
+	Confirmed Money `json:"confirmed,omitzero"`
+	// AdjudicatedAt is when the last remittance was made.
+	AdjudicatedAt time.Time `json:"adjudicated_at,omitzero"`
+	// SelfPay says that a person decided to treat the patient as self-pay.
+	SelfPay bool `json:"self_pay,omitempty"`
+	// AskPayer says that the payer's last answer is not to be used again.
+	AskPayer bool `json:"ask_payer,omitempty"`
 	// Override says that a person set the requested amount.
 	Override bool `json:"override,omitempty"`
-	// Card says that the stored card may be charged; ChargeAt is when.
+	// Card says that the stored card may be charged; ChargeAt is when, Noticed the
+	// amount that was open when the patient was told.
 	Card     bool      `json:"card,omitempty"`
 	ChargeAt time.Time `json:"charge_at,omitzero"`
+	Noticed  Money     `json:"noticed,omitzero"`
 	// After is the state that follows once everything has been given back.
 	After     State         `json:"after,omitempty"`
 	Payments  []Payment     `json:"payments,omitempty"`
 	Refunds   []Refund      `json:"refunds,omitempty"`
 	Review    *Review       `json:"review,omitempty"`
 	Reminders []SentMessage `json:"reminders,omitempty"`
-	Paused    bool          `json:"paused,omitempty"`
+	// Earlier are the last messages of ladders that were started anew: they
+	// still count for the caps per day and week.
+	Earlier []SentMessage `json:"earlier,omitempty"`
+	Paused  bool          `json:"paused,omitempty"`
 	// Patient and Provider are the EHR's opaque ids.
 	Patient  PatientRef `json:"patient,omitempty"`
 	Provider string     `json:"provider,omitempty"`

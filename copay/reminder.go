@@ -98,7 +98,10 @@ type ReminderInput struct {
 	Zones       []string      `json:"zones"` // IANA zones the patient may be in; quiet hours hold in all
 	Reach       []Reach       `json:"reach"`
 	Sent        []SentMessage `json:"sent"`
-	Paused      bool          `json:"paused"`
+	// Earlier are messages of ladders before this one; they count for the caps
+	// per day and week only.
+	Earlier []SentMessage `json:"earlier,omitempty"`
+	Paused  bool          `json:"paused"`
 	// Forced is a staff resend: it skips the ladder, never consent, quiet
 	// hours or caps per day.
 	Forced bool `json:"forced"`

@@ -27,7 +27,7 @@ func (p ReminderPolicy) Next(in ReminderInput) ReminderDecision {
 	if !ok {
 		return ReminderDecision{Action: ReminderEscalate, Reason: fmt.Sprintf("all messages of the ladder were sent (%d) and nothing was paid", len(past.at))}
 	}
-	at, why := p.allowed(due, in.Zones, past.at)
+	at, why := p.allowed(due, in.Zones, append(roundsOf(in.Earlier).at, past.at...))
 	if at.IsZero() {
 		return ReminderDecision{Action: ReminderEscalate, Reason: "no hour of the week is allowed in all of the patient's time zones"}
 	}

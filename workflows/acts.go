@@ -150,6 +150,8 @@ func checkAct(a Act) error {
 		return copay.Errorf(copay.CodeInvalid, "request_id", "an act needs a request id of 1 to 128 characters, so that it happens once")
 	case strings.TrimSpace(a.Reason) == "" || len(a.Reason) > 500:
 		return copay.Errorf(copay.CodeInvalid, "reason", "an act needs a reason of 1 to 500 characters")
+	case holdsCardNumber(a.Reason):
+		return copay.Errorf(copay.CodeInvalid, "reason", "the reason holds what looks like a card number; card data must not be kept here")
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func (c *coPay) awaitPayment(ctx workflow.Context) error {
 	}
 	p, err := c.planReminder(ctx)
 	if err != nil {
-		return err
+		return c.unplanned(ctx, err)
 	}
 	switch p.Decision.Action {
 	case copay.ReminderSend:
@@ -54,6 +54,7 @@ func (c *coPay) awaitPayment(ctx workflow.Context) error {
 
 // planReminder asks what to do about messages now.
 func (c *coPay) planReminder(ctx workflow.Context) (activities.Plan, error) {
+	c.recheck = false // the plan sees what changed until now
 	var p activities.Plan
 	err := workflow.ExecuteLocalActivity(local(ctx, "decide the next message"), steps.PlanReminder, c.planInput()).Get(ctx, &p)
 	if c.ahead = p.Now.Sub(workflow.Now(ctx)); err != nil || c.ahead.Abs() < time.Minute {
@@ -62,9 +63,16 @@ func (c *coPay) planReminder(ctx workflow.Context) (activities.Plan, error) {
 	return p, err
 }
 
+// unplanned hands a co-pay to a person whose patient cannot be read.
+func (c *coPay) unplanned(ctx workflow.Context, err error) error {
+	return c.troubled(ctx, err, "decide the next message", copay.Review{Kind: copay.ReviewNoContact, Back: copay.StateAwaitingPayment,
+		Message: "What is kept of the patient cannot be read, so no message can be decided on. ",
+		Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceWriteOff, copay.ChoiceWaive, copay.ChoiceCancel}})
+}
+
 func (c *coPay) planInput() activities.PlanInput {
 	return activities.PlanInput{Key: c.p.Key, State: c.p.State, Policy: c.in.Policy.Reminders, Channels: c.in.Channels,
-		RequestedAt: c.p.RequestedAt, Sent: c.p.Reminders, Paused: c.p.Paused, Forced: c.forced}
+		RequestedAt: c.p.RequestedAt, Sent: c.p.Reminders, Earlier: c.p.Earlier, Paused: c.p.Paused, Forced: c.forced}
 }
 
 // waitOrGiveUp waits for news, for the next message, for the moment at which
@@ -119,7 +127,7 @@ func (c *coPay) escalate(ctx workflow.Context, d copay.ReminderDecision) error {
 	r := copay.Review{Kind: copay.ReviewUnpaid, Back: copay.StateAwaitingPayment,
 		Message: "The patient has not paid: " + d.Reason + ". Call, resend, write off or cancel.",
 		Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceWriteOff, copay.ChoiceWaive, copay.ChoiceCancel}}
-	if len(c.p.Reminders) == 0 {
+	if d.Action == copay.ReminderEscalate && len(c.p.Reminders) == 0 {
 		r.Kind = copay.ReviewNoContact
 		r.Message = "The patient cannot be reached: " + d.Reason + ". Complete contact and consent, then try again, or collect at the desk."
 	}
@@ -129,6 +137,9 @@ func (c *coPay) escalate(ctx workflow.Context, d copay.ReminderDecision) error {
 // awaitCard tells the patient that the stored card will be charged, waits the
 // agreed notice and charges it. A card that fails gives way to a link.
 func (c *coPay) awaitCard(ctx workflow.Context) error {
+	if c.p.Noticed.IsPositive() && c.p.Amounts.Outstanding().Minor > c.p.Noticed.Minor { // more than the patient was told of
+		c.p.ChargeAt, c.forced = zeroTime, true
+	}
 	if c.p.ChargeAt.IsZero() {
 		return c.giveNotice(ctx)
 	}
@@ -145,7 +156,7 @@ func (c *coPay) awaitCard(ctx workflow.Context) error {
 			return err
 		}
 		_, err := c.sleep(ctx, d, "the patient's notice before the stored card is charged")
-		if err != nil || !c.recheck {
+		if err != nil || !c.rechecked {
 			return err
 		}
 		return c.noticeOver(ctx)
@@ -158,7 +169,7 @@ func (c *coPay) awaitCard(ctx workflow.Context) error {
 func (c *coPay) repeatNotice(ctx workflow.Context) (wait time.Duration, err error) {
 	p, err := c.planReminder(ctx)
 	if err != nil {
-		return 0, err
+		return 0, c.unplanned(ctx, err)
 	}
 	if p.Decision.Action == copay.ReminderWait && p.Wait > 0 {
 		return p.Wait, nil
@@ -186,8 +197,11 @@ func never(final bool) string {
 // have moved, whether the notice is over.
 func (c *coPay) noticeOver(ctx workflow.Context) error {
 	p, err := c.planReminder(ctx)
-	if err != nil || len(c.p.Reminders) == 0 {
-		return err
+	if err != nil {
+		return c.unplanned(ctx, err)
+	}
+	if len(c.p.Reminders) == 0 {
+		return nil
 	}
 	told := c.p.Reminders[len(c.p.Reminders)-1].At
 	if !p.Now.Before(told.Add(c.in.Policy.CardNotice)) {
@@ -199,7 +213,7 @@ func (c *coPay) noticeOver(ctx workflow.Context) error {
 func (c *coPay) giveNotice(ctx workflow.Context) error {
 	p, err := c.planReminder(ctx)
 	if err != nil {
-		return err
+		return c.unplanned(ctx, err)
 	}
 	switch p.Decision.Action {
 	case copay.ReminderSend:
@@ -211,7 +225,7 @@ func (c *coPay) giveNotice(ctx workflow.Context) error {
 		if err := c.send(ctx, p.Decision); err != nil || len(c.p.Reminders) == sent {
 			return err
 		}
-		c.p.ChargeAt = workflow.Now(ctx).Add(c.in.Policy.CardNotice)
+		c.p.ChargeAt, c.p.Noticed = workflow.Now(ctx).Add(c.in.Policy.CardNotice), c.p.Amounts.Outstanding()
 		return nil
 	case copay.ReminderWait:
 		return c.waitOrGiveUp(ctx, p.Wait)

@@ -44,7 +44,7 @@ func (c *coPay) checkWaive(Waive) error {
 	if !c.asking() {
 		return c.not("waived", "to give money back, refund it")
 	}
-	return nil
+	return c.noneUndecided("waived")
 }
 
 func (c *coPay) checkRecord(in RecordPayment) error {
@@ -91,12 +91,24 @@ func (c *coPay) checkResend(Resend) error {
 	if c.p.State != copay.StateAwaitingPayment {
 		return c.not("reminded", "only a co-pay that awaits payment has a request to send again")
 	}
+	if c.p.Paused {
+		return c.not("reminded", "its reminders are paused; resume them first")
+	}
+	if c.p.Rail.Manual() {
+		return c.not("reminded", "it is to be paid at the desk; change the way to pay first")
+	}
+	if open := c.openPayment(); open != nil && open.Status == copay.PaymentProcessing {
+		return c.not("reminded", "the payment is on its way at the bank")
+	}
 	return nil
 }
 
 func (c *coPay) checkPause(PauseReminders) error {
 	if c.p.State.Closed() {
 		return c.not("paused", "it sends nothing any more")
+	}
+	if c.p.Paused {
+		return c.not("paused", "its reminders are paused already")
 	}
 	return nil
 }
@@ -127,7 +139,7 @@ func (c *coPay) changeRail(ctx workflow.Context, in ChangeRail) error {
 		if c.p.Facts == nil {
 			return copay.Errorf(copay.CodePrecondition, "rail", "the charge of co-pay %s has not been read yet; try again in a moment", c.p.ID)
 		}
-		got, err := c.callEstimate(ctx)
+		got, err := c.callEstimate(ctx, c.p.Amounts.Outstanding())
 		if err != nil {
 			return err
 		}
@@ -150,11 +162,11 @@ func (c *coPay) checkCancel(Cancel) error {
 	if c.atTheBank() {
 		return c.not("cancelled", "the bank decides just now where the money belongs; wait for that")
 	}
-	if r := c.undecided(); r != nil {
-		return c.not("cancelled", "decide first on refund "+string(r.ID)+", which waits for a second person")
+	if err := c.noneUndecided("cancelled"); err != nil {
+		return err
 	}
 	held := c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor
-	if held > c.in.Policy.RefundApprovalAbove.Minor {
+	if held > 0 && held+c.givenByOne() > c.in.Policy.RefundApprovalAbove.Minor {
 		return copay.Errorf(copay.CodeNeedsSecond, "state", "%s has been paid on co-pay %s, more than one person may give back; refund it first, with a second person's approval", copay.Cents(held), c.p.ID)
 	}
 	return nil
@@ -234,7 +246,8 @@ func (c *coPay) undecided() *copay.Refund {
 // all refunds together: a large one does not pass in slices.
 func (c *coPay) givenByOne() (minor int64) {
 	for _, r := range c.p.Refunds {
-		if r.Status != copay.RefundRejected && r.ApprovedBy == "" && r.RequestedBy != copay.System().ID {
+		ours := r.RequestedBy != copay.System().ID && !strings.HasPrefix(r.RequestedBy, copay.PlatformActor("").ID)
+		if ours && r.Status != copay.RefundRejected && r.ApprovedBy == "" {
 			minor += r.Amount.Minor
 		}
 	}
@@ -305,6 +318,25 @@ func (c *coPay) checkResolve(in ResolveReview) error {
 	if !c.p.Review.Allows(in.Choice) {
 		return copay.Errorf(copay.CodePrecondition, "choice", "%q is not a choice of this review (%s); choose one of %v", in.Choice, c.p.Review.Kind, c.p.Review.Choices)
 	}
+	switch in.Choice {
+	case copay.ChoiceCancel: // a review is no way around the second person
+		return c.checkCancel(Cancel{})
+	case copay.ChoiceWaive, copay.ChoiceWriteOff:
+		return c.noneUndecided("given up")
+	case copay.ChoiceSetAmount:
+		if in.Amount == nil {
+			return copay.Errorf(copay.CodeInvalid, "amount", "give the amount to ask for")
+		}
+		return c.mayAsk(*in.Amount)
+	}
+	return nil
+}
+
+// noneUndecided refuses to end a co-pay over a refund that nobody would see any more.
+func (c *coPay) noneUndecided(act string) error {
+	if r := c.undecided(); r != nil {
+		return c.not(act, "decide first on refund "+string(r.ID)+", which waits for a second person")
+	}
 	return nil
 }
 
@@ -333,48 +365,4 @@ func (c *coPay) perform(ctx workflow.Context, in any) error {
 		c.noteSensitive(in.Actor, in.Text, in.Reason)
 	}
 	return nil
-}
-
-// holdsCardNumber finds 13 to 19 digits that pass the Luhn check, also when
-// they are written in groups.
-func holdsCardNumber(s string) bool {
-	var digits []int
-	for _, r := range s + "." {
-		switch {
-		case r >= '0' && r <= '9':
-			digits = append(digits, int(r-'0'))
-		case r == ' ' || r == '-':
-		default:
-			if luhnInside(digits) {
-				return true
-			}
-			digits = digits[:0]
-		}
-	}
-	return false
-}
-
-func luhnInside(d []int) bool {
-	for from := range d {
-		for n := 13; n <= 19 && from+n <= len(d); n++ {
-			if luhn(d[from : from+n]) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func luhn(d []int) bool {
-	sum := 0
-	for i := range d {
-		x := d[len(d)-1-i]
-		if i%2 == 1 {
-			if x *= 2; x > 9 {
-				x -= 9
-			}
-		}
-		sum += x
-	}
-	return sum%10 == 0
 }

@@ -32,10 +32,11 @@ type coPay struct {
 	p      *copay.CoPay // what is known, and what others see
 	opened bool         // p holds the lasting record
 
-	events  []Event // facts that arrived and were not looked at yet
-	acts    []*act  // staff acts that wait for their turn
-	recheck bool    // something a wait depends on has changed
-	gone    bool    // the EHR reports that the charge was deleted
+	events    []Event // facts that arrived and were not looked at yet
+	acts      []*act  // staff acts that wait for their turn
+	recheck   bool    // something a wait depends on has changed
+	rechecked bool    // that ended the last wait
+	gone      bool    // the EHR reports that the charge was deleted
 
 	missing []copay.PaymentID // whose posting, the EHR reports, was deleted
 
@@ -58,7 +59,7 @@ type coPay struct {
 func open(ctx workflow.Context, in Input) (*coPay, error) {
 	c := &coPay{in: in, p: &copay.CoPay{ID: in.Key.ID(), Key: in.Key, State: copay.StateReceived}, now: func() time.Time { return workflow.Now(ctx) }}
 	if in.Resume != nil {
-		c.p, c.events, c.forced, c.opened = &in.Resume.CoPay, in.Resume.Events, in.Resume.Forced, true
+		c.takeOver(*in.Resume)
 	}
 	if err := c.listen(ctx); err != nil {
 		return nil, err
@@ -67,8 +68,8 @@ func open(ctx workflow.Context, in Input) (*coPay, error) {
 		return c, nil
 	}
 	var found activities.Opened
-	err := workflow.ExecuteLocalActivity(local(ctx, "open the co-pay's lasting record"), steps.Open,
-		activities.OpenInput{Key: in.Key, WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID}).Get(ctx, &found)
+	err := keep(ctx, "open the co-pay's lasting record", steps.Open,
+		activities.OpenInput{Key: in.Key, WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID}, &found)
 	if err != nil {
 		return nil, err
 	}
@@ -152,16 +153,16 @@ func (c *coPay) close(ctx workflow.Context) error {
 	if err := c.flush(ctx); err != nil {
 		return err
 	}
-	return c.quiet(ctx)
+	return c.quiet(ctx, c.waiting)
 }
 
 // quiet waits until every caller is answered, or until there is more to do. A
 // signal that came together with what woke the main line has not been taken in
 // yet, and would be lost with the run: it has its turn first.
-func (c *coPay) quiet(ctx workflow.Context) error {
+func (c *coPay) quiet(ctx workflow.Context, more func() bool) error {
 	taken := false
 	workflow.GoNamed(ctx, "after the signals", func(workflow.Context) { taken = true })
-	return workflow.Await(ctx, func() bool { return taken && (workflow.AllHandlersFinished(ctx) || c.waiting()) })
+	return workflow.Await(ctx, func() bool { return taken && (workflow.AllHandlersFinished(ctx) || more()) })
 }
 
 // waiting reports whether facts or acts arrived that were not looked at.
@@ -173,10 +174,16 @@ func (c *coPay) waiting() bool {
 // becomes slow to replay.
 const maxHistory = 2000
 
+// tooLong reports that it is time to hand over. Whoever waits for the amount is
+// answered by this run, so until it is known a run goes on that is asked for it.
 func (c *coPay) tooLong(ctx workflow.Context) bool {
 	info := workflow.GetInfo(ctx)
-	quiet := c.p.State == copay.StateAwaitingPayment || c.p.State == copay.StateNeedsReview
-	return quiet && len(c.stale) == 0 && !c.gone && len(c.missing) == 0 && (info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() > maxHistory)
+	return (c.rests() || workflow.AllHandlersFinished(ctx)) && (info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() > maxHistory)
+}
+
+// rests reports that every caller can be answered now.
+func (c *coPay) rests() bool {
+	return c.p.State == copay.StateAwaitingPayment || c.p.State == copay.StateNeedsReview
 }
 
 // handOver ends this run and starts the next, unless something arrived that
@@ -185,10 +192,19 @@ func (c *coPay) handOver(ctx workflow.Context) error {
 	if err := c.flush(ctx); err != nil {
 		return err
 	}
-	if err := c.quiet(ctx); err != nil || c.waiting() {
+	more := func() bool { return c.interrupted() || !c.rests() }
+	if err := c.quiet(ctx, more); err != nil || c.interrupted() || !workflow.AllHandlersFinished(ctx) {
 		return err
 	}
 	next := c.in
-	next.Resume = &State{CoPay: *c.p, Forced: c.forced}
+	next.Resume = &State{CoPay: *c.p, Forced: c.forced, Gone: c.gone, Missing: c.missing, Stale: c.stale, Early: c.early, Hold: c.hold, Parked: c.parked,
+		Recheck: c.recheck}
 	return workflow.NewContinueAsNewError(ctx, CoPay, next)
+}
+
+// takeOver goes on where the run before has handed over. The alarm is set anew
+// by the first wait.
+func (c *coPay) takeOver(s State) {
+	c.p, c.events, c.forced, c.opened = &s.CoPay, s.Events, s.Forced, true
+	c.gone, c.missing, c.stale, c.early, c.hold, c.parked, c.recheck = s.Gone, s.Missing, s.Stale, s.Early, s.Hold, s.Parked, s.Recheck
 }

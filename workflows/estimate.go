@@ -9,9 +9,15 @@ import (
 
 // estimate works out what the patient owes and decides whether to ask for it.
 func (c *coPay) estimate(ctx workflow.Context) error {
-	got, err := c.callEstimate(ctx)
+	ask := copay.Money{} // the estimate itself
+	if c.p.Override {
+		ask = c.p.Amounts.Outstanding()
+	}
+	got, err := c.callEstimate(ctx, ask)
 	if err != nil {
-		return err
+		return c.troubled(ctx, err, "estimate", copay.Review{Kind: copay.ReviewEligibility,
+			Message: "What is kept of the patient cannot be read, so nothing can be estimated. ",
+			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceWaive, copay.ChoiceCancel}})
 	}
 	e := got.Estimate
 	c.p.Estimate = &e
@@ -24,6 +30,9 @@ func (c *coPay) estimate(ctx workflow.Context) error {
 		return c.nothingDue(ctx, "the patient must not be billed: "+e.Rule)
 	}
 	if c.p.Override {
+		if r, over := c.aboveCharge(); over {
+			return c.ask(ctx, r)
+		}
 		c.goAsk("a person set the amount")
 		return nil
 	}
@@ -41,10 +50,20 @@ func (c *coPay) estimate(ctx workflow.Context) error {
 	return nil
 }
 
-func (c *coPay) callEstimate(ctx workflow.Context) (activities.Estimated, error) {
+// aboveCharge is the review of an amount that a person set before the charge
+// was read, which turned out to be less.
+func (c *coPay) aboveCharge() (copay.Review, bool) {
+	asked, billed := c.p.Amounts.Requested, c.p.Amounts.Billed
+	return copay.Review{Kind: copay.ReviewAmount, Message: "The amount that was set, " + asked.String() + ", is more than the charge of " + billed.String() + "; set another.",
+		Choices: []copay.Choice{copay.ChoiceSetAmount, copay.ChoiceWaive, copay.ChoiceCancel}}, billed.IsPositive() && asked.Minor > billed.Minor
+}
+
+// callEstimate works the amount out, and whether the stored card may be charged:
+// for ask, where something else is asked for than the estimate.
+func (c *coPay) callEstimate(ctx workflow.Context, ask copay.Money) (activities.Estimated, error) {
 	var got activities.Estimated
 	err := workflow.ExecuteLocalActivity(local(ctx, "estimate what the patient owes"), steps.Estimate, activities.EstimateInput{
-		Key: c.p.Key, Facts: *c.p.Facts, Policy: c.in.Policy, Patient: c.p.Patient, Insured: c.p.Insured}).Get(ctx, &got)
+		Key: c.p.Key, Facts: *c.p.Facts, Policy: c.in.Policy, Patient: c.p.Patient, Insured: c.p.Insured, Ask: ask}).Get(ctx, &got)
 	return got, err
 }
 
@@ -54,6 +73,7 @@ func (c *coPay) unsure(e copay.Estimate) (copay.Review, bool) {
 	switch over, _ := e.Amount.Cmp(c.in.Policy.MaxAmount); {
 	case e.Kind == copay.EstimateUnknown:
 		return copay.Review{Kind: copay.ReviewEligibility, Message: "There is nothing to go by for the amount; look the plan up and set it.", Choices: choices}, true
+	case c.p.Confirmed.IsPositive() && e.Amount.Equal(c.p.Confirmed): // a person has looked already
 	case over > 0:
 		return copay.Review{Kind: copay.ReviewAmount, Message: "The amount is above what the practice asks for without a person's look; confirm or change it.",
 			Choices: append([]copay.Choice{copay.ChoiceProceed}, choices...)}, true
@@ -72,6 +92,9 @@ func (c *coPay) goAsk(why string) {
 			c.p.Rail = copay.RailCard
 		}
 	}
+	if c.p.Rail == copay.RailCard && !c.p.Card { // the consent covers less, or has gone
+		c.p.Rail, c.p.ChargeAt = copay.RailLink, zeroTime
+	}
 	c.move(copay.StateRequesting, copay.System(), why)
 }
 
@@ -87,7 +110,7 @@ func (c *coPay) nothingDue(ctx workflow.Context, why string) error {
 		c.giveSurplusBack(why)
 		return c.flush(ctx)
 	}
-	c.move(copay.StateSettled, copay.System(), why)
+	c.settle(why)
 	return nil
 }
 

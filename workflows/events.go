@@ -73,14 +73,14 @@ func (c *coPay) hear(e Event) {
 		if !c.p.State.Closed() || c.p.State == copay.StateSettled {
 			c.gone = true // the EHR is asked before anything is taken back
 		}
-	case integrations.EventChargeChanged, integrations.EventVisitChanged, integrations.EventEligibility:
-		c.readAgain(who, "the EHR or the payer reports a change")
+	case integrations.EventChargeChanged, integrations.EventVisitChanged:
+		c.readAgain(who, "the EHR reports a change")
+	case integrations.EventEligibility:
+		c.askPayerAgain(who)
 	case integrations.EventPayment:
 		c.heardOfPayment(e)
 	case integrations.EventRefund:
-		if p := c.paymentOf(e); p != nil {
-			c.suspect(p.ID)
-		}
+		c.heardOfRefund(e)
 	case integrations.EventDispute:
 		c.disputed(e, who)
 	case integrations.EventPostingDeleted:
@@ -126,15 +126,35 @@ func (c *coPay) readAgain(who copay.Actor, why string) {
 	c.move(copay.StateVerifying, who, why)
 }
 
+// askPayerAgain goes back to the payer as long as money is asked for, also where
+// a part was paid or a person has set the amount: it may turn out that the
+// patient must not be billed, which comes before both.
+func (c *coPay) askPayerAgain(who copay.Actor) {
+	switch c.p.State {
+	case copay.StateEstimating, copay.StateRequesting, copay.StateAwaitingPayment:
+	case copay.StateNeedsReview:
+		r := c.p.Review // of one that asks what to do before money is asked for
+		if !c.asking() || r == nil || !r.Back.BeforePayment() || r.Kind == copay.ReviewDispute || c.undecided() != nil || c.p.Facts == nil {
+			return
+		}
+	default:
+		return
+	}
+	c.p.AskPayer = true
+	c.move(copay.StateVerifying, who, "the payer reports a change")
+}
+
 func (c *coPay) heardOfPayment(e Event) {
 	p := c.paymentOf(e)
 	if p == nil {
 		return
 	}
 	if copay.PaymentStatus(e.Status) == copay.PaymentExpired {
-		// No money is involved: the hint is believed as it is.
-		if !p.Status.Final() {
+		switch p.Status {
+		case copay.PaymentRequested: // no money is involved: the hint is believed as it is
 			p.Status = copay.PaymentExpired
+		case copay.PaymentProcessing: // a page may end after it was paid on
+			c.suspect(p.ID)
 		}
 		return
 	}
@@ -279,7 +299,11 @@ func (c *coPay) remitted(e Event, who copay.Actor) {
 	if e.Amount == nil || !e.Amount.Currency.Supported() || e.Amount.IsNegative() {
 		return
 	}
-	c.p.Amounts.Adjudicated = *e.Amount
+	if !e.At.IsZero() && e.At.Before(c.p.AdjudicatedAt) {
+		c.note(who, "remittance", "an older remittance over "+e.Amount.String()+" came late and changes nothing", "")
+		return
+	}
+	c.p.Amounts.Adjudicated, c.p.AdjudicatedAt = *e.Amount, later(c.p.AdjudicatedAt, e.At)
 	c.note(who, "remittance", "the payer says that the patient owes "+e.Amount.String(), "")
 	c.remittedNow(who)
 }
@@ -294,6 +318,15 @@ func (c *coPay) remittedNow(who copay.Actor) {
 	if c.p.State == copay.StateSettled {
 		c.trueUp(who)
 	}
+}
+
+// byItself reports whether a difference is dealt with without a person: no more is
+// asked, and no more given back, than elsewhere.
+func (c *coPay) byItself(diff copay.Money) bool {
+	if diff.IsNegative() {
+		return -diff.Minor <= c.in.Policy.RefundApprovalAbove.Minor
+	}
+	return diff.Minor <= c.in.Policy.MaxAmount.Minor
 }
 
 // trueUp compares what the payer says with what was collected and reports
@@ -316,7 +349,7 @@ func (c *coPay) trueUp(who copay.Actor) bool {
 		r.Choices = []copay.Choice{copay.ChoiceRefund, copay.ChoiceProceed}
 	}
 	c.p.Review = &r
-	if c.in.Policy.TrueUp == copay.TrueUpAuto {
+	if c.in.Policy.TrueUp == copay.TrueUpAuto && c.byItself(diff) {
 		choice := r.Choices[0]
 		_ = c.resolve(ResolveReview{Act: Act{Actor: copay.System(), Reason: "practice policy"}, Choice: choice})
 	}

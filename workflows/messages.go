@@ -202,4 +202,17 @@ type State struct {
 	Events []Event `json:"events,omitempty"`
 	// Forced says that staff asked for a message that has not gone out yet.
 	Forced bool `json:"forced,omitempty"`
+	// Gone, Missing and Stale are what was reported and has yet to be looked up:
+	// that the charge or a posting was deleted, that a payment has changed.
+	Gone    bool              `json:"gone,omitempty"`
+	Missing []copay.PaymentID `json:"missing,omitempty"`
+	Stale   []copay.PaymentID `json:"stale,omitempty"`
+	// Early are disputes of payments whose capture was not heard of yet.
+	Early []Event `json:"early,omitempty"`
+	// Hold says that nothing could be sent just now, Parked how often in a row a
+	// platform was found down.
+	Hold   bool `json:"hold,omitempty"`
+	Parked int  `json:"parked,omitempty"`
+	// Recheck says that something has changed which no decision has seen yet.
+	Recheck bool `json:"recheck,omitempty"`
 }

@@ -42,7 +42,7 @@ func (c *coPay) refresh(ctx workflow.Context) error {
 			return c.park(ctx, f, "read the payment from the processor")
 		}
 		c.note(copay.System(), "payment", "the processor does not know the payment: "+f.Message, "")
-		got = activities.PaymentState{Platform: pay.Platform, PlatformID: pay.PlatformID, Status: pay.Status, Amount: pay.Amount}
+		got = activities.PaymentState{Platform: pay.Platform, PlatformID: pay.PlatformID, Status: pay.Status, Amount: pay.Amount, Refunded: pay.Refunded}
 	}
 	c.parked = 0
 	c.apply(ctx, c.payment(id), got)
@@ -60,10 +60,12 @@ func (c *coPay) hearEarly(id copay.PaymentID) {
 	for _, e := range early {
 		switch p := c.paymentOf(e); {
 		case p == nil:
-		case p.ID != id:
+		case p.CapturedAt.IsZero(): // also when the read was too early
 			c.early = append(c.early, e)
-		case !p.CapturedAt.IsZero():
+		case p.ID == id:
 			c.disputed(e, copay.PlatformActor(e.Platform))
+		default:
+			c.early = append(c.early, e)
 		}
 	}
 }
@@ -111,6 +113,7 @@ func (c *coPay) apply(ctx workflow.Context, pay *copay.Payment, got activities.P
 		}
 	}
 	c.refundedOutside(pay, got)
+	c.cameBack(pay, got)
 }
 
 // capture counts money that arrived.
@@ -227,7 +230,7 @@ func (c *coPay) refundedOutside(p *copay.Payment, got activities.PaymentState) {
 		return
 	}
 	r := c.newRefund(p, copay.Cents(extra), payer(*p), "refunded at the processor")
-	r.PlatformID = "at-processor"
+	r.PlatformID = outside
 	if c.p.State != copay.StateRefunding && c.p.State != copay.StateDisputed { // else it follows when the bank has decided
 		if c.p.State.Closed() {
 			c.p.After = ""

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -41,7 +42,7 @@ func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels 
 		in := activities.NotifyInput{PlanInput: c.planInput(), Channel: ch, Template: d.Template, Round: d.Round,
 			Amount: c.p.Amounts.Outstanding(), Visit: c.p.ServiceDate, Since: workflow.Now(ctx),
 			Ref: copay.NewRef(c.p.ID, copay.EffectNotify, c.p.Counters.Rounds)}
-		if open := c.openPayment(); open != nil && d.Round > 0 {
+		if open := c.openPayment(); open != nil && (d.Round > 0 || len(c.p.Earlier) > 0) {
 			asked = open.ID
 			in.Open = new(*open)
 		}
@@ -114,10 +115,6 @@ func (c *coPay) cardFailed() bool {
 }
 
 func (c *coPay) told(t copay.Template) bool {
-	for _, m := range c.p.Reminders {
-		if m.Template == t {
-			return true
-		}
-	}
-	return false
+	is := func(m copay.SentMessage) bool { return m.Template == t }
+	return slices.ContainsFunc(c.p.Reminders, is) || slices.ContainsFunc(c.p.Earlier, is)
 }

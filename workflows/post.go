@@ -142,9 +142,6 @@ func (c *coPay) reconcile(ctx workflow.Context) error {
 		c.move(copay.StateDisputed, copay.System(), "a payment is disputed at the patient's bank; answer it at the processor")
 		return nil
 	}
-	if c.trueUp(copay.System()) { // the payer was faster than the patient
-		return nil
-	}
-	c.move(copay.StateSettled, copay.System(), "processor, EHR, books and journal agree")
+	c.settle("processor, EHR, books and journal agree") // unless the payer was faster than the patient
 	return nil
 }

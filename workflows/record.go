@@ -68,7 +68,7 @@ func (c *coPay) flush(ctx workflow.Context) error {
 	c.pending.CoPay = *c.p
 	in := c.pending
 	c.pending = activities.RecordInput{}
-	if err := workflow.ExecuteLocalActivity(local(ctx, "record: "+string(c.p.State)), steps.Record, in).Get(ctx, nil); err != nil {
+	if err := keep(ctx, "record: "+string(c.p.State), steps.Record, in, nil); err != nil {
 		return err
 	}
 	return c.publish(ctx)

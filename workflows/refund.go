@@ -70,14 +70,18 @@ func (c *coPay) giveOneBack(ctx workflow.Context, r *copay.Refund) (bool, error)
 func (c *coPay) returned(r *copay.Refund) {
 	a := &c.p.Amounts
 	surplus := max(a.Collected.Minor-a.Refunded.Minor-a.Requested.Minor, 0)
-	if !r.Taken || c.p.After != "" { // given up before: nobody owes it again
+	if r.Bounced == 0 && (!r.Taken || c.p.After != "") { // given up before: nobody owes it again
 		a.Requested = copay.Cents(max(a.Requested.Minor-max(r.Amount.Minor-surplus, 0), 0))
 	}
 	r.Status = copay.RefundDone
 	a.Refunded = copay.Cents(a.Refunded.Minor + r.Amount.Minor)
 	pay := c.payment(r.Payment)
 	pay.Refunded = copay.Cents(pay.Refunded.Minor + r.Amount.Minor)
-	c.book(ledger.RuleRefund, "refund-"+string(r.ID), r.Amount, pay.Rail)
+	step := "refund-" + string(r.ID)
+	if r.Bounced > 0 {
+		step = fmt.Sprintf("%s-again-%d", step, r.Bounced)
+	}
+	c.book(ledger.RuleRefund, step, r.Amount, pay.Rail)
 }
 
 // undoing is what has to be undone for a refund, in order.
@@ -107,7 +111,7 @@ func (c *coPay) returnMoney(ctx workflow.Context, r *copay.Refund) error {
 		return nil
 	}
 	if pay.Rail.Manual() {
-		r.PlatformID = "by-hand"
+		r.PlatformID = byHand
 		c.note(copay.System(), "by_hand", "give "+r.Amount.String()+" ("+string(pay.Rail)+") back to the patient at the desk", r.Reason)
 		return nil
 	}

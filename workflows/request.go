@@ -154,11 +154,19 @@ func (c *coPay) awaitBank(ctx workflow.Context, pay *copay.Payment) error {
 
 // paidInFull goes on to posting when money is there, and ends otherwise.
 func (c *coPay) paidInFull(why string) {
-	if c.unposted() || c.surplus().IsPositive() || c.hasPendingRefund() || c.openPayment() != nil {
+	if c.unposted() || c.surplus().IsPositive() || c.hasPendingRefund() || c.undecided() != nil || c.openPayment() != nil {
 		c.move(copay.StatePaid, copay.System(), why)
 		return
 	}
-	c.move(copay.StateSettled, copay.System(), why)
+	c.settle(why)
+}
+
+// settle ends a co-pay that nothing has to be done for any more, unless the
+// payer has said otherwise already.
+func (c *coPay) settle(why string) {
+	if !c.trueUp(copay.System()) {
+		c.move(copay.StateSettled, copay.System(), why)
+	}
 }
 
 // holds reports whether a payment is captured and not all of it went back.

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"slices"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/copayflow/copayflow/activities"
@@ -19,18 +21,10 @@ func (c *coPay) awaitPerson(ctx workflow.Context) error {
 
 // resolve carries out a person's choice.
 func (c *coPay) resolve(in ResolveReview) error {
+	if err := c.checkResolve(in); err != nil {
+		return err
+	}
 	r := c.p.Review
-	if c.p.State != copay.StateNeedsReview || r == nil {
-		return copay.Errorf(copay.CodePrecondition, "choice", "co-pay %s has no open review; it is %s", c.p.ID, c.p.State)
-	}
-	if !r.Allows(in.Choice) {
-		return copay.Errorf(copay.CodePrecondition, "choice", "%q is not a choice of this review (%s); choose one of %v", in.Choice, r.Kind, r.Choices)
-	}
-	if in.Choice == copay.ChoiceCancel { // a review is no way around the second person
-		if err := c.checkCancel(Cancel{}); err != nil {
-			return err
-		}
-	}
 	who, why := in.Actor, "review resolved: "+string(in.Choice)
 	c.note(who, "review", why, in.Reason)
 	switch in.Choice {
@@ -39,9 +33,9 @@ func (c *coPay) resolve(in ResolveReview) error {
 	case copay.ChoiceProceed:
 		c.proceed(*r, who, why)
 	case copay.ChoiceSetAmount:
-		return c.setAmount(in.Amount, who, why)
+		c.setAmount(*in.Amount, who, why)
 	case copay.ChoiceSelfPay:
-		c.p.Facts.SelfPay = true
+		c.p.Facts.SelfPay, c.p.SelfPay = true, true
 		c.move(copay.StateEstimating, who, why)
 	case copay.ChoiceWaive:
 		c.giveUp(copay.StateWaived, who, why)
@@ -58,7 +52,8 @@ func (c *coPay) resolve(in ResolveReview) error {
 		if r.Amount != nil {
 			c.p.Amounts.Requested = copay.Cents(c.p.Amounts.Requested.Minor + r.Amount.Minor)
 		}
-		c.p.Rail, c.p.RequestedAt, c.p.Reminders = copay.RailLink, zeroTime, nil
+		c.p.Rail = copay.RailLink
+		c.startLadder()
 		c.move(copay.StateRequesting, who, why)
 	case copay.ChoiceDone:
 		c.doneByHand(*r, who, why)
@@ -71,21 +66,38 @@ func (c *coPay) retry(r copay.Review, who copay.Actor, why string) {
 	back := r.Back
 	switch r.Kind {
 	case copay.ReviewUnpaid, copay.ReviewNoContact:
-		c.p.Reminders, c.p.RequestedAt, c.forced = nil, zeroTime, true
+		c.startLadder()
+		c.forced = true
 		back = copay.StateRequesting
 	case copay.ReviewLowConfidence, copay.ReviewEligibility, copay.ReviewInactive, copay.ReviewNoCoverage, copay.ReviewUnknownCharge, copay.ReviewAmount:
-		back = copay.StateVerifying
+		back, c.p.AskPayer = copay.StateVerifying, true
 	case copay.ReviewPostingDeleted:
 		back = copay.StatePosting
 	}
 	c.move(back, who, why)
 }
 
+// startLadder starts the messages anew. Those that went out before still count
+// for how many a day and a week may bring.
+func (c *coPay) startLadder() {
+	const week = 12 // more than the caps look back on
+	first := 0      // each ladder counts its rounds from nothing
+	for _, m := range c.p.Earlier {
+		first = max(first, m.Round+1)
+	}
+	for _, m := range c.p.Reminders {
+		m.Round += first
+		c.p.Earlier = append(c.p.Earlier, m)
+	}
+	c.p.Earlier = slices.Clone(c.p.Earlier[max(len(c.p.Earlier)-week, 0):])
+	c.p.Reminders, c.p.RequestedAt = nil, zeroTime
+}
+
 // proceed accepts what was doubted.
 func (c *coPay) proceed(r copay.Review, who copay.Actor, why string) {
 	switch r.Kind {
 	case copay.ReviewLowConfidence, copay.ReviewAmount:
-		c.p.Amounts.Requested = c.p.Estimate.Amount
+		c.p.Amounts.Requested, c.p.Confirmed = c.p.Estimate.Amount, c.p.Estimate.Amount
 		c.goAsk(why)
 		return
 	case copay.ReviewTrueUp, copay.ReviewOverpaid:
@@ -95,25 +107,18 @@ func (c *coPay) proceed(r copay.Review, who copay.Actor, why string) {
 	c.move(r.Back, who, why)
 }
 
-// setAmount asks for what a person says. No choice leads past a rule that
-// forbids billing.
-func (c *coPay) setAmount(amount *copay.Money, who copay.Actor, why string) error {
-	if amount == nil {
-		return copay.Errorf(copay.CodeInvalid, "amount", "give the amount to ask for")
-	}
-	if err := c.mayAsk(*amount); err != nil {
-		return err
-	}
-	c.p.Amounts.Requested, c.p.Override = *amount, true
+// setAmount asks for what a person says.
+func (c *coPay) setAmount(amount copay.Money, who copay.Actor, why string) {
+	c.p.Amounts.Requested, c.p.Override = amount, true
 	next := copay.StateEstimating
 	if c.p.Facts == nil {
 		next = copay.StateVerifying
 	}
 	c.move(next, who, why)
-	return nil
 }
 
-// mayAsk reports why an amount cannot be asked for.
+// mayAsk reports why an amount cannot be asked for. No act leads past a rule
+// that forbids billing.
 func (c *coPay) mayAsk(amount copay.Money) error {
 	billed := c.p.Amounts.Billed
 	held := c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor
@@ -124,6 +129,8 @@ func (c *coPay) mayAsk(amount copay.Money) error {
 		return copay.Errorf(copay.CodeInvalid, "amount.minor", "the amount must be more than nothing; to ask for nothing, waive it")
 	case amount.Minor < held:
 		return copay.Errorf(copay.CodePrecondition, "amount", "%s has already been paid on co-pay %s; refund the difference instead", copay.Cents(held), c.p.ID)
+	case c.p.Facts == nil && amount.Minor > c.in.Policy.MaxAmount.Minor:
+		return copay.Errorf(copay.CodePrecondition, "amount", "the charge has not been read yet and %s is above the practice's limit", amount)
 	case billed.IsPositive() && amount.Minor > billed.Minor:
 		return copay.Errorf(copay.CodeInvalid, "amount.minor", "%s is more than the charge of %s", amount, billed)
 	case c.forbidden():
@@ -137,9 +144,12 @@ func (c *coPay) forbidden() bool {
 	return c.p.Estimate != nil && c.p.Estimate.Kind == copay.EstimateZeroByRule
 }
 
+// byHand stands for the platform's id of what a person did there.
+const byHand = "by-hand"
+
 // doneByHand believes a person who mended it at the platform.
 func (c *coPay) doneByHand(r copay.Review, who copay.Actor, why string) {
-	const hand = "by-hand"
+	const hand = byHand
 	p, kind := c.payment(r.Payment), r.Kind
 	if kind == copay.ReviewConfig { // what our credentials kept from being done
 		kind = r.Of

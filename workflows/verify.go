@@ -26,9 +26,10 @@ func (c *coPay) verify(ctx workflow.Context) error {
 			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceCancel}})
 	}
 	c.parked = 0
+	read.Facts.SelfPay = read.Facts.SelfPay || c.p.SelfPay // a person's decision stands
 	c.learn(read)
 	if read.Deleted {
-		c.cancel(copay.PlatformActor(c.p.Key.EHR), "the charge was deleted in the EHR")
+		c.takeBack(copay.PlatformActor(c.p.Key.EHR), "the charge was deleted in the EHR")
 		return nil
 	}
 	if r, bad := c.doubtful(read); bad {
@@ -58,6 +59,9 @@ func (c *coPay) learn(read activities.ChargeRead) {
 func (c *coPay) doubtful(read activities.ChargeRead) (copay.Review, bool) {
 	billed := read.Facts.Billed
 	switch {
+	case billed.Currency == "":
+		return copay.Review{Kind: copay.ReviewAmount, Message: "The charge has no amount yet; enter it in the EHR.",
+			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceCancel}}, true
 	case !billed.Currency.Supported():
 		return copay.Review{Kind: copay.ReviewAmount, Message: "The charge is in a currency that is not supported; correct it in the EHR.",
 			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceCancel}}, true
@@ -75,10 +79,14 @@ func (c *coPay) doubtful(read activities.ChargeRead) (copay.Review, bool) {
 // checkEligibility asks the payer within the practice's deadline. A payer that
 // cannot be reached does not stop the co-pay: the estimate says how sure it is.
 func (c *coPay) checkEligibility(ctx workflow.Context) (bool, error) {
+	fresh := c.in.Policy.EligibilityFresh
+	if c.p.AskPayer {
+		fresh = 0
+	}
 	var got activities.Checked
 	done, err := c.call(ctx, func(ctx workflow.Context) workflow.Future {
 		return workflow.ExecuteActivity(c.payer(ctx, "check eligibility with the payer"), steps.CheckEligibility,
-			activities.CheckInput{Key: c.p.Key, Appointment: c.p.Appointment, Service: c.p.Service, On: c.p.ServiceDate, Fresh: c.in.Policy.EligibilityFresh})
+			activities.CheckInput{Key: c.p.Key, Appointment: c.p.Appointment, Service: c.p.Service, On: c.p.ServiceDate, Fresh: fresh})
 	}, &got)
 	if !done {
 		return false, err
@@ -94,6 +102,7 @@ func (c *coPay) checkEligibility(ctx workflow.Context) (bool, error) {
 		c.note(copay.System(), "eligibility", "no answer from the payer: "+f.Message, "")
 		return true, nil
 	}
+	c.p.AskPayer = false
 	c.note(copay.PlatformActor(got.Source), "eligibility", "coverage is "+string(got.Status), "")
 	if got.Status == copay.CoverageInactive && !c.p.Override {
 		return false, c.ask(ctx, copay.Review{Kind: copay.ReviewInactive,

@@ -35,13 +35,38 @@ func (c *coPay) call(ctx workflow.Context, start func(workflow.Context) workflow
 	return true, f.Get(ctx, into)
 }
 
+// keep runs a step in our own database until it works. Whatever is wrong there
+// (a key that is not configured, a defect of ours) people mend; no co-pay ends
+// by it, and nothing that was to be recorded is dropped.
+func keep(ctx workflow.Context, summary string, step, in, out any) error {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	for try := 0; ; try++ {
+		err := workflow.ExecuteLocalActivity(local(ctx, summary), step, in).Get(ctx, out)
+		if err == nil {
+			return nil
+		}
+		workflow.GetLogger(ctx).Error("our own database refuses a step; it is tried again", "step", summary, "error", err)
+		pause := min(time.Minute<<min(try, 6), time.Hour)
+		if err := workflow.NewTimerWithOptions(ctx, pause, workflow.TimerOptions{Summary: "wait to " + summary + " again"}).Get(ctx, nil); err != nil {
+			return err
+		}
+	}
+}
+
 // interrupted reports whether something arrived that should not wait.
 func (c *coPay) interrupted() bool { return len(c.events) > 0 || len(c.acts) > 0 }
+
+// changeRecheck marks runs that heed what changed between a decision and the
+// wait that follows it, such as a STOP while the decision is recorded.
+const changeRecheck = "recheck-before-wait"
 
 // sleep waits for at most d (0: without end) or until something arrives; it
 // reports whether the time was up.
 func (c *coPay) sleep(ctx workflow.Context, d time.Duration, why string) (bool, error) {
-	c.recheck = false
+	if c.recheck && workflow.GetVersion(ctx, changeRecheck, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		c.recheck = false
+	}
+	defer func() { c.rechecked, c.recheck = c.recheck, false }()
 	woken := func() bool { return c.interrupted() || c.recheck }
 	if d <= 0 {
 		return false, workflow.Await(ctx, woken)

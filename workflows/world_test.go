@@ -3,12 +3,14 @@ package workflows
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/copayflow/copayflow/activities"
 	"github.com/copayflow/copayflow/copay"
@@ -22,6 +24,7 @@ import (
 type world struct {
 	t   *testing.T
 	env *testsuite.TestWorkflowEnvironment
+	mu  sync.Mutex
 
 	facts   activities.ChargeRead
 	checked activities.Checked
@@ -79,6 +82,7 @@ func bareWorld(t *testing.T) *world {
 	w.env.RegisterWorkflow(CoPay)
 	w.env.RegisterActivity(w)
 	w.env.SetTestTimeout(20 * time.Second)
+	w.env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 10 * time.Second}) // the machine may be busy
 	return w
 }
 
@@ -135,6 +139,8 @@ func (w *world) invariants() {
 }
 
 func (w *world) trouble(name string) error {
+	w.mu.Lock() // some activities run at once
+	defer w.mu.Unlock()
 	w.calls = append(w.calls, name)
 	if list := w.fail[name]; len(list) > 0 {
 		w.fail[name] = list[1:]
@@ -352,7 +358,7 @@ func (w *world) PlanReminder(_ context.Context, in activities.PlanInput) (activi
 	now := w.now()
 	d := in.Policy.Next(copay.ReminderInput{Now: now, State: in.State, RequestedAt: in.RequestedAt, Zones: []string{"America/Chicago"},
 		Reach: []copay.Reach{{Channel: copay.ChannelSMS, Consent: w.reach, Usable: true}, {Channel: copay.ChannelEmail, Consent: w.reach, Usable: true}},
-		Sent:  in.Sent, Paused: in.Paused, Forced: in.Forced})
+		Sent:  in.Sent, Earlier: in.Earlier, Paused: in.Paused, Forced: in.Forced})
 	p := activities.Plan{Decision: d, Now: now}
 	if d.Action == copay.ReminderWait && !d.At.IsZero() {
 		p.Wait = max(d.At.Sub(now), 0)
@@ -379,6 +385,8 @@ func (w *world) Notify(ctx context.Context, in activities.NotifyInput) (activiti
 			return out, nil
 		}
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.sent = append(w.sent, in)
 	return out, nil
 }

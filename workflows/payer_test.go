@@ -1,0 +1,170 @@
+package workflows
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+
+	"github.com/copayflow/copayflow/activities"
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+)
+
+// qmb is what an estimate says of somebody who must not be billed.
+var qmb = copay.Estimate{Kind: copay.EstimateZeroByRule, Amount: copay.Cents(0), Rule: "SSA 1902(n)(3)(B)", Confidence: 100}
+
+// turnsOut lets the payer report that the patient must not be billed.
+func turnsOut(w *world) {
+	w.est.Estimate = qmb
+	w.event("availity", integrations.EventEligibility, "visit-1", "")
+}
+
+// It may turn out late that somebody must not be billed: no more is asked, and
+// what was paid goes back by itself.
+func TestWhoTurnsOutNotToBeBilledIsAskedForNothing(t *testing.T) {
+	for name, tc := range map[string]struct {
+		before func(*world)
+		ends   copay.State
+		back   int64
+	}{
+		"while the link is open": {func(*world) {}, copay.StateSettled, 0},
+		"when a part was paid":   {func(w *world) { w.act("", UpdateRecordPayment, cash("a", 10_00)) }, copay.StateRefunded, 10_00},
+		"though a person set the sum": {func(w *world) {
+			w.act("", UpdateOverrideAmount, OverrideAmount{by(frontDesk, "a"), copay.Cents(30_00)})
+		}, copay.StateSettled, 0},
+		"while it is to be paid there": {func(w *world) { w.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "a"), copay.RailCash}) }, copay.StateSettled, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.after(time.Hour, func() { tc.before(w) })
+			w.after(2*time.Hour, func() { turnsOut(w) })
+			require.Equal(t, tc.ends, w.run(input()))
+			require.Equal(t, tc.back, w.stored.Amounts.Refunded.Minor)
+			require.Zero(t, w.stored.Amounts.Outstanding().Minor)
+			for _, p := range w.stored.Payments {
+				require.True(t, p.Status.Final(), "no page stays open")
+			}
+		})
+	}
+}
+
+// Also one whose messages were all in vain, which is with staff.
+func TestWhoTurnsOutNotToBeBilledLeavesTheReview(t *testing.T) {
+	w := newWorld(t)
+	w.after(20*day, func() {
+		require.Equal(t, copay.ReviewUnpaid, w.stored.Review.Kind)
+		turnsOut(w)
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.NotContains(t, w.sent[5:], copay.TemplateReminder)
+}
+
+// What the payer reports disturbs nothing that is not about asking.
+func TestThePayersNewsDisturbNoOtherReview(t *testing.T) {
+	for name, set := range map[string]func(*coPay){
+		"a true-up": func(c *coPay) {
+			c.p.Review = &copay.Review{Kind: copay.ReviewTrueUp, Back: copay.StateSettled}
+		},
+		"a lost dispute": func(c *coPay) {
+			c.p.Review = &copay.Review{Kind: copay.ReviewDispute, Back: copay.StateRequesting}
+		},
+		"a refund that waits": func(c *coPay) {
+			c.p.Review = &copay.Review{Kind: copay.ReviewRefundApproval, Back: copay.StateAwaitingPayment}
+			c.p.Refunds = []copay.Refund{{ID: "ref-1", Payment: "pay-1", Amount: copay.Cents(5_00), Status: copay.RefundAwaiting}}
+		},
+		"one that is being given up": func(c *coPay) {
+			c.p.After, c.p.Review = copay.StateCancelled, &copay.Review{Kind: copay.ReviewCompensation, Back: copay.StateRequesting}
+		},
+		"a charge that was not read": func(c *coPay) {
+			c.p.Facts, c.p.Review = nil, &copay.Review{Kind: copay.ReviewUnknownCharge, Back: copay.StateVerifying}
+		},
+		"a posting": func(c *coPay) {
+			c.p.Payments[0].PostedID, c.p.Review = "", &copay.Review{Kind: copay.ReviewPosting, Back: copay.StatePosting}
+		},
+	} {
+		c := inState(copay.StateNeedsReview, true, 25_00)
+		set(c)
+		c.hear(Event{ID: "e1", Platform: "availity", Kind: string(integrations.EventEligibility)})
+		require.Equal(t, copay.StateNeedsReview, c.p.State, name)
+		require.NotNil(t, c.p.Review, name)
+	}
+	closed := inState(copay.StateSettled, true, 25_00)
+	closed.hear(Event{ID: "e1", Kind: string(integrations.EventEligibility)})
+	require.Equal(t, copay.StateSettled, closed.p.State)
+}
+
+// clearinghouse is a world that remembers how old an answer was allowed to be.
+type clearinghouse struct {
+	*world
+	fresh []time.Duration
+}
+
+func (h *clearinghouse) CheckEligibility(ctx context.Context, in activities.CheckInput) (activities.Checked, error) {
+	h.fresh = append(h.fresh, in.Fresh)
+	return h.world.CheckEligibility(ctx, in)
+}
+
+func askedAt(w *world) *clearinghouse {
+	h := &clearinghouse{world: w}
+	w.env.RegisterActivityWithOptions(h, activity.RegisterOptions{DisableAlreadyRegisteredCheck: true})
+	return h
+}
+
+// To try again asks the payer, not our memory of what it said.
+func TestTryingAgainAsksThePayerAnew(t *testing.T) {
+	w := newWorld(t)
+	h := askedAt(w)
+	w.checked.Status = copay.CoverageInactive
+	w.after(time.Hour, func() {
+		w.checked.Status = copay.CoverageActive
+		w.act("", UpdateResolveReview, ResolveReview{Act: by(frontDesk, "a"), Choice: copay.ChoiceRetry})
+	})
+	w.after(2*time.Hour, func() { w.event("drchrono", integrations.EventChargeChanged, "", "") })
+	w.after(3*time.Hour, func() { w.event("availity", integrations.EventEligibility, "", "") })
+	w.after(4*time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	usual := input().Policy.EligibilityFresh
+	require.Equal(t, []time.Duration{usual, 0, usual, 0}, h.fresh)
+}
+
+// A remittance that came before anything was asked is compared before it settles.
+func TestARemittanceIsComparedHoweverItSettles(t *testing.T) {
+	t.Run("nothing seemed due", func(t *testing.T) {
+		w := newWorld(t)
+		w.est.Estimate = copay.Estimate{Kind: copay.EstimateNothing, Confidence: 95, Amount: copay.Cents(0)}
+		w.fail["ReadCharge"] = []error{down()}
+		w.after(time.Minute, func() { w.remits("e1", 40_00) })
+		w.decides(time.Hour, copay.ReviewTrueUp, copay.ChoiceRequest)
+		w.after(2*time.Hour, w.pays)
+		require.Equal(t, copay.StateSettled, w.run(input()))
+		require.Equal(t, copay.Cents(40_00), w.stored.Amounts.Collected)
+	})
+	t.Run("staff took what was paid for enough", func(t *testing.T) {
+		w := newWorld(t)
+		w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 10_00)) })
+		w.after(2*time.Hour, func() { w.remits("e1", 25_00) })
+		w.after(3*time.Hour, func() { w.act("", UpdateOverrideAmount, OverrideAmount{by(frontDesk, "b"), copay.Cents(10_00)}) })
+		w.decides(4*time.Hour, copay.ReviewTrueUp, copay.ChoiceProceed)
+		require.Equal(t, copay.StateSettled, w.run(input()))
+	})
+}
+
+// An amount that is already paid does not settle over a refund that waits.
+func TestARefundThatWaitsIsAskedForAgain(t *testing.T) {
+	w := newWorld(t)
+	w.est.Estimate.Amount = copay.Cents(140_00)
+	w.after(time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	again := newWorldAfter(t, w)
+	again.after(0, func() { again.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(120_00)}) })
+	again.after(time.Hour, func() { again.act("", UpdateOverrideAmount, OverrideAmount{by(frontDesk, "k2"), copay.Cents(140_00)}) })
+	again.after(2*time.Hour, func() {
+		require.Equal(t, copay.ReviewRefundApproval, again.stored.Review.Kind)
+		again.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k3"), Refund: "ref-1", Approve: true})
+	})
+	require.Equal(t, copay.StateSettled, again.run(input()))
+	require.Equal(t, copay.Cents(120_00), again.stored.Amounts.Refunded)
+}
