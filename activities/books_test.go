@@ -22,8 +22,9 @@ type office struct {
 	receipt  integrations.ReceiptRequest
 	undone   integrations.ReverseRequest
 	voided   []string
-	voids    bool  // a whole payment is voided, not refunded
-	fails    error // of the call named in at
+	gone     integrations.DocKind // what the bookkeeper voided
+	voids    bool                 // a whole payment is voided, not refunded
+	fails    error                // of the call named in at
 	at       string
 }
 
@@ -70,12 +71,12 @@ type officeBooks struct{ o *office }
 
 func (b officeBooks) Invoice(_ context.Context, r integrations.InvoiceRequest) (integrations.AccountingDoc, error) {
 	b.o.invoice = r
-	return integrations.AccountingDoc{ID: "inv-1"}, b.o.fail("invoice")
+	return integrations.AccountingDoc{ID: "inv-1", Kind: integrations.DocInvoice, Voided: b.o.gone == integrations.DocInvoice}, b.o.fail("invoice")
 }
 
 func (b officeBooks) Receive(_ context.Context, r integrations.ReceiptRequest) (integrations.AccountingDoc, error) {
 	b.o.receipt = r
-	return integrations.AccountingDoc{ID: "rec-1"}, b.o.fail("receive")
+	return integrations.AccountingDoc{ID: "rec-1", Kind: integrations.DocPayment, Voided: b.o.gone == integrations.DocPayment}, b.o.fail("receive")
 }
 
 func (b officeBooks) Reverse(_ context.Context, r integrations.ReverseRequest) (integrations.AccountingDoc, error) {
@@ -270,6 +271,21 @@ func TestTroubleOfEHRAndBooksIsPassedOn(t *testing.T) {
 			err := tc.call(b)
 			require.Error(t, err)
 			require.Equal(t, integrations.KindUnavailable, FailureOf(err).Kind)
+		})
+	}
+}
+
+// What a bookkeeper voided between two attempts is found under our reference
+// and counts as no booking.
+func TestADocumentThatWasVoidedMeanwhileIsNoBooking(t *testing.T) {
+	for _, kind := range []integrations.DocKind{integrations.DocInvoice, integrations.DocPayment} {
+		t.Run(string(kind), func(t *testing.T) {
+			b, o := officeOf(t)
+			o.gone = kind
+			f := FailureOf(b.run(b.a.BookPayment, posting(), nil))
+			require.Equal(t, integrations.KindInvalid, f.Kind)
+			require.Contains(t, f.Message, map[integrations.DocKind]string{integrations.DocInvoice: "inv-1", integrations.DocPayment: "rec-1"}[kind])
+			require.Contains(t, f.Message, "was voided there")
 		})
 	}
 }

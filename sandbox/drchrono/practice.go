@@ -75,7 +75,8 @@ type Charge struct {
 	Code    string // CPT; default 99213
 	Date    string // of service; default today at the office
 	Doctor  string // default the practice's first
-	// Profile is the visit's payment profile: default Insurance.
+	// Profile is the visit's payment profile: default the patient's, which a
+	// new visit takes over.
 	Profile string
 	// Quiet keeps the webhook back (it was lost).
 	Quiet bool
@@ -95,7 +96,7 @@ func (s *Server) AddCharge(c Charge) string {
 		c.Doctor = "310055"
 	}
 	if c.Profile == "" {
-		c.Profile = "Insurance"
+		c.Profile, _ = s.patients[c.Patient]["patient_payment_profile"].(string)
 	}
 	visit, line := s.nextID(), s.nextID()
 	now := s.stamp()
