@@ -87,7 +87,7 @@ func TestMigrationsUpAndDown(t *testing.T) {
 		WHERE n.nspname = 'public' AND c.relkind = 'r' AND c.relname <> 'goose_db_version'`).Scan(&left))
 	require.Zero(t, left)
 	require.NoError(t, ledger.Migrate(t.Context(), dsn))
-	s, err := ledger.Open(t.Context(), ledger.Config{DSN: dsn, Keys: pgtest.Keys(t)})
+	s, err := ledger.Open(t.Context(), ledger.Config{DSN: dsn, Keys: pgtest.Keys(t), Now: func() time.Time { return noon }})
 	require.NoError(t, err)
 	defer s.Close()
 	exercise(t, s, keyOf(maple, "c-1"))
