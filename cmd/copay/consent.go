@@ -67,11 +67,11 @@ func cardRevokeCommand(c *connection) *cobra.Command {
 			return unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.RevokeCardConsentResponse, error) {
 				return copayv1.NewConsentServiceClient(conn).RevokeCardConsent(ctx, in)
 			}, func(w io.Writer, r *copayv1.RevokeCardConsentResponse) {
-				if r.GetRevoked() {
-					fmt.Fprintln(w, "revoked")
-				} else {
+				if !r.GetRevoked() {
 					fmt.Fprintln(w, "there was no consent to revoke")
+					return
 				}
+				fmt.Fprintf(w, "revoked; open co-pays that ask by link instead: %d\n", r.GetCopays())
 			}), in.GetRequestId())
 		},
 	}
