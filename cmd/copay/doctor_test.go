@@ -2,14 +2,18 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -59,19 +63,25 @@ func installation(t *testing.T) object {
 	}
 }
 
-// local runs a command that reads the configuration file.
-func (o object) run(t *testing.T, args ...string) (string, error) {
+// file writes the configuration down.
+func (o object) file(t *testing.T) string {
 	t.Helper()
 	raw, err := json.Marshal(o)
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "copay.yaml")
 	require.NoError(t, os.WriteFile(path, raw, 0o600))
+	return path
+}
+
+// run runs a command that reads the configuration file.
+func (o object) run(t *testing.T, args ...string) (string, error) {
+	t.Helper()
 	var out bytes.Buffer
 	cmd := root()
 	cmd.SetOut(&out)
 	cmd.SetErr(io.Discard)
-	cmd.SetArgs(append(args, "--config", path))
-	err = cmd.ExecuteContext(t.Context())
+	cmd.SetArgs(append(args, "--config", o.file(t)))
+	err := cmd.ExecuteContext(t.Context())
 	return out.String(), err
 }
 
@@ -126,6 +136,52 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 	}
 	_, err = object{"env": "dev"}.run(t, "doctor")
 	require.ErrorContains(t, err, "public_url", "faults of the file itself come first")
+}
+
+// until ends a context when the log says a word.
+type until struct {
+	word string
+	end  context.CancelFunc
+	mu   sync.Mutex
+	text []byte
+}
+
+func (u *until) Write(b []byte) (int, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.text = append(u.text, b...); bytes.Contains(u.text, []byte(u.word)) {
+		u.end()
+	}
+	return len(b), nil
+}
+
+// Not parallel: a process sets the logger and the meters of all.
+func TestProcessesServeUntilTheyAreStopped(t *testing.T) {
+	o := installation(t)
+	_, err := o.run(t, "migrate", "--temporal-config", "../../temporal-dev.yaml")
+	require.NoError(t, err)
+	for word, args := range map[string][]string{`"msg":"serving"`: {"api"}, `"msg":"working"`: {"worker", "--metrics", "127.0.0.1:0"}} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		log := &until{word: word, end: cancel}
+		cmd := root()
+		cmd.SetOut(io.Discard)
+		cmd.SetErr(log)
+		cmd.SetArgs(append(args, "--config", o.file(t)))
+		require.NoError(t, cmd.ExecuteContext(ctx), "%v: to be stopped is no failure", args)
+		require.Contains(t, string(log.text), word)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, taken.Close()) })
+	_, err = o.run(t, "worker", "--metrics", taken.Addr().String())
+	require.ErrorContains(t, err, "is taken or cannot be used; choose another one with --metrics")
+	o["listen"] = object{"http": taken.Addr().String(), "grpc": "127.0.0.1:0", "metrics": "127.0.0.1:0"}
+	_, err = o.run(t, "api")
+	require.ErrorContains(t, err, "listen.http")
+	_, err = o.run(t, "migrate", "--temporal-config", "/nowhere")
+	require.ErrorContains(t, err, "--temporal-config")
+	_, err = object{}.run(t, "api")
+	require.Error(t, err)
 }
 
 func stripeOf(o object) object {

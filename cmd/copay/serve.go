@@ -178,7 +178,7 @@ func tokenCommand(path *string) *cobra.Command {
 	var roles, practices []string
 	var ttl time.Duration
 	cmd := &cobra.Command{
-		Use: "token SUBJECT", Short: "Mint a token (development only)", Args: cobra.ExactArgs(1),
+		Use: "token SUBJECT", Short: "Mint a token (development only)", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := config.Load(*path)
 			if err != nil {
