@@ -1,6 +1,7 @@
 package temporal
 
 import (
+	"context"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -25,6 +26,14 @@ func TestServerKeepsItsNamespaceAndRetentionOverARestart(t *testing.T) {
 		ns, err := c.WorkflowService().DescribeNamespace(t.Context(), &workflowservice.DescribeNamespaceRequest{Namespace: "copay"})
 		require.NoError(t, err)
 		require.Equal(t, 365*24*time.Hour, ns.Config.WorkflowExecutionRetentionTtl.AsDuration())
+		// Task queues are another service's, which has to find the others; a
+		// second start right after the first must not look for the dead ones.
+		require.Eventually(t, func() bool {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			_, err := c.DescribeTaskQueue(ctx, "q", enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+			return err == nil
+		}, 8*time.Second, 50*time.Millisecond)
 		c.Close()
 		require.NoError(t, s.Stop())
 	}
