@@ -33,7 +33,7 @@ func serverCommands() []*cobra.Command {
 	for _, c := range all {
 		c.Flags().StringVar(&path, "config", envOr("COPAY_CONFIG", "copay.yaml"), "configuration file")
 	}
-	return all
+	return append(all, apiKeyCommand())
 }
 
 func envOr(name, otherwise string) string {
@@ -210,12 +210,19 @@ func tokenCommand(path *string) *cobra.Command {
 
 var everyRole = []string{string(copay.RoleFrontDesk), string(copay.RoleBiller), string(copay.RoleAuditor), string(copay.RoleAdmin), string(copay.RoleService)}
 
+func knownRole(r string) error {
+	if !slices.Contains(everyRole, r) {
+		return usagef("there is no role %q; use %s", r, strings.Join(everyRole, ", "))
+	}
+	return nil
+}
+
 // known refuses roles and practices there are not, with which a token would be
 // refused everywhere. No practice means all that are configured.
 func known(cfg *config.Config, roles, practices []string) ([]string, error) {
 	for _, r := range roles {
-		if !slices.Contains(everyRole, r) {
-			return nil, usagef("there is no role %q; use %s", r, strings.Join(everyRole, ", "))
+		if err := knownRole(r); err != nil {
+			return nil, err
 		}
 	}
 	var all []string
