@@ -178,7 +178,7 @@ func forgetMembers(database string) error {
 		return err
 	}
 	if _, err := db.Exec("DELETE FROM cluster_membership"); err != nil {
-		return errors.Join(fmt.Errorf("Temporal's data in %s cannot be used: %w", database, err), db.Close())
+		return errors.Join(fmt.Errorf("the data of Temporal in %s cannot be used: %w", database, err), db.Close())
 	}
 	return db.Close()
 }
