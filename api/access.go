@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -65,10 +66,19 @@ func (a access) may(ctx context.Context, method string, req any) error {
 		return &auth.Error{Message: "sign in"}
 	}
 	if !who.Actor.Has(a[method]...) {
-		return copay.Errorf(copay.CodePermission, "", "your role does not allow this; it takes one of %v", a[method])
+		return copay.Errorf(copay.CodePermission, "", "your role does not allow this; it takes %s", either(a[method]))
 	}
 	if r, ok := req.(ofPractice); ok && r.GetPracticeId() != "" && !who.May(copay.PracticeID(r.GetPracticeId())) {
 		return copay.Errorf(copay.CodePermission, practiceField, "you do not belong to this practice")
 	}
 	return nil
+}
+
+// either names roles of which one is enough.
+func either(roles []copay.Role) string {
+	var names []string
+	for _, r := range roles {
+		names = append(names, string(r))
+	}
+	return strings.Join(names, " or ")
 }

@@ -106,3 +106,10 @@ func TestAccessMatrix(t *testing.T) {
 	require.Empty(t, b.calls, "no refused call reached a workflow")
 	require.NotContains(t, strings.ToLower(b.log.String()), "bearer")
 }
+
+func TestARefusedCallerReadsWhoMay(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, err := copayv1.NewCoPayServiceClient(b.s.conn).WaiveCoPay(as(t, "auditor"), &copayv1.WaiveCoPayRequest{PracticeId: "maple"})
+	require.Equal(t, "your role does not allow this; it takes biller or admin", status.Convert(err).Message())
+}

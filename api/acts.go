@@ -52,13 +52,28 @@ func (s copayService) WaiveCoPay(ctx context.Context, req *copayv1.WaiveCoPayReq
 
 // RecordManualPayment records money taken at the desk.
 func (s copayService) RecordManualPayment(ctx context.Context, req *copayv1.RecordManualPaymentRequest) (*copayv1.RecordManualPaymentResponse, error) {
-	received, err := dateIn("received", req.GetReceived())
+	received, err := s.takenOn(req.GetReceived())
 	if err != nil {
 		return nil, err
 	}
 	c, err := s.act(ctx, req, workflows.UpdateRecordPayment, workflows.RecordPayment{Act: by(ctx, req), Rail: railIn(req.GetRail()),
 		Amount: moneyIn(req.GetAmount()), Received: received, Number: req.GetNumber()})
 	return &copayv1.RecordManualPaymentResponse{Copay: c}, err
+}
+
+// takenOn reads the day on which money was taken at the desk, which the EHR is
+// told. It is one of the last year; tomorrow is let through, where it may have
+// begun already.
+func (s *service) takenOn(text string) (copay.Date, error) {
+	day, err := dateIn("received", text)
+	if err != nil || day == "" {
+		return day, err
+	}
+	now := s.now().UTC()
+	if day > copay.DateOf(now.AddDate(0, 0, 1)) || day < copay.DateOf(now.AddDate(-1, 0, 0)) {
+		return "", copay.Errorf(copay.CodeInvalid, "received", "money cannot have been taken on %s: give a day of the last year, or none for today", day)
+	}
+	return day, nil
 }
 
 // ResendRequest sends the request again.

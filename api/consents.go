@@ -97,7 +97,8 @@ func (s consentService) storedCard(ctx context.Context, req *copayv1.RecordCardC
 		"the patient has no such card stored at %s; they keep one by ticking so when they pay by link", p.Platform)
 }
 
-// RevokeCardConsent takes the consent back at once.
+// RevokeCardConsent takes the consent back at once. Co-pays that would have
+// told the patient of a charge "as you agreed" ask by link instead.
 func (s consentService) RevokeCardConsent(ctx context.Context, req *copayv1.RevokeCardConsentRequest) (*copayv1.RevokeCardConsentResponse, error) {
 	practice := copay.PracticeID(req.GetPracticeId())
 	patient, err := s.cardholder(practice, req.GetEhr(), req.GetPatientRef())
@@ -109,8 +110,40 @@ func (s consentService) RevokeCardConsent(ctx context.Context, req *copayv1.Revo
 		if out.Revoked, err = s.store.RevokeCardConsent(ctx, practice, patient, s.now()); err != nil {
 			return err
 		}
-		return s.audit(ctx, practice, "card_consent.revoked", req.GetReason(), nil)
+		if err := s.audit(ctx, practice, "card_consent.revoked", req.GetReason(), nil); err != nil {
+			return err
+		}
+		out.Copays, err = s.askByLink(ctx, req, patient)
+		return err
 	})
+}
+
+// askByLink changes the rail of the patient's co-pays that wait for the stored
+// card to be charged, and counts them. One that has gone on meanwhile is left:
+// the consent is read again before each charge.
+func (s consentService) askByLink(ctx context.Context, req *copayv1.RevokeCardConsentRequest, patient copay.PatientKey) (n int32, err error) {
+	f := ledger.Filter{EHR: patient.EHR, Patient: patient.Ref, Rail: copay.RailCard, States: []copay.State{copay.StateRequesting, copay.StateAwaitingPayment}}
+	in := workflows.ChangeRail{Act: workflows.Act{Actor: caller(ctx), Reason: req.GetReason(), Key: req.GetRequestId()}, Rail: copay.RailLink}
+	for page := ledger.PageToken(""); ; {
+		rows, next, err := s.store.ListCoPays(ctx, copay.PracticeID(req.GetPracticeId()), f, page, 100)
+		if err != nil {
+			return n, err
+		}
+		for _, row := range rows {
+			var now copay.CoPay
+			err := s.flows.Update(ctx, row.CoPay.Key, origin(ctx), workflows.UpdateChangeRail, req.GetRequestId(), &now, in)
+			if e := refusalOf(err); e != nil && e.Code == copay.CodePrecondition {
+				continue
+			}
+			if err != nil {
+				return n, err
+			}
+			n++
+		}
+		if page = next; next == "" {
+			return n, nil
+		}
+	}
 }
 
 // RecordMessageConsent records that a patient agreed to payment messages, and

@@ -171,12 +171,7 @@ func violations(err *protovalidate.ValidationError) (*copay.Error, []*errdetails
 	var texts []string
 	for _, v := range err.Violations {
 		field := protovalidate.FieldPathString(v.Proto.GetField())
-		text := v.Proto.GetMessage()
-		if v.Proto.GetRuleId() == "string.pattern" && v.RuleValue.IsValid() {
-			if words, ok := patterns[v.RuleValue.String()]; ok {
-				text = words
-			}
-		}
+		text := words(v)
 		fields = append(fields, &errdetails.BadRequest_FieldViolation{Field: field, Description: text, Reason: v.Proto.GetRuleId()})
 		texts = append(texts, strings.TrimPrefix(field+": "+text, ": "))
 	}

@@ -93,9 +93,12 @@ func (w *world) ListCoPays(_ context.Context, p copay.PracticeID, f ledger.Filte
 	}
 	var out []ledger.CoPayRow
 	for _, r := range w.copays {
-		if r.CoPay.Key.Practice == p {
+		if r.CoPay.Key.Practice == p && (f.Rail == "" || r.CoPay.Rail == f.Rail) {
 			out = append(out, r)
 		}
+	}
+	if f.Rail != "" {
+		return out, "", nil
 	}
 	return out, from + "next", nil
 }

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
@@ -29,7 +30,7 @@ import (
 func (s *Server) makeHTTP() (http.Handler, error) {
 	gateway := runtime.NewServeMux(
 		runtime.WithIncomingHeaderMatcher(incoming), runtime.WithOutgoingHeaderMatcher(outgoing), runtime.WithDisablePathLengthFallback(),
-		runtime.WithErrorHandler(unreadable))
+		runtime.WithErrorHandler(unreadable), runtime.WithRoutingErrorHandler(nowhere), runtime.WithMarshalerOption(runtime.MIMEWildcard, strictJSON))
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		copayv1.RegisterCoPayServiceHandler, copayv1.RegisterLedgerServiceHandler, copayv1.RegisterAuditServiceHandler,
 		copayv1.RegisterPlatformServiceHandler, copayv1.RegisterInboxServiceHandler, copayv1.RegisterConsentServiceHandler,
@@ -54,6 +55,10 @@ func (s *Server) makeHTTP() (http.Handler, error) {
 	}
 	return outermost(mux), nil
 }
+
+// strictJSON is the gateway's JSON, but refuses fields there are not: a mistake
+// in the name of one that may be left out would be taken for silence.
+var strictJSON = &runtime.JSONPb{MarshalOptions: protojson.MarshalOptions{EmitUnpopulated: true}}
 
 // strictQuery refuses parameters there are not, as bodies refuse such fields: a
 // filter with a mistake in its name would list everything.
@@ -82,6 +87,22 @@ func unreadable(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler,
 		err = status.Error(codes.InvalidArgument, "the request cannot be read: "+st.Message()+"; /openapi.json describes it")
 	}
 	runtime.DefaultHTTPErrorHandler(ctx, mux, m, w, r, err)
+}
+
+// nowhere says of an address that leads nowhere, or not by this method, where
+// to look; the gateway calls a wrong method "not implemented".
+func nowhere(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
+	var err error
+	switch code {
+	case http.StatusNotFound:
+		err = status.Error(codes.NotFound, "there is nothing at this address; /openapi.json describes what there is")
+	case http.StatusMethodNotAllowed:
+		err = status.Error(codes.Unimplemented, "there is no such act or method at this address; /openapi.json describes what there is")
+	default:
+		runtime.DefaultRoutingErrorHandler(ctx, mux, m, w, r, code)
+		return
+	}
+	runtime.DefaultHTTPErrorHandler(ctx, mux, m, w, r, &runtime.HTTPStatusError{HTTPStatus: code, Err: err})
 }
 
 // certified lets in whoever has shown a certificate, where one is asked for.

@@ -91,8 +91,40 @@ func TestRESTErrorsAreStatusWithDetails(t *testing.T) {
 	cut := b.rest(t, "POST", at+":waive", "biller", `{`)
 	require.Equal(t, http.StatusBadRequest, cut.Code)
 	require.Contains(t, parse(t, cut).Message, "the request cannot be read")
-	require.Equal(t, http.StatusBadRequest, b.rest(t, "POST", at+":waive", "biller", `{"actor":"boss"}`).Code, "unknown fields are refused")
 	require.Equal(t, http.StatusNotFound, b.rest(t, "GET", "/nothing", "", "").Code)
+}
+
+// A field that is left out means something; a mistake in its name must not.
+func TestFieldsThereAreNotAreRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	at := "/v1/practices/maple/copays/" + string(b.add(key, copay.StateAwaitingPayment).ID)
+	for path, body := range map[string]string{
+		at + ":waive":                         `{"requestId":"r","reason":"x","actor":"boss"}`,
+		at + ":resend":                        `{"requestId":"r","reason":"lost phone","newlink":true}`,
+		"/v1/practices/maple/copays:search":   `{"patient":"pat-1"}`,
+		at + ":override":                      `{"requestId":"r","reason":"x","amount":{"minor":"5","currency":"USD","dollars":1}}`,
+		"/v1/practices/maple/messageConsents": `{"everywhere":true}`,
+	} {
+		w := b.rest(t, "POST", path, "biller", body)
+		require.Equal(t, http.StatusBadRequest, w.Code, path)
+		require.Contains(t, parse(t, w).Message, "unknown field", path)
+	}
+	require.Empty(t, b.calls)
+}
+
+func TestAddressesThatLeadNowhereSaySo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	at := "/v1/practices/maple/copays/" + string(key.ID())
+	for _, tc := range []struct {
+		method, path string
+		status       int
+	}{{"GET", "/v1/nothing", 404}, {"PUT", at + ":waive", 405}, {"POST", at + ":explode", 405}, {"DELETE", at, 405}} {
+		w := b.rest(t, tc.method, tc.path, "biller", "{}")
+		require.Equal(t, tc.status, w.Code, tc.path)
+		require.Contains(t, parse(t, w).Message, "/openapi.json", tc.path)
+	}
 }
 
 func TestRESTSpeaksTheContract(t *testing.T) {

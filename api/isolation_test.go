@@ -185,6 +185,9 @@ func (n *neighbours) filled(t *testing.T, m protoreflect.MethodDescriptor, pract
 		in.Set(f, protoreflect.ValueOfEnum(f.Enum().Values().ByName("CONSENT_SCOPE_UNTIL").Number()))
 		in.Clear(m.Input().Fields().ByName("charge_id"))
 	}
+	if f := m.Input().Fields().ByName("choice"); f != nil { // the one that takes an amount
+		in.Set(f, protoreflect.ValueOfEnum(f.Enum().Values().ByName("CHOICE_SET_AMOUNT").Number()))
+	}
 	if f := m.Input().Fields().ByName("channel"); f != nil {
 		in.Set(f, protoreflect.ValueOfEnum(f.Enum().Values().ByName("CHANNEL_SMS").Number()))
 	}

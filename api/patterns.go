@@ -1,5 +1,11 @@
 package api
 
+import (
+	"strings"
+
+	"buf.build/go/protovalidate"
+)
+
 // patterns says in words what the contract says as an expression, since the
 // people who read refusals mostly do not read those.
 var patterns = map[string]string{
@@ -16,4 +22,40 @@ var patterns = map[string]string{
 	`^[^\s\x00-\x1f\x7f]+$`:                               "is given, without spaces",
 	`^[a-z0-9][a-z0-9-]{0,39}$`:                           "is a practice's id: small letters, digits and dashes",
 	`^[a-z_]{0,64}$`:                                      "is an account's name such as patient_receivable",
+}
+
+// words is what a violation of the contract is told as.
+func words(v *protovalidate.Violation) string {
+	rule := v.Proto.GetRuleId()
+	switch {
+	case !v.RuleValue.IsValid():
+	case rule == "string.pattern" && patterns[v.RuleValue.String()] != "":
+		return patterns[v.RuleValue.String()]
+	case rule == "string.const":
+		return "must be " + v.RuleValue.String() + ", nothing else is supported"
+	case rule == "int64.gte_lte": // only amounts have bounds of this kind
+		return "is more than one million dollars"
+	case strings.HasPrefix(rule, "enum.") && v.FieldDescriptor != nil && v.FieldDescriptor.Enum() != nil:
+		return "must be one of " + strings.Join(choices(v), ", ")
+	}
+	return v.Proto.GetMessage()
+}
+
+// choices are the names of the enum's values that the rule lets through; zero
+// is never one to choose.
+func choices(v *protovalidate.Violation) (names []string) {
+	in := map[int64]bool{}
+	if v.Proto.GetRuleId() == "enum.in" {
+		for i := range v.RuleValue.List().Len() {
+			in[v.RuleValue.List().Get(i).Int()] = true
+		}
+	}
+	values := v.FieldDescriptor.Enum().Values()
+	for i := range values.Len() {
+		n := values.Get(i).Number()
+		if n != 0 && (len(in) == 0 || in[int64(n)]) {
+			names = append(names, string(values.Get(i).Name()))
+		}
+	}
+	return names
 }

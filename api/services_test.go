@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"testing"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/copayflow/copayflow/integrations"
 	"github.com/copayflow/copayflow/ledger"
 	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
+	"github.com/copayflow/copayflow/workflows"
 )
 
 func TestLedger(t *testing.T) {
@@ -215,6 +217,51 @@ func TestCardConsent(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, out.GetRevoked())
 	require.Nil(t, b.card)
+}
+
+// A patient is not told of a charge "as you agreed" after they took it back.
+func TestARevokedCardIsAskedForByLink(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := copayv1.NewConsentServiceClient(b.s.conn)
+	waits, gone, link := key, copay.Key{Practice: "maple", EHR: "drchrono", Charge: "778"}, copay.Key{Practice: "maple", EHR: "drchrono", Charge: "779"}
+	for _, k := range []copay.Key{waits, gone, link} {
+		row := b.copays[b.add(k, copay.StateAwaitingPayment).ID]
+		row.CoPay.Rail = copay.RailCard
+		if k == link {
+			row.CoPay.Rail = copay.RailLink
+		}
+		b.copays[row.CoPay.ID] = row
+	}
+	broken := true
+	b.update = func(_ context.Context, _ string, _, in any) error {
+		if n := len(b.calls); b.calls[n-1].key == gone {
+			return copay.Errorf(copay.CodePrecondition, "state", "it has been paid")
+		}
+		if broken {
+			return errors.New("no workflow")
+		}
+		require.Equal(t, workflows.ChangeRail{Act: workflows.Act{Actor: copay.Actor{ID: "ana", Kind: "staff", Roles: []copay.Role{copay.RoleFrontDesk}},
+			Reason: "changed their mind", Key: "r-1"}, Rail: copay.RailLink}, in)
+		return nil
+	}
+	revoke := &copayv1.RevokeCardConsentRequest{PracticeId: "maple", PatientRef: "pat-1", RequestId: "r-1", Reason: "changed their mind"}
+	_, err := c.RevokeCardConsent(as(t, "front_desk"), revoke)
+	require.Error(t, err, "it is not said to be done before it is")
+	broken = false
+	got, err := c.RevokeCardConsent(as(t, "front_desk"), revoke)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, got.GetCopays())
+	require.Equal(t, copay.PatientRef("pat-1"), b.filter.Patient)
+	require.Equal(t, copay.Platform("drchrono"), b.filter.EHR)
+	for _, call := range b.calls {
+		require.NotEqual(t, link, call.key)
+	}
+	asked := len(b.calls)
+	got, err = c.RevokeCardConsent(as(t, "front_desk"), revoke)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, got.GetCopays(), "the first answer")
+	require.Len(t, b.calls, asked)
 }
 
 func TestMessageConsent(t *testing.T) {

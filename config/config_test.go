@@ -83,7 +83,7 @@ func TestFaultsAreNamed(t *testing.T) {
 		"dev tokens":          {"auth:\n", "auth:\n  dev: { enabled: true, secret: \"literal:x\" }\n", "only for env dev"},
 		"clock":               {"env: production", "env: staging\ndev: { clock_file: /tmp/c }", "clock_file"},
 		"role":                {"roles: [service]", "roles: [boss]", "no role \"boss\""},
-		"api key":             {"2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae", "plain", "SHA-256"},
+		"api key":             {`"0000000000000000000000000000000000000000000000000000000000000000"`, "plain", "SHA-256"},
 		"not yaml":            {"env: production", "env: [", "not valid YAML"},
 		"rate of a stranger":  {"drchrono: 0.13", "square: 1", "rate_limited.square"},
 		"no name for message": {"name: Maple Family Clinic", "name: \"\"", "name and a phone"},

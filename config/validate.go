@@ -22,6 +22,10 @@ func (f *faults) add(format string, args ...any) {
 	f.all = append(f.all, fmt.Errorf("  - "+format, args...))
 }
 
+// exampleHash stood in the example once: it is that of "foo", for a caller that
+// may start co-pays.
+const exampleHash = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
+
 // Validate lists all faults at once, each in a sentence that says what to mend.
 func (c *Config) Validate() error {
 	f := &faults{}
@@ -150,6 +154,9 @@ func (c *Config) validateAuth(f *faults) {
 		}
 		if b, err := hex.DecodeString(k.SHA256); k.ID == "" || err != nil || len(b) != 32 {
 			f.add("auth.api_keys[%d] needs an id and the key's SHA-256 in hex", i)
+		}
+		if strings.EqualFold(k.SHA256, exampleHash) {
+			f.add("auth.api_keys[%d] is the example's, which everybody knows; make one with 'copay api-key %s'", i, k.ID)
 		}
 		if len(k.Practices) == 0 {
 			f.add("auth.api_keys[%d] names no practice", i)

@@ -146,6 +146,7 @@ var faulty = map[string]struct {
 	"issuer, no audience":      {func(c *Config) { c.Auth.OIDC[0].Audience = "" }, []string{"auth.oidc[0]", "audience"}},
 	"issuer, plain":            {func(c *Config) { c.Auth.OIDC[0].Issuer = "http://login.example.com" }, []string{"auth.oidc[0].issuer must be https"}},
 	"issuer twice":             {func(c *Config) { c.Auth.OIDC = append(c.Auth.OIDC, c.Auth.OIDC[0]) }, []string{"auth.oidc[1].issuer stands there twice"}},
+	"API key of the example":   {func(c *Config) { c.Auth.APIKeys[0].SHA256 = strings.ToUpper(exampleHash) }, []string{"auth.api_keys[0] is the example's", "copay api-key ehr"}},
 	"API key, not hashed":      {func(c *Config) { c.Auth.APIKeys[0].SHA256 = "hunter2" }, []string{"auth.api_keys[0]", "SHA-256"}},
 	"API key, half a hash":     {func(c *Config) { c.Auth.APIKeys[0].SHA256 = "abab" }, []string{"auth.api_keys[0]", "SHA-256"}},
 	"API key without id":       {func(c *Config) { c.Auth.APIKeys[0].ID = "" }, []string{"auth.api_keys[0] needs an id"}},

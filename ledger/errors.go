@@ -56,6 +56,10 @@ func meaning(pg *pgconn.PgError) (copay.Code, string) {
 		return copay.CodeInvalid, "debits and credits differ"
 	case pg.Code == stateAppendOnly, pg.Code == "42501":
 		return copay.CodePermission, "what was written there is never changed"
+	case strings.HasPrefix(pg.Code, "28"):
+		return copay.CodeUnavailable, "the database does not let us in: user, password or its access rules are wrong (SQLSTATE " + pg.Code + ")"
+	case pg.Code == "3D000":
+		return copay.CodeUnavailable, "there is no such database; make it, or mend the connection string"
 	case strings.HasPrefix(pg.Code, "22"), strings.HasPrefix(pg.Code, "23"):
 		return copay.CodeInvalid, "the database refuses the values (SQLSTATE " + pg.Code + ")"
 	}

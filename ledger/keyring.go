@@ -57,6 +57,13 @@ func (s *Store) keys(ctx context.Context, practice copay.PracticeID) (*keyring, 
 	return r, nil
 }
 
+// CheckKeys reports whether the configured master keys open what is stored of a
+// practice; one that has stored nothing yet passes.
+func (s *Store) CheckKeys(ctx context.Context, practice copay.PracticeID) error {
+	_, err := s.loadKeys(ctx, practice)
+	return err
+}
+
 const sqlPracticeKeys = `SELECT purpose, generation, master_id, wrapped FROM practice_keys WHERE practice = $1`
 
 func (s *Store) loadKeys(ctx context.Context, practice copay.PracticeID) (*keyring, error) {

@@ -108,6 +108,9 @@ func TestMasterKeyRotation(t *testing.T) {
 	require.Equal(t, link, again, "what is derived stays the same")
 
 	before := b.another(t, with(masters(t, "2025", "2025")))
+	require.ErrorContains(t, before.CheckKeys(t.Context(), maple), "2026")
+	require.NoError(t, before.CheckKeys(t.Context(), "elm"), "it has stored nothing yet")
+	require.NoError(t, after.CheckKeys(t.Context(), maple))
 	_, err = before.Patient(t.Context(), maple, id)
 	requireCode(t, copay.CodePrecondition, err)
 	require.ErrorContains(t, err, "2026")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -87,7 +88,7 @@ func TestMigrationsUpAndDown(t *testing.T) {
 		WHERE n.nspname = 'public' AND c.relkind = 'r' AND c.relname <> 'goose_db_version'`).Scan(&left))
 	require.Zero(t, left)
 	require.NoError(t, ledger.Migrate(t.Context(), dsn))
-	s, err := ledger.Open(t.Context(), ledger.Config{DSN: dsn, Keys: pgtest.Keys(t), Now: (&clock{at: noon}).Now})
+	s, err := ledger.Open(t.Context(), ledger.Config{DSN: dsn, Keys: pgtest.Keys(t), Now: func() time.Time { return noon }})
 	require.NoError(t, err)
 	defer s.Close()
 	exercise(t, s, keyOf(maple, "c-1"))
@@ -193,4 +194,22 @@ func TestLostRacesAreRunAgain(t *testing.T) {
 	require.Equal(t, 3, b.count(t, `SELECT count(*) FROM timeline`))
 	b.exec(t, `ALTER SEQUENCE races RESTART WITH 1 INCREMENT BY -1 MINVALUE -100`)
 	requireCode(t, copay.CodeUnavailable, b.Record(t.Context(), step(one, 3, copay.StatePaid)))
+}
+
+// Whoever sets the database up reads what to mend.
+func TestADatabaseThatLetsNobodyIn(t *testing.T) {
+	t.Parallel()
+	good, err := url.Parse(pgtest.DSN(t))
+	require.NoError(t, err)
+	open := func(change func(*url.URL)) error {
+		u := *good
+		change(&u)
+		_, err := ledger.Open(t.Context(), ledger.Config{DSN: u.String(), Keys: pgtest.Keys(t)})
+		requireCode(t, copay.CodeUnavailable, err)
+		require.NotContains(t, err.Error(), "hunter2")
+		return err
+	}
+	require.ErrorContains(t, open(func(u *url.URL) { u.Path = "/nowhere" }), "there is no such database")
+	require.ErrorContains(t, open(func(u *url.URL) { u.User = url.UserPassword("nobody", "hunter2") }), "user, password or its access rules are wrong")
+	require.ErrorContains(t, open(func(u *url.URL) { u.Host, u.RawQuery = "127.0.0.1:1", "" }), "cannot be reached")
 }

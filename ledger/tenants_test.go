@@ -62,6 +62,7 @@ func exercise(t *testing.T, s *ledger.Store, key copay.Key) {
 	_, _, err := s.Claim(ctx, key, key.WorkflowID())
 	require.NoError(t, err)
 	token := fill(t, s, key)
+	require.NoError(t, s.CheckKeys(ctx, p))
 	_, err = s.TryPayLink(ctx, token)
 	require.NoError(t, err)
 	require.NoError(t, s.PassPayLink(ctx, token))
@@ -95,7 +96,7 @@ func exercise(t *testing.T, s *ledger.Store, key copay.Key) {
 // everybody are the methods that serve all practices or name none.
 var everybody = map[string]string{
 	"Close": "lifecycle", "Ping": "lifecycle", "Inbox": "lifecycle", "Listen": "wakes, carries no data",
-	"StateCounts": "metrics", "Captured": "metrics", "Inbox.Lag": "metrics", "Inbox.Claim": "the inbox's workers", "RewrapKeys": "key rotation",
+	"StateCounts": "metrics", "Captured": "metrics", "Inbox.Lag": "metrics", "Inbox.Claim": "the inbox's workers", "RewrapKeys": "key rotation", "CheckKeys": "shows nothing of anybody",
 	"PayLink": "the token is the authority", "OpenPayLink": "the token is the authority",
 	"TryPayLink": "the token is the authority", "PassPayLink": "the token is the authority",
 	"Claim": "the key carries the practice", "Progress": "the key carries the practice", "Record": "the key carries the practice",

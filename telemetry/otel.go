@@ -37,6 +37,13 @@ type Telemetry struct {
 	stop    []func(context.Context) error
 }
 
+// durations are measured from a webhook's milliseconds to the hours of an
+// outage. The SDK's own boundaries are meant for milliseconds: in seconds, all
+// that answers within five would be the same.
+var durations = sdkmetric.NewView(sdkmetric.Instrument{Name: "*", Kind: sdkmetric.InstrumentKindHistogram, Unit: "s"},
+	sdkmetric.Stream{Aggregation: sdkmetric.AggregationExplicitBucketHistogram{
+		Boundaries: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 3600}}})
+
 // Setup starts metrics, and traces when an OTLP endpoint is given.
 func Setup(ctx context.Context, service, otlpEndpoint string) (*Telemetry, error) {
 	res, err := resource.New(ctx, resource.WithAttributes(semconv.ServiceName(service)))
@@ -48,7 +55,7 @@ func Setup(ctx context.Context, service, otlpEndpoint string) (*Telemetry, error
 	if err != nil {
 		return nil, err
 	}
-	mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(exp), sdkmetric.WithResource(res))
+	mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(exp), sdkmetric.WithResource(res), sdkmetric.WithView(durations))
 	otel.SetMeterProvider(mp)
 	t := &Telemetry{Metrics: promhttp.HandlerFor(reg, promhttp.HandlerOpts{}), Meters: mp, stop: []func(context.Context) error{mp.Shutdown}}
 	t.Temporal = temporalotel.NewMetricsHandler(temporalotel.MetricsHandlerOptions{Meter: mp.Meter("temporal")})

@@ -365,3 +365,81 @@ func TestOtherSitesCannotSubmit(t *testing.T) {
 	require.Zero(t, w.opened)
 	require.Zero(t, w.writes)
 }
+
+// stumbling is a store of which one part does not work.
+type stumbling struct {
+	*world
+	patient, try, pass, open, read error
+}
+
+func (s stumbling) Patient(ctx context.Context, p copay.PracticeID, id copay.ID) (integrations.Patient, error) {
+	if s.patient != nil {
+		return integrations.Patient{}, s.patient
+	}
+	return s.world.Patient(ctx, p, id)
+}
+
+func (s stumbling) TryPayLink(ctx context.Context, token string) (ledger.PayLinkRow, error) {
+	if s.try != nil {
+		return ledger.PayLinkRow{}, s.try
+	}
+	return s.world.TryPayLink(ctx, token)
+}
+
+func (s stumbling) PassPayLink(ctx context.Context, token string) error {
+	if s.pass != nil {
+		return s.pass
+	}
+	return s.world.PassPayLink(ctx, token)
+}
+
+func (s stumbling) OpenPayLink(ctx context.Context, token string) (ledger.PayLinkRow, error) {
+	if s.open != nil {
+		return ledger.PayLinkRow{}, s.open
+	}
+	return s.world.OpenPayLink(ctx, token)
+}
+
+func (s stumbling) CoPay(ctx context.Context, p copay.PracticeID, id copay.ID) (ledger.CoPayRow, error) {
+	if s.read != nil {
+		return ledger.CoPayRow{}, s.read
+	}
+	return s.world.CoPay(ctx, p, id)
+}
+
+// A factor that could not be checked, or not be counted, is not passed.
+func TestNobodyGetsPastAFactorThatCannotBeChecked(t *testing.T) {
+	t.Parallel()
+	down := errors.New("dial tcp: jane@example.com")
+	for name, tc := range map[string]struct {
+		s    stumbling
+		code int
+		text string
+	}{
+		"the patient cannot be read":      {stumbling{patient: down}, http.StatusServiceUnavailable, "Nothing was charged"},
+		"the try cannot be counted":       {stumbling{try: down}, http.StatusServiceUnavailable, "Nothing was charged"},
+		"the try is refused by the store": {stumbling{try: copay.Errorf(copay.CodeInvalid, "", "odd")}, http.StatusServiceUnavailable, "Nothing was charged"},
+		"the link ended meanwhile":        {stumbling{try: copay.Errorf(copay.CodePrecondition, "", "ended")}, http.StatusGone, ""},
+		"the tries cannot be reset":       {stumbling{pass: down}, http.StatusServiceUnavailable, "Nothing was charged"},
+		"the link cannot be marked":       {stumbling{open: down}, http.StatusServiceUnavailable, "Nothing was charged"},
+		"the co-pay cannot be read":       {stumbling{read: down}, http.StatusServiceUnavailable, "Nothing was charged"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, h := setup(t, func(w *world, o *Options) { tc.s.world = w; o.Store = tc.s })
+			rec := post(h, born("5", "9", "1971"))
+			require.Equal(t, tc.code, rec.Code, rec.Body)
+			require.Contains(t, rec.Body.String(), tc.text)
+			require.NotContains(t, rec.Body.String(), "jane")
+			require.NotContains(t, rec.Body.String(), "2026", "nothing of the visit is shown")
+			require.Zero(t, w.opened)
+		})
+	}
+	w, h := setup(t, func(w *world, o *Options) {
+		w.link.FailedAttempts = ledger.MaxLinkAttempts
+		o.Store = stumbling{world: w}
+	})
+	require.Equal(t, http.StatusForbidden, post(h, born("5", "9", "1971")).Code, "also with the right date")
+	require.Zero(t, w.writes)
+	require.Zero(t, w.opened)
+}

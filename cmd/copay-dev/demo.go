@@ -109,7 +109,7 @@ func throwaway(ctx context.Context, out io.Writer, file, keepLog string, change 
 // weekdayMorning is the next Tuesday, ten o'clock at the practice: messages
 // may go out then, whenever the demo is run.
 func weekdayMorning() time.Time {
-	loc, err := time.LoadLocation("America/Chicago")
+	loc, err := time.LoadLocation(stack.TimeZone)
 	if err != nil {
 		loc = time.UTC
 	}

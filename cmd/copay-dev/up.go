@@ -12,9 +12,13 @@ import (
 
 	"github.com/copayflow/copayflow/api/auth"
 	"github.com/copayflow/copayflow/cmd/copay-dev/internal/stack"
+	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
 	"github.com/copayflow/copayflow/internal/clock"
 )
+
+// defaultDir is the stack's folder unless another one is named.
+const defaultDir = ".dev"
 
 func upCommand(file *string) *cobra.Command {
 	var dir string
@@ -26,7 +30,7 @@ func upCommand(file *string) *cobra.Command {
 			return up(cmd.Context(), cmd.OutOrStdout(), *file, dir)
 		},
 	}
-	cmd.Flags().StringVar(&dir, "data", ".dev", "folder that keeps data, keys and configuration")
+	cmd.Flags().StringVar(&dir, "data", defaultDir, "folder that keeps data, keys and configuration")
 	return cmd
 }
 
@@ -57,11 +61,15 @@ func up(ctx context.Context, out io.Writer, file, dir string) error {
 		return err
 	}
 	go s.FollowClock(ctx)
-	fmt.Fprintf(out, welcome, time.Since(began).Seconds(), s.Sandbox.Page, s.UIURL, s.URL+"/codec/session", s.URL, s.GRPC, dir, token, s.GRPC)
+	fmt.Fprintf(out, welcome, time.Since(began).Seconds(), s.Sandbox.Page, s.UIURL, s.URL+"/codec/session", s.URL, s.GRPC, dir, token, s.GRPC, advance(dir, 72))
+	if hours := untilMorning(s.Clock.Now(), stack.TimeZone); hours > 0 {
+		fmt.Fprintf(out, night, stack.TimeZone, advance(dir, hours))
+	}
+	fmt.Fprint(out, patients)
 	for _, p := range stack.Sample {
 		fmt.Fprintf(out, "    %-28s %s\n", p.Patient.FirstName+" "+p.Patient.LastName, p.About)
 	}
-	fmt.Fprintln(out, "\nCtrl-C stops everything; a second start finds the data again.")
+	fmt.Fprintln(out, "\nCtrl-C stops everything; a second start finds our data again, while the simulated platforms start anew.")
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(out, "\nstopping…")
@@ -88,10 +96,41 @@ What to try next:
        bin/copay list
        bin/copay watch cp_…            (an id from the list)
   3. Let three days pass, so that a reminder is due:
-       bin/copay-dev clock advance 72h
+       %s
+`
 
+const night = `
+It is night at the clinic (%s): patients are written to from 8 to 21 o'clock only.
+To have messages go out now, make it morning there:
+       %s
+`
+
+const patients = `
 The sample patients (date of birth is asked on the payment page; see the sandbox):
 `
+
+// advance is the command that moves the clock of the stack in dir.
+func advance(dir string, hours int) string {
+	if usual, err := filepath.Abs(defaultDir); err != nil || dir != usual {
+		return fmt.Sprintf("bin/copay-dev clock --data %s advance %dh", dir, hours)
+	}
+	return fmt.Sprintf("bin/copay-dev clock advance %dh", hours)
+}
+
+// untilMorning is how many hours it takes until patients in a time zone may be
+// written to; 0 when they may be now.
+func untilMorning(now time.Time, zone string) int {
+	loc, err := time.LoadLocation(zone)
+	if err != nil {
+		return 0
+	}
+	p := copay.ReminderPolicy{}.WithDefaults()
+	hour := now.In(loc).Hour()
+	if hour >= p.QuietUntil && hour < p.QuietFrom {
+		return 0
+	}
+	return (p.QuietUntil - hour + 24) % 24
+}
 
 // devToken mints a token of the stack for its sample practice.
 func devToken(s *stack.Stack, who string, roles ...string) (string, error) {
@@ -105,7 +144,7 @@ func devToken(s *stack.Stack, who string, roles ...string) (string, error) {
 func clockCommand() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{Use: "clock", Short: "Move the running stack's clock"}
-	cmd.PersistentFlags().StringVar(&dir, "data", ".dev", "the stack's folder")
+	cmd.PersistentFlags().StringVar(&dir, "data", defaultDir, "the stack's folder")
 	cmd.AddCommand(&cobra.Command{
 		Use:   "advance DURATION",
 		Short: "Let time pass, such as 72h; open co-pays decide again within a few seconds",

@@ -28,7 +28,7 @@ type holder interface {
 func act[A holder](c *connection, use, what string, args int, run func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (A, error)) *cobra.Command {
 	a := &staffAct{c: c}
 	cmd := &cobra.Command{
-		Use: use, Short: what, Args: cobra.ExactArgs(args),
+		Use: use, Short: what, Args: exactly(args),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.requestID = orNew(a.requestID)
 			return unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (A, error) {
@@ -88,6 +88,7 @@ func payCommand(c *connection) *cobra.Command {
 	})
 	cmd.Flags().StringVar(&dollars, "amount", "", "dollars, such as 25.00")
 	cmd.Flags().StringVar(&rail, "rail", "cash", "cash, check or terminal")
+	_ = cmd.RegisterFlagCompletionFunc("rail", cobra.FixedCompletions([]cobra.Completion{"cash", "check", "terminal"}, cobra.ShellCompDirectiveNoFileComp)) // the flag was just defined
 	cmd.Flags().StringVar(&received, "received", "", "day it was taken, 2026-11-24; today when empty")
 	cmd.Flags().StringVar(&number, "number", "", "check or receipt number")
 	_ = cmd.MarkFlagRequired("amount") // the flag was just defined
@@ -153,6 +154,7 @@ func reviewCommand(c *connection) *cobra.Command {
 		return api.ResolveReview(ctx, in)
 	})
 	cmd.Flags().StringVar(&choice, "choice", "", "one of the review's choices")
+	choose(cmd, "choice", "CHOICE_", copayv1.Choice_value)
 	cmd.Flags().StringVar(&dollars, "amount", "", "dollars, for set_amount")
 	_ = cmd.MarkFlagRequired("choice") // the flag was just defined
 	return cmd

@@ -45,7 +45,7 @@ func statsCommand(c *connection) *cobra.Command {
 			}, func(w io.Writer, r *copayv1.GetInboxStatsResponse) {
 				table(w, "PLATFORM PENDING DEAD OLDEST", func(line func(...string)) {
 					for _, s := range r.GetStats() {
-						line(s.GetPlatform(), fmt.Sprint(s.GetPending()), fmt.Sprint(s.GetDead()), when(s.GetOldest()))
+						line(s.GetPlatform(), fmt.Sprint(s.GetPending()), fmt.Sprint(s.GetDead()), at(s.GetOldest()))
 					}
 				})
 			})

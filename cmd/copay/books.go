@@ -20,18 +20,24 @@ func bookCommands(c *connection) []*cobra.Command {
 }
 
 func entriesCommand(c *connection) *cobra.Command {
-	var id string
+	var id, account string
+	var when period
 	var p paging
 	cmd := &cobra.Command{
-		Use: "entries", Short: "Journal entries, the latest first", Args: cobra.NoArgs,
+		Use: "entries", Short: "Journal entries, the oldest first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			from, to, err := when.bounds()
+			if err != nil {
+				return err
+			}
 			return pages(cmd, c, &p, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.ListEntriesResponse, error) {
-				return copayv1.NewLedgerServiceClient(conn).ListEntries(ctx, &copayv1.ListEntriesRequest{PracticeId: c.practice, CopayId: id, PageSize: p.size, PageToken: p.token})
+				return copayv1.NewLedgerServiceClient(conn).ListEntries(ctx, &copayv1.ListEntriesRequest{PracticeId: c.practice, CopayId: id, Account: account,
+					From: from, To: to, PageSize: p.size, PageToken: p.token})
 			}, func(w io.Writer, r *copayv1.ListEntriesResponse) {
 				table(w, "WHEN COPAY STEP ACCOUNT DEBIT CREDIT", func(line func(...string)) {
 					for _, e := range r.GetEntries() {
 						for _, l := range e.GetLines() {
-							line(when(e.GetAt()), e.GetCopayId(), e.GetStep(), l.GetAccount(), cents(l.GetDebitMinor()), cents(l.GetCreditMinor()))
+							line(at(e.GetAt()), e.GetCopayId(), e.GetStep(), l.GetAccount(), cents(l.GetDebitMinor()), cents(l.GetCreditMinor()))
 						}
 					}
 				})
@@ -39,6 +45,8 @@ func entriesCommand(c *connection) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&id, "copay", "", "only this co-pay")
+	cmd.Flags().StringVar(&account, "account", "", "only entries that touch this account, such as cash_on_hand")
+	when.flags(cmd)
 	p.flags(cmd)
 	return cmd
 }
@@ -77,23 +85,32 @@ func balanceCommand(c *connection) *cobra.Command {
 }
 
 func auditListCommand(c *connection) *cobra.Command {
-	var id string
+	var id, actor, action string
+	var when period
 	var p paging
 	cmd := &cobra.Command{
 		Use: "list", Short: "Audit records, the latest first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			from, to, err := when.bounds()
+			if err != nil {
+				return err
+			}
 			return pages(cmd, c, &p, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.ListAuditRecordsResponse, error) {
-				return copayv1.NewAuditServiceClient(conn).ListAuditRecords(ctx, &copayv1.ListAuditRecordsRequest{PracticeId: c.practice, CopayId: id, PageSize: p.size, PageToken: p.token})
+				return copayv1.NewAuditServiceClient(conn).ListAuditRecords(ctx, &copayv1.ListAuditRecordsRequest{PracticeId: c.practice, CopayId: id, ActorId: actor,
+					Action: action, From: from, To: to, PageSize: p.size, PageToken: p.token})
 			}, func(w io.Writer, r *copayv1.ListAuditRecordsResponse) {
 				table(w, "SEQ WHEN WHO ACTION COPAY REASON", func(line func(...string)) {
 					for _, a := range r.GetRecords() {
-						line(fmt.Sprint(a.GetSeq()), when(a.GetAt()), a.GetActor().GetId(), a.GetAction(), a.GetCopayId(), a.GetReason())
+						line(fmt.Sprint(a.GetSeq()), at(a.GetAt()), a.GetActor().GetId(), a.GetAction(), a.GetCopayId(), a.GetReason())
 					}
 				})
 			})
 		},
 	}
 	cmd.Flags().StringVar(&id, "copay", "", "only this co-pay")
+	cmd.Flags().StringVar(&actor, "actor", "", "only what this person, machine or platform did, such as platform:stripe")
+	cmd.Flags().StringVar(&action, "action", "", "only this action, such as refund")
+	when.flags(cmd)
 	p.flags(cmd)
 	return cmd
 }

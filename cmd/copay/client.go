@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,9 +14,11 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -123,9 +126,18 @@ func call[A proto.Message](cmd *cobra.Command, c *connection, do func(context.Co
 	defer cancel()
 	answer, err := do(ctx, conn)
 	if err != nil {
-		return say(err)
+		return say(c.late(ctx, err))
 	}
 	return c.print(cmd.OutOrStdout(), answer, func(w io.Writer) { show(w, answer) })
+}
+
+// late names an answer that did not come within --timeout; the transport's own
+// words for it say nothing to a person. What the API itself said stays.
+func (c *connection) late(ctx context.Context, err error) error {
+	if st, ok := status.FromError(err); !ok || len(st.Details()) > 0 || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return err
+	}
+	return status.Errorf(codes.DeadlineExceeded, "no answer came within %s; ask again, or wait longer with --timeout", c.timeout)
 }
 
 func (c *connection) print(w io.Writer, m proto.Message, human func(io.Writer)) error {
@@ -155,13 +167,7 @@ func enum(prefix, name string, values map[string]int32) (int32, error) {
 	if v, ok := values[prefix+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))]; ok && v != 0 {
 		return v, nil
 	}
-	var known []string
-	for k, v := range values {
-		if v != 0 {
-			known = append(known, short(prefix, k))
-		}
-	}
-	return 0, usagef("%q is not known; use one of %s", name, strings.Join(sorted(known), ", "))
+	return 0, usagef("%q is not known; use one of %s", name, strings.Join(shorts(prefix, values), ", "))
 }
 
 func short(prefix, name string) string {

@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
 )
@@ -22,7 +20,7 @@ func cardConsentCommand(c *connection) *cobra.Command {
 	in := &copayv1.RecordCardConsentRequest{}
 	var limit, until string
 	cmd := &cobra.Command{
-		Use: "card PATIENT", Short: "A patient agrees that the stored card is charged: for one visit, or until a day", Args: cobra.ExactArgs(1),
+		Use: "card PATIENT", Short: "A patient agrees that the stored card is charged: for one visit, or until a day", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			in.PracticeId, in.PatientRef, in.RequestId = c.practice, args[0], orNew(in.GetRequestId())
 			if in.Cap, err = amount(limit); err != nil {
@@ -30,12 +28,10 @@ func cardConsentCommand(c *connection) *cobra.Command {
 			}
 			in.Scope = copayv1.ConsentScope_CONSENT_SCOPE_VISIT
 			if until != "" {
-				day, err := time.ParseInLocation(time.DateOnly, until, time.Local)
-				if err != nil {
-					return usagef("--until %q is not a day such as 2027-06-30", until)
+				in.Scope = copayv1.ConsentScope_CONSENT_SCOPE_UNTIL
+				if in.Until, err = dayStart("--until", until, 1); err != nil { // to the end of that day
+					return err
 				}
-				// To the end of that day.
-				in.Scope, in.Until = copayv1.ConsentScope_CONSENT_SCOPE_UNTIL, timestamppb.New(day.AddDate(0, 0, 1))
 			}
 			return unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.RecordCardConsentResponse, error) {
 				return copayv1.NewConsentServiceClient(conn).RecordCardConsent(ctx, in)
@@ -61,17 +57,17 @@ func cardConsentCommand(c *connection) *cobra.Command {
 func cardRevokeCommand(c *connection) *cobra.Command {
 	in := &copayv1.RevokeCardConsentRequest{}
 	cmd := &cobra.Command{
-		Use: "card-revoke PATIENT", Short: "The patient's stored card is not charged any more", Args: cobra.ExactArgs(1),
+		Use: "card-revoke PATIENT", Short: "The patient's stored card is not charged any more", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in.PracticeId, in.PatientRef, in.RequestId = c.practice, args[0], orNew(in.GetRequestId())
 			return unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.RevokeCardConsentResponse, error) {
 				return copayv1.NewConsentServiceClient(conn).RevokeCardConsent(ctx, in)
 			}, func(w io.Writer, r *copayv1.RevokeCardConsentResponse) {
-				if r.GetRevoked() {
-					fmt.Fprintln(w, "revoked")
-				} else {
+				if !r.GetRevoked() {
 					fmt.Fprintln(w, "there was no consent to revoke")
+					return
 				}
+				fmt.Fprintf(w, "revoked; open co-pays that ask by link instead: %d\n", r.GetCopays())
 			}), in.GetRequestId())
 		},
 	}
@@ -84,7 +80,7 @@ func messageConsentCommand(c *connection) *cobra.Command {
 	in := &copayv1.RecordMessageConsentRequest{}
 	var channel string
 	cmd := &cobra.Command{
-		Use: "message ADDRESS", Short: "A patient agrees to be written to at a number (+1…) or mail address", Args: cobra.ExactArgs(1),
+		Use: "message ADDRESS", Short: "A patient agrees to be written to at a number (+1…) or mail address", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v, err := enum("CHANNEL_", channel, copayv1.Channel_value)
 			if err != nil {
@@ -103,6 +99,7 @@ func messageConsentCommand(c *connection) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&channel, "channel", "sms", "sms or email")
+	choose(cmd, "channel", "CHANNEL_", copayv1.Channel_value)
 	cmd.Flags().StringVar(&in.TextVersion, "text-version", "", "version of the wording the patient agreed to")
 	cmd.Flags().StringVar(&in.Source, "source", "desk", "intake_form, portal, desk or ehr")
 	because(cmd, &in.Reason, &in.RequestId)
@@ -114,7 +111,7 @@ func messageRevokeCommand(c *connection) *cobra.Command {
 	in := &copayv1.RevokeMessageConsentRequest{}
 	var channel string
 	cmd := &cobra.Command{
-		Use: "message-revoke ADDRESS", Short: "The patient is not written to any more at an address, or anywhere", Args: cobra.ExactArgs(1),
+		Use: "message-revoke ADDRESS", Short: "The patient is not written to any more at an address, or anywhere", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v, err := enum("CHANNEL_", channel, copayv1.Channel_value)
 			if err != nil {
@@ -129,6 +126,7 @@ func messageRevokeCommand(c *connection) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&channel, "channel", "sms", "sms or email")
+	choose(cmd, "channel", "CHANNEL_", copayv1.Channel_value)
 	cmd.Flags().BoolVar(&in.Everywhere, "everywhere", false, "on all channels of the patients who use this address")
 	because(cmd, &in.Reason, &in.RequestId)
 	return cmd

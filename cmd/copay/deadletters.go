@@ -21,9 +21,9 @@ func deadCommand(c *connection) *cobra.Command {
 			return pages(cmd, c, &p, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.ListDeadLettersResponse, error) {
 				return copayv1.NewInboxServiceClient(conn).ListDeadLetters(ctx, &copayv1.ListDeadLettersRequest{PracticeId: c.practice, PageSize: p.size, PageToken: p.token})
 			}, func(w io.Writer, r *copayv1.ListDeadLettersResponse) {
-				table(w, "ID RECEIVED PLATFORM KIND TRIES WHY", func(line func(...string)) {
+				table(w, "ID RECEIVED PLATFORM EVENT KIND TRIES WHY", func(line func(...string)) {
 					for _, d := range r.GetDeadLetters() {
-						line(fmt.Sprint(d.GetInboxId()), when(d.GetReceivedAt()), d.GetPlatform(), d.GetKind(), fmt.Sprint(d.GetAttempts()), d.GetLastError())
+						line(fmt.Sprint(d.GetInboxId()), at(d.GetReceivedAt()), d.GetPlatform(), d.GetEventId(), d.GetKind(), fmt.Sprint(d.GetAttempts()), d.GetLastError())
 					}
 				})
 			})
@@ -51,7 +51,7 @@ func onDeadLetter[A proto.Message](c *connection, use, short, done string,
 	do func(ctx context.Context, api copayv1.InboxServiceClient, id int64, reason, requestID string) (A, error)) *cobra.Command {
 	var reason, requestID string
 	cmd := &cobra.Command{
-		Use: use, Short: short, Args: cobra.ExactArgs(1),
+		Use: use, Short: short, Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil || id <= 0 {

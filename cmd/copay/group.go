@@ -22,3 +22,14 @@ func group(use, short string, subs ...*cobra.Command) *cobra.Command {
 	cmd.AddCommand(subs...)
 	return cmd
 }
+
+// exactly asks for a command's arguments and names them when they are not all
+// there, or too many.
+func exactly(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		return usagef("write: %s%s", cmd.CommandPath(), strings.TrimPrefix(cmd.Use, cmd.Name()))
+	}
+}

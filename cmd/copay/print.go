@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -22,24 +23,29 @@ func money(m *copayv1.Money) string {
 	return copay.Money{Minor: m.GetMinor(), Currency: copay.Currency(m.GetCurrency())}.String()
 }
 
-func when(t *timestamppb.Timestamp) string {
+func at(t *timestamppb.Timestamp) string {
 	if t == nil || t.GetSeconds() == 0 {
 		return "-"
 	}
-	return t.AsTime().Local().Format("2006-01-02 15:04")
+	return t.AsTime().Local().Round(time.Second).Format("2006-01-02 15:04") // 13:59:59.99 is two o'clock
 }
 
-// table prints aligned columns.
+// table prints aligned columns, and says so when there are no rows.
 func table(w io.Writer, header string, rows func(line func(cells ...string))) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, strings.ReplaceAll(header, " ", "\t"))
+	none := true
 	rows(func(cells ...string) {
+		none = false
 		for i := range cells {
 			cells[i] = oneLine(cells[i])
 		}
 		fmt.Fprintln(t, strings.Join(cells, "\t"))
 	})
 	_ = t.Flush() // the writer below says so itself
+	if none {
+		fmt.Fprintln(w, "(none)")
+	}
 }
 
 func state(s copayv1.State) string { return short("STATE_", s.String()) }
@@ -80,7 +86,7 @@ func showCoPay(w io.Writer, c *copayv1.CoPay) {
 		}
 	}
 	if c.GetNextAction() != "" {
-		fmt.Fprintf(w, "  next         %s at %s\n", c.GetNextAction(), when(c.GetNextActionAt()))
+		fmt.Fprintf(w, "  next         %s at %s\n", c.GetNextAction(), at(c.GetNextActionAt()))
 	}
 }
 
@@ -89,7 +95,7 @@ func showCoPays(w io.Writer, list []*copayv1.CoPay) {
 		for _, c := range list {
 			next := c.GetNextAction()
 			if next != "" {
-				next += " " + when(c.GetNextActionAt())
+				next += " " + at(c.GetNextActionAt())
 			}
 			line(c.GetId(), state(c.GetState()), money(c.GetAmounts().GetRequested()), money(c.GetAmounts().GetCollected()), c.GetServiceDate(),
 				short("REVIEW_KIND_", c.GetReview().GetKind().String()), next)
@@ -107,7 +113,7 @@ func showTimeline(w io.Writer, list []*copayv1.TimelineEvent) {
 			if e.GetNote() != "" {
 				text += ": " + e.GetNote()
 			}
-			line(when(e.GetAt()), e.GetActor().GetId(), e.GetKind(), text)
+			line(at(e.GetAt()), e.GetActor().GetId(), e.GetKind(), text)
 		}
 	})
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
 )
@@ -19,7 +21,7 @@ func readCommands(c *connection) []*cobra.Command {
 func startCommand(c *connection) *cobra.Command {
 	var ehr, requestID string
 	cmd := &cobra.Command{
-		Use: "start CHARGE", Short: "Start the co-pay of a charge and wait a moment for its amount", Args: cobra.ExactArgs(1),
+		Use: "start CHARGE", Short: "Start the co-pay of a charge and wait a moment for its amount", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			requestID = orNew(requestID)
 			return unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.StartCoPayResponse, error) {
@@ -39,7 +41,7 @@ func startCommand(c *connection) *cobra.Command {
 
 func getCommand(c *connection) *cobra.Command {
 	return &cobra.Command{
-		Use: "get COPAY", Short: "Show a co-pay: state, amounts and why, review, what happens next", Args: cobra.ExactArgs(1),
+		Use: "get COPAY", Short: "Show a co-pay: state, amounts and why, review, what happens next", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.GetCoPayResponse, error) {
 				return copayv1.NewCoPayServiceClient(conn).GetCoPay(ctx, &copayv1.GetCoPayRequest{PracticeId: c.practice, CopayId: args[0]})
@@ -48,31 +50,75 @@ func getCommand(c *connection) *cobra.Command {
 	}
 }
 
+// wanted are list's filters as they are written.
+type wanted struct {
+	states        []string
+	rail, kind    string
+	review        bool
+	ehr, patient  string
+	visit         string
+	from, to      string
+	changedWithin time.Duration
+}
+
+func (f *wanted) flags(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar(&f.states, "state", nil, "only these states, such as awaiting_payment")
+	cmd.Flags().StringVar(&f.rail, "rail", "", "only this rail")
+	cmd.Flags().BoolVar(&f.review, "review", false, "only those that need a person")
+	cmd.Flags().StringVar(&f.kind, "review-kind", "", "only reviews of this kind, such as unpaid")
+	cmd.Flags().StringVar(&f.ehr, "ehr", "", "only charges of this EHR")
+	cmd.Flags().StringVar(&f.patient, "patient", "", "only this patient, by the EHR's id")
+	cmd.Flags().StringVar(&f.visit, "appointment", "", "only this appointment, by the EHR's id")
+	cmd.Flags().StringVar(&f.from, "from", "", "visits from this day on, 2026-11-24")
+	cmd.Flags().StringVar(&f.to, "to", "", "visits up to this day")
+	cmd.Flags().DurationVar(&f.changedWithin, "changed-within", 0, "only those that changed lately, such as 2h")
+	choose(cmd, "state", "STATE_", copayv1.State_value)
+	choose(cmd, "rail", "RAIL_", copayv1.Rail_value)
+	choose(cmd, "review-kind", "REVIEW_KIND_", copayv1.ReviewKind_value)
+}
+
+// request is the filters as the API takes them.
+func (f *wanted) request(c *connection, size int32) (*copayv1.ListCoPaysRequest, error) {
+	in := &copayv1.ListCoPaysRequest{PracticeId: c.practice, PageSize: size, Ehr: f.ehr, PatientRef: f.patient, AppointmentId: f.visit, ServiceFrom: f.from, ServiceTo: f.to}
+	for _, s := range f.states {
+		v, err := enum("STATE_", s, copayv1.State_value)
+		if err != nil {
+			return nil, err
+		}
+		in.States = append(in.States, copayv1.State(v))
+	}
+	if f.rail != "" {
+		v, err := enum("RAIL_", f.rail, copayv1.Rail_value)
+		if err != nil {
+			return nil, err
+		}
+		in.Rail = copayv1.Rail(v)
+	}
+	if f.kind != "" {
+		v, err := enum("REVIEW_KIND_", f.kind, copayv1.ReviewKind_value)
+		if err != nil {
+			return nil, err
+		}
+		in.Review = copayv1.ReviewKind(v)
+	}
+	if f.review {
+		in.NeedsReview = &f.review
+	}
+	if f.changedWithin > 0 {
+		in.UpdatedSince = timestamppb.New(time.Now().Add(-f.changedWithin))
+	}
+	return in, nil
+}
+
 func listCommand(c *connection) *cobra.Command {
-	var states []string
-	var rail string
-	var review bool
+	var f wanted
 	var p paging
 	cmd := &cobra.Command{
 		Use: "list", Short: "List co-pays, the latest first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			in := &copayv1.ListCoPaysRequest{PracticeId: c.practice, PageSize: p.size}
-			for _, s := range states {
-				v, err := enum("STATE_", s, copayv1.State_value)
-				if err != nil {
-					return err
-				}
-				in.States = append(in.States, copayv1.State(v))
-			}
-			if rail != "" {
-				v, err := enum("RAIL_", rail, copayv1.Rail_value)
-				if err != nil {
-					return err
-				}
-				in.Rail = copayv1.Rail(v)
-			}
-			if review {
-				in.NeedsReview = &review
+			in, err := f.request(c, p.size)
+			if err != nil {
+				return err
 			}
 			return pages(cmd, c, &p, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.ListCoPaysResponse, error) {
 				in.PageToken = p.token
@@ -80,16 +126,14 @@ func listCommand(c *connection) *cobra.Command {
 			}, func(w io.Writer, r *copayv1.ListCoPaysResponse) { showCoPays(w, r.GetCopays()) })
 		},
 	}
-	cmd.Flags().StringSliceVar(&states, "state", nil, "only these states, such as awaiting_payment")
-	cmd.Flags().StringVar(&rail, "rail", "", "only this rail")
-	cmd.Flags().BoolVar(&review, "review", false, "only those that need a person")
+	f.flags(cmd)
 	p.flags(cmd)
 	return cmd
 }
 
 func watchCommand(c *connection) *cobra.Command {
 	return &cobra.Command{
-		Use: "watch COPAY", Short: "Follow a co-pay live until Ctrl-C", Args: cobra.ExactArgs(1),
+		Use: "watch COPAY", Short: "Follow a co-pay live until Ctrl-C", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, conn, err := c.dial(cmd.Context())
 			if err != nil {
@@ -118,7 +162,7 @@ func watchCommand(c *connection) *cobra.Command {
 
 func timelineCommand(c *connection) *cobra.Command {
 	return &cobra.Command{
-		Use: "timeline COPAY", Short: "Everything that happened to a co-pay, and who did it", Args: cobra.ExactArgs(1),
+		Use: "timeline COPAY", Short: "Everything that happened to a co-pay, and who did it", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.GetTimelineResponse, error) {
 				return copayv1.NewCoPayServiceClient(conn).GetTimeline(ctx, &copayv1.GetTimelineRequest{PracticeId: c.practice, CopayId: args[0]})

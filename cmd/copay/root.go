@@ -48,12 +48,18 @@ func root() *cobra.Command {
 	f.BoolVar(&c.json, "json", false, "print JSON for machines")
 	cmd.MarkFlagsRequiredTogether("cert", "key")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	cmd.AddCommand(readCommands(c)...)
-	cmd.AddCommand(actCommands(c)...)
-	cmd.AddCommand(bookCommands(c)...)
-	cmd.AddCommand(adminCommands(c)...)
-	cmd.AddCommand(consentCommands(c)...)
-	cmd.AddCommand(serverCommands()...)
+	for _, g := range []struct {
+		title string
+		subs  []*cobra.Command
+	}{{"Co-pays:", readCommands(c)}, {"What staff do about one:", actCommands(c)}, {"Patients' consents, platforms and their events:", append(consentCommands(c), adminCommands(c)...)},
+		{"Books and proof:", bookCommands(c)}, {"Running it:", serverCommands()}} {
+		cmd.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
+		for _, sub := range g.subs {
+			sub.GroupID = g.title
+			cmd.AddCommand(sub)
+		}
+	}
+	offerCoPays(c, cmd)
 	return cmd
 }
 
@@ -96,10 +102,8 @@ func (r refusal) Error() string {
 	for _, d := range r.st.Details() {
 		if b, ok := d.(*errdetails.BadRequest); ok {
 			for _, v := range b.GetFieldViolations() {
-				if !strings.Contains(text, v.GetDescription()) {
+				if !strings.Contains(text, v.GetDescription()) { // the sentence mostly says it
 					text += fmt.Sprintf("\n  %s: %s", v.GetField(), v.GetDescription())
-				} else {
-					text += fmt.Sprintf("\n  field: %s", v.GetField())
 				}
 			}
 		}

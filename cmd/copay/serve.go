@@ -8,14 +8,16 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/sdk/client"
 
 	"github.com/copayflow/copayflow/api/auth"
 	"github.com/copayflow/copayflow/config"
+	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
 	"github.com/copayflow/copayflow/internal/serve"
 	"github.com/copayflow/copayflow/ledger"
@@ -31,7 +33,7 @@ func serverCommands() []*cobra.Command {
 	for _, c := range all {
 		c.Flags().StringVar(&path, "config", envOr("COPAY_CONFIG", "copay.yaml"), "configuration file")
 	}
-	return all
+	return append(all, apiKeyCommand())
 }
 
 func envOr(name, otherwise string) string {
@@ -172,66 +174,11 @@ func changeKeys(ctx context.Context, out io.Writer, s *ledger.Store, cfg *config
 	return nil
 }
 
-// doctorWait bounds one platform's test.
-const doctorWait = 20 * time.Second
-
-func doctorCommand(path *string) *cobra.Command {
-	return &cobra.Command{
-		Use: "doctor", Short: "Check configuration, database, Temporal, keys and every platform's credentials", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, out := cmd.Context(), cmd.OutOrStdout()
-			p, err := open(ctx, *path, "copay-doctor", io.Discard)
-			if err != nil {
-				return err
-			}
-			defer p.Close(ctx)
-			bad := 0
-			line := func(what, ok string, err error) {
-				if err != nil {
-					bad++
-					fmt.Fprintf(out, "  ✗ %-28s %v\n", what, err)
-					return
-				}
-				fmt.Fprintf(out, "  ✓ %-28s %s\n", what, ok)
-			}
-			fmt.Fprintf(out, "configuration %s\n", *path)
-			line("database", "reachable", p.Store.Ping(ctx))
-			_, err = p.Temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
-			line("temporal", p.Config.Temporal.Address+", namespace "+p.Config.Temporal.Namespace, err)
-			for _, id := range p.Directory.Practices() {
-				fmt.Fprintf(out, "practice %s\n", id)
-				for _, s := range p.Directory.Statuses(id) {
-					ok, err := test(ctx, p.Directory, s)
-					line(string(s.Platform), ok, err)
-				}
-			}
-			if bad > 0 {
-				return fmt.Errorf("%d checks failed; mend what is marked and run doctor again", bad)
-			}
-			return nil
-		},
-	}
-}
-
-// test makes one cheap, harmless call with a platform's credentials.
-func test(ctx context.Context, d *integrations.Directory, s integrations.Status) (string, error) {
-	if s.Err != nil {
-		return "", s.Err
-	}
-	t, err := integrations.As[integrations.Tester](d, s.Practice, s.Platform)
-	if err != nil {
-		return "", err
-	}
-	ctx, cancel := context.WithTimeout(ctx, doctorWait)
-	defer cancel()
-	return t.TestConnection(ctx)
-}
-
 func tokenCommand(path *string) *cobra.Command {
 	var roles, practices []string
 	var ttl time.Duration
 	cmd := &cobra.Command{
-		Use: "token SUBJECT", Short: "Mint a token (development only)", Args: cobra.ExactArgs(1),
+		Use: "token SUBJECT", Short: "Mint a token (development only)", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := config.Load(*path)
 			if err != nil {
@@ -244,10 +191,8 @@ func tokenCommand(path *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if len(practices) == 0 {
-				for _, p := range cfg.Practices {
-					practices = append(practices, string(p.ID))
-				}
+			if practices, err = known(cfg, roles, practices); err != nil {
+				return err
 			}
 			token, err := auth.MintDev(secret, args[0], roles, practices, time.Now(), ttl)
 			if err != nil {
@@ -257,8 +202,40 @@ func tokenCommand(path *string) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringSliceVar(&roles, "role", []string{"front_desk"}, "front_desk, biller, auditor, admin, service")
+	cmd.Flags().StringSliceVar(&roles, "role", []string{"front_desk"}, strings.Join(everyRole, ", "))
 	cmd.Flags().StringSliceVar(&practices, "for", nil, "practices; all configured ones when empty")
 	cmd.Flags().DurationVar(&ttl, "ttl", time.Hour, "how long it is valid")
 	return cmd
+}
+
+var everyRole = []string{string(copay.RoleFrontDesk), string(copay.RoleBiller), string(copay.RoleAuditor), string(copay.RoleAdmin), string(copay.RoleService)}
+
+func knownRole(r string) error {
+	if !slices.Contains(everyRole, r) {
+		return usagef("there is no role %q; use %s", r, strings.Join(everyRole, ", "))
+	}
+	return nil
+}
+
+// known refuses roles and practices there are not, with which a token would be
+// refused everywhere. No practice means all that are configured.
+func known(cfg *config.Config, roles, practices []string) ([]string, error) {
+	for _, r := range roles {
+		if err := knownRole(r); err != nil {
+			return nil, err
+		}
+	}
+	var all []string
+	for _, p := range cfg.Practices {
+		all = append(all, string(p.ID))
+	}
+	if len(practices) == 0 {
+		return all, nil
+	}
+	for _, p := range practices {
+		if p != auth.AllPractices && !slices.Contains(all, p) {
+			return nil, usagef("there is no practice %q; the configuration has %s", p, strings.Join(all, ", "))
+		}
+	}
+	return practices, nil
 }

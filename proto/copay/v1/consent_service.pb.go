@@ -321,7 +321,9 @@ func (x *RevokeCardConsentRequest) GetEhr() string {
 type RevokeCardConsentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A consent was in force.
-	Revoked       bool `protobuf:"varint,1,opt,name=revoked,proto3" json:"revoked,omitempty"`
+	Revoked bool `protobuf:"varint,1,opt,name=revoked,proto3" json:"revoked,omitempty"`
+	// Open co-pays that would have charged the card and ask by link instead.
+	Copays        int32 `protobuf:"varint,2,opt,name=copays,proto3" json:"copays,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -361,6 +363,13 @@ func (x *RevokeCardConsentResponse) GetRevoked() bool {
 		return x.Revoked
 	}
 	return false
+}
+
+func (x *RevokeCardConsentResponse) GetCopays() int32 {
+	if x != nil {
+		return x.Copays
+	}
+	return 0
 }
 
 // RecordMessageConsentRequest is what the patient agreed to.
@@ -688,9 +697,10 @@ const file_copay_v1_consent_service_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[A-Za-z0-9._:-]{1,128}$R\trequestId\x12$\n" +
 	"\x06reason\x18\x04 \x01(\tB\f\xbaH\tr\a(\xf4\x032\x02\\SR\x06reason\x126\n" +
-	"\x03ehr\x18\x05 \x01(\tB$\xbaH!r\x1f2\x1d^([a-z0-9][a-z0-9_-]{0,31})?$R\x03ehr\"5\n" +
+	"\x03ehr\x18\x05 \x01(\tB$\xbaH!r\x1f2\x1d^([a-z0-9][a-z0-9_-]{0,31})?$R\x03ehr\"M\n" +
 	"\x19RevokeCardConsentResponse\x12\x18\n" +
-	"\arevoked\x18\x01 \x01(\bR\arevoked\"\xc3\x03\n" +
+	"\arevoked\x18\x01 \x01(\bR\arevoked\x12\x16\n" +
+	"\x06copays\x18\x02 \x01(\x05R\x06copays\"\xc3\x03\n" +
 	"\x1bRecordMessageConsentRequest\x12A\n" +
 	"\vpractice_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,39}$R\n" +
 	"practiceId\x127\n" +

@@ -34,7 +34,8 @@ type ConsentServiceClient interface {
 	// RecordCardConsent records that a patient agreed to have the stored card
 	// charged. The card itself is stored at the processor, never here.
 	RecordCardConsent(ctx context.Context, in *RecordCardConsentRequest, opts ...grpc.CallOption) (*RecordCardConsentResponse, error)
-	// RevokeCardConsent takes it back at once.
+	// RevokeCardConsent takes it back at once. Open co-pays that would have charged
+	// the card ask by link instead.
 	RevokeCardConsent(ctx context.Context, in *RevokeCardConsentRequest, opts ...grpc.CallOption) (*RevokeCardConsentResponse, error)
 	// RecordMessageConsent records that a patient agreed to payment messages at an
 	// address.
@@ -100,7 +101,8 @@ type ConsentServiceServer interface {
 	// RecordCardConsent records that a patient agreed to have the stored card
 	// charged. The card itself is stored at the processor, never here.
 	RecordCardConsent(context.Context, *RecordCardConsentRequest) (*RecordCardConsentResponse, error)
-	// RevokeCardConsent takes it back at once.
+	// RevokeCardConsent takes it back at once. Open co-pays that would have charged
+	// the card ask by link instead.
 	RevokeCardConsent(context.Context, *RevokeCardConsentRequest) (*RevokeCardConsentResponse, error)
 	// RecordMessageConsent records that a patient agreed to payment messages at an
 	// address.

@@ -1698,7 +1698,7 @@ const file_copay_v1_copay_acts_proto_rawDesc = "" +
 	"\trefund_id\x18\x05 \x01(\tB\x17\xbaH\x14r\x122\x10^ref-[0-9]{1,6}$R\brefundId\x12\x18\n" +
 	"\aapprove\x18\x06 \x01(\bR\aapprove\">\n" +
 	"\x15ApproveRefundResponse\x12%\n" +
-	"\x05copay\x18\x01 \x01(\v2\x0f.copay.v1.CoPayR\x05copay\"\xac\x03\n" +
+	"\x05copay\x18\x01 \x01(\v2\x0f.copay.v1.CoPayR\x05copay\"\xa9\x04\n" +
 	"\x14ResolveReviewRequest\x12A\n" +
 	"\vpractice_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,39}$R\n" +
 	"practiceId\x12=\n" +
@@ -1709,7 +1709,8 @@ const file_copay_v1_copay_acts_proto_rawDesc = "" +
 	"\x06choice\x18\x05 \x01(\x0e2\x10.copay.v1.ChoiceB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06choice\x12v\n" +
 	"\x06amount\x18\x06 \x01(\v2\x0f.copay.v1.MoneyBM\xbaHJ\xba\x01G\n" +
-	"\x0famount.positive\x12$the amount must be more than nothing\x1a\x0ethis.minor > 0R\x06amount\">\n" +
+	"\x0famount.positive\x12$the amount must be more than nothing\x1a\x0ethis.minor > 0R\x06amount:{\xbaHx\x1av\n" +
+	"\rreview.amount\x12*only the choice set_amount takes an amount\x1a9!has(this.amount) || this.choice == 3 || this.choice == 0\">\n" +
 	"\x15ResolveReviewResponse\x12%\n" +
 	"\x05copay\x18\x01 \x01(\v2\x0f.copay.v1.CoPayR\x05copay\"\x9a\x02\n" +
 	"\x0eAddNoteRequest\x12A\n" +

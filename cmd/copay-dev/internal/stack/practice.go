@@ -22,7 +22,8 @@ import (
 const (
 	practiceID   = "maple"
 	practiceName = "Maple Family Clinic"
-	timeZone     = "America/Chicago"
+	// TimeZone is where it is, and most of its patients are.
+	TimeZone = "America/Chicago"
 )
 
 // Practice is the sample practice's id.
@@ -103,7 +104,7 @@ func (s *Stack) configure(listen config.Listen) error {
 
 func samplePractice(platforms map[string]any) map[string]any {
 	return map[string]any{
-		"id": practiceID, "name": practiceName, "phone": "+1 312 555 0100", "time_zone": timeZone, "npi": "1234567893",
+		"id": practiceID, "name": practiceName, "phone": "+1 312 555 0100", "time_zone": TimeZone, "npi": "1234567893",
 		"consent": map[string]any{"source": "intake_form", "text_version": "2026-01"},
 		"ports": map[string]any{"charges": []any{"drchrono"}, "coverage": []any{"drchrono"}, "eligibility": []any{"availity", "drchrono"}, "collect": []any{"stripe"},
 			"post": []any{"drchrono"}, "accounting": []any{"quickbooks"}, "sms": []any{"twilio"}, "email": []any{"sendgrid"}},

@@ -5,6 +5,7 @@ package temporal
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -179,11 +180,31 @@ func prepareSQLite(o Options, s *config.SQL) error {
 			}
 		}
 	}
+	if err := forgetMembers(o.Database); err != nil {
+		return err
+	}
 	ns, err := sqlite.NewNamespaceConfig(clusterName, o.Namespace, false, o.SearchAttributes)
 	if err != nil {
 		return err
 	}
 	return sqlite.CreateNamespaces(s, ns)
+}
+
+// forgetMembers drops the server's former services from the database: a second
+// start within their last heartbeats would try to join those, which are gone,
+// and no task queue answers meanwhile. Nobody else runs on this file.
+func forgetMembers(database string) error {
+	if database == "" {
+		return nil
+	}
+	db, err := sql.Open("sqlite", database) // the server's own driver
+	if err != nil {
+		return err
+	}
+	if _, err := db.Exec("DELETE FROM cluster_membership"); err != nil {
+		return errors.Join(fmt.Errorf("the data of Temporal in %s cannot be used: %w", database, err), db.Close())
+	}
+	return db.Close()
 }
 
 const (

@@ -18,6 +18,7 @@ import (
 
 	"github.com/copayflow/copayflow/cmd/copay-dev/internal/ports"
 	"github.com/copayflow/copayflow/internal/pgserver"
+	"github.com/copayflow/copayflow/internal/serve"
 )
 
 func TestServerKeepsItsNamespaceAndRetentionOverARestart(t *testing.T) {
@@ -31,6 +32,14 @@ func TestServerKeepsItsNamespaceAndRetentionOverARestart(t *testing.T) {
 		ns, err := c.WorkflowService().DescribeNamespace(t.Context(), &workflowservice.DescribeNamespaceRequest{Namespace: "copay"})
 		require.NoError(t, err)
 		require.Equal(t, 365*24*time.Hour, ns.Config.WorkflowExecutionRetentionTtl.AsDuration())
+		// Task queues are another service's, which has to find the others; a
+		// second start right after the first must not look for the dead ones.
+		require.Eventually(t, func() bool {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			_, err := c.DescribeTaskQueue(ctx, "q", enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+			return err == nil
+		}, 8*time.Second, 50*time.Millisecond)
 		c.Close()
 		require.NoError(t, s.Stop())
 	}
@@ -73,15 +82,17 @@ func TestServerOnPostgreSQL(t *testing.T) {
 	}
 	o := Options{Postgres: pg.DSN("postgres"), Namespace: "copay", Retention: 365 * 24 * time.Hour,
 		SearchAttributes: map[string]enumspb.IndexedValueType{"CopayPractice": enumspb.INDEXED_VALUE_TYPE_KEYWORD}}
-	for range 2 {
-		s, err := Start(t.Context(), o)
-		require.NoError(t, err)
-		c, err := client.Dial(client.Options{HostPort: s.HostPort(), Namespace: "copay", Logger: quiet{}})
-		require.NoError(t, err)
-		have, err := c.OperatorService().ListSearchAttributes(t.Context(), &operatorservice.ListSearchAttributesRequest{Namespace: "copay"})
-		require.NoError(t, err)
-		require.Contains(t, have.GetCustomAttributes(), "CopayPractice")
-		c.Close()
-		require.NoError(t, s.Stop())
-	}
+	s, err := Start(t.Context(), o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Stop()) })
+	c, err := client.Dial(client.Options{HostPort: s.HostPort(), Namespace: "copay", Logger: quiet{}})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	require.NoError(t, serve.MigrateTemporal(t.Context(), c, "copay", o.Retention, o.SearchAttributes), "it may be run again")
+	have, err := c.OperatorService().ListSearchAttributes(t.Context(), &operatorservice.ListSearchAttributesRequest{Namespace: "copay"})
+	require.NoError(t, err)
+	require.Contains(t, have.GetCustomAttributes(), "CopayPractice")
+	ns, err := c.WorkflowService().DescribeNamespace(t.Context(), &workflowservice.DescribeNamespaceRequest{Namespace: "copay"})
+	require.NoError(t, err)
+	require.Equal(t, o.Retention, ns.Config.WorkflowExecutionRetentionTtl.AsDuration())
 }

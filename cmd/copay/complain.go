@@ -1,0 +1,63 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/status"
+)
+
+// complaint is an error as --json prints it, on the error output.
+type complaint struct {
+	Code      string  `json:"code"`             // of gRPC, or USAGE, or FAILURE
+	Reason    string  `json:"reason,omitempty"` // why the API refuses, as a word
+	Message   string  `json:"message"`
+	Fields    []field `json:"fields,omitempty"`
+	RequestID string  `json:"api_request_id,omitempty"` // what the API's log calls it
+	Exit      int     `json:"exit"`
+}
+
+type field struct {
+	Name    string `json:"field"`
+	Message string `json:"message"`
+}
+
+// complain says what went wrong: in a sentence, or with --json for a machine.
+func complain(w io.Writer, cmd *cobra.Command, err error) {
+	if machine, _ := cmd.PersistentFlags().GetBool("json"); !machine { // fails for no flag of ours
+		fmt.Fprintln(w, "copay:", err)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(map[string]complaint{"error": complaintOf(err)}) // nobody is left to tell
+}
+
+func complaintOf(err error) complaint {
+	c := complaint{Code: "FAILURE", Message: err.Error(), Exit: exitCode(err)}
+	if c.Exit == exitUsage {
+		c.Code = "USAGE"
+	}
+	var coded interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &coded) {
+		return c
+	}
+	st := coded.GRPCStatus()
+	c.Code = code.Code(st.Code()).String() // as gRPC's documentation writes it: NOT_FOUND
+	for _, d := range st.Details() {
+		switch d := d.(type) {
+		case *errdetails.ErrorInfo:
+			c.Reason = d.GetReason()
+		case *errdetails.RequestInfo:
+			c.RequestID = d.GetRequestId()
+		case *errdetails.BadRequest:
+			for _, v := range d.GetFieldViolations() {
+				c.Fields = append(c.Fields, field{v.GetField(), v.GetDescription()})
+			}
+		}
+	}
+	return c
+}

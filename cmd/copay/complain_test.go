@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
+)
+
+// refusing is what the API answers when it refuses.
+func refusing(t *testing.T) error {
+	t.Helper()
+	st, err := status.New(codes.FailedPrecondition, "only $25.00 is open").WithDetails(&errdetails.RequestInfo{RequestId: "req-1"}, &errdetails.ErrorInfo{Reason: "PRECONDITION"},
+		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "amount", Description: "only $25.00 is open"}}})
+	require.NoError(t, err)
+	return st.Err()
+}
+
+func complained(args []string, err error) string {
+	cmd := root()
+	_ = cmd.ParseFlags(args)
+	var b bytes.Buffer
+	complain(&b, cmd, err)
+	return b.String()
+}
+
+func TestErrorsAreSentencesOrJSON(t *testing.T) {
+	t.Parallel()
+	_, err := (&echo{fail: refusing(t)}).run(t, "get", someCoPay)
+	require.Equal(t, "copay: only $25.00 is open\n", complained(nil, err), "once is enough for a person")
+	require.JSONEq(t, `{"error":{"code":"FAILED_PRECONDITION","reason":"PRECONDITION","message":"only $25.00 is open","fields":[{"field":"amount","message":"only $25.00 is open"}],
+		"api_request_id":"req-1","exit":4}}`, complained([]string{"--json"}, err))
+	require.JSONEq(t, `{"error":{"code":"USAGE","message":"write: copay get COPAY","exit":2}}`, complained([]string{"--json"}, usagef("write: copay get COPAY")))
+	require.JSONEq(t, `{"error":{"code":"FAILURE","message":"the journal does not balance","exit":1}}`, complained([]string{"--json"}, errors.New("the journal does not balance")))
+
+	_, err = (&echo{fail: status.Error(codes.Unavailable, "no")}).run(t, "waive", someCoPay, "--reason", "r", "--request-id", "mine-1")
+	text := complained([]string{"--json"}, err)
+	require.Contains(t, text, `"code":"UNAVAILABLE"`)
+	require.Contains(t, text, "--request-id mine-1", "a machine is told, too, how to repeat it safely")
+	require.NoError(t, say(nil))
+	own := errors.New("not of the API")
+	require.Equal(t, own, say(own))
+}
+
+func TestWhoIsLateIsNamed(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	stop := make(chan struct{})
+	srv := grpc.NewServer(grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error { <-stop; return nil }))
+	go func() { _ = srv.Serve(l) }()
+	t.Cleanup(func() { close(stop); srv.Stop() })
+	try := func(ctx context.Context, args string) error {
+		cmd := root()
+		cmd.SetOut(&bytes.Buffer{})
+		cmd.SetArgs(append([]string{"--address", l.Addr().String(), "--practice", "maple", "--token", "tok"}, strings.Fields(args)...))
+		return cmd.ExecuteContext(ctx)
+	}
+	err = try(t.Context(), "--timeout 20ms get "+someCoPay)
+	require.EqualError(t, err, "no answer came within 20ms; ask again, or wait longer with --timeout")
+	require.Equal(t, exitUnavailable, exitCode(err))
+	err = try(t.Context(), "--timeout 20ms waive "+someCoPay+" --reason r")
+	require.ErrorContains(t, err, "It is not known whether it was done")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NotContains(t, try(ctx, "get "+someCoPay).Error(), "--timeout", "whoever gave up knows it")
+
+	own := status.New(codes.DeadlineExceeded, "it was not confirmed in time")
+	detailed, err := own.WithDetails(&errdetails.RequestInfo{RequestId: "r"})
+	require.NoError(t, err)
+	late, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	require.Equal(t, detailed.Err(), (&connection{}).late(late, detailed.Err()), "what the API itself says stays")
+}
+
+func TestTheShellOffersWhatFits(t *testing.T) {
+	t.Parallel()
+	e := answering("ListCoPays")
+	offered := func(args ...string) []string {
+		e.answers["ListCoPays"] = []proto.Message{&copayv1.ListCoPaysResponse{Copays: []*copayv1.CoPay{{Id: someCoPay, State: copayv1.State_STATE_PAID}}}}
+		text, err := e.run(t, append([]string{"__complete"}, args...)...)
+		require.NoError(t, err)
+		text, _, _ = strings.Cut(text, "Completion ended")
+		require.Contains(t, text, ":4", "no file is ever meant: %v", args)
+		return strings.Fields(strings.TrimSuffix(strings.TrimSpace(text), ":4"))
+	}
+	require.Equal(t, []string{someCoPay, "paid"}, offered("get", ""), "with its state beside it")
+	require.Equal(t, []string{someCoPay, "paid"}, offered("audit", "histories", ""))
+	require.Empty(t, offered("get", someCoPay, ""))
+	require.Empty(t, offered("start", ""), "charges only the EHR knows")
+	require.Equal(t, []string{"card_on_file", "cash", "check", "link", "terminal"}, offered("rail", someCoPay, "--reason", "x", ""))
+	require.Equal(t, []string{"cash", "check", "terminal"}, offered("pay", someCoPay, "--rail", ""))
+	require.Contains(t, offered("list", "--state", ""), "needs_review")
+	require.Contains(t, offered("list", "--review-kind", ""), "unpaid")
+	require.Contains(t, offered("review", someCoPay, "--choice", ""), "set_amount")
+	require.Equal(t, []string{"email", "sms"}, offered("consent", "message", "x", "--channel", ""))
+	e.fail = status.Error(codes.Unavailable, "down")
+	require.Empty(t, offered("get", ""))
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		text, err := e.run(t, "completion", shell)
+		require.NoError(t, err)
+		require.Contains(t, text, "copay")
+	}
+}
+
+func TestAWatchEndsWithTheAPIsReason(t *testing.T) {
+	t.Parallel()
+	text, err := answering("WatchCoPay", &copayv1.WatchCoPayResponse{Copay: story()}).run(t, "watch", someCoPay)
+	require.NoError(t, err, "the stream was ended in order")
+	require.Contains(t, text, "needs_review")
+	_, err = (&echo{fail: status.Error(codes.Unavailable, "this server is stopping; watch again to go on at another")}).run(t, "watch", someCoPay)
+	require.ErrorContains(t, err, "watch again")
+	require.Equal(t, exitUnavailable, exitCode(err))
+	_, err = (&echo{}).run(t, "--practice", "", "watch", someCoPay)
+	require.Equal(t, exitUsage, exitCode(err))
+}

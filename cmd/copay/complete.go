@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
+)
+
+// completeWait bounds how long a shell waits for ids to offer.
+const completeWait = 2 * time.Second
+
+// choose lets the shell offer an enum's values for a flag.
+func choose(cmd *cobra.Command, flag, prefix string, values map[string]int32) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(shorts(prefix, values), cobra.ShellCompDirectiveNoFileComp)) // the flag was just defined
+}
+
+// shorts are the short names of an enum's values, without the one for "not said".
+func shorts(prefix string, values map[string]int32) []string {
+	var names []string
+	for name, v := range values {
+		if v != 0 {
+			names = append(names, short(prefix, name))
+		}
+	}
+	return sorted(names)
+}
+
+// offerCoPays lets the shell offer the practice's latest co-pays as the first
+// argument of every command that takes one, and rails as the second. Without
+// an answer it offers nothing; files are never meant.
+func offerCoPays(c *connection, cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		offerCoPays(c, sub)
+		if sub.ValidArgsFunction != nil || sub.HasSubCommands() {
+			continue
+		}
+		words := strings.Fields(sub.Use)
+		sub.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			switch {
+			case len(args) == 0 && len(words) > 1 && words[1] == "COPAY":
+				return c.latest(cmd.Context()), cobra.ShellCompDirectiveNoFileComp
+			case len(args) == 1 && len(words) > 2 && words[2] == "RAIL":
+				return shorts("RAIL_", copayv1.Rail_value), cobra.ShellCompDirectiveNoFileComp
+			}
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+	}
+}
+
+// latest are the ids of the latest co-pays, each with its state.
+func (c *connection) latest(ctx context.Context) []cobra.Completion {
+	ctx, conn, err := c.dial(ctx)
+	if err != nil {
+		return nil
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, completeWait)
+	defer cancel()
+	r, err := copayv1.NewCoPayServiceClient(conn).ListCoPays(ctx, &copayv1.ListCoPaysRequest{PracticeId: c.practice})
+	if err != nil {
+		return nil
+	}
+	var list []cobra.Completion
+	for _, x := range r.GetCopays() {
+		list = append(list, cobra.CompletionWithDesc(x.GetId(), state(x.GetState())))
+	}
+	return list
+}

@@ -1,0 +1,33 @@
+package telemetry
+
+import (
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// Not parallel: Setup sets what the whole process measures with.
+func TestDurationsAreTellingApart(t *testing.T) {
+	tel, err := Setup(t.Context(), "test", "")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, tel.Stop(t.Context())) })
+	ours, err := tel.Meters.Meter("m").Float64Histogram("a_request", metric.WithUnit("s"))
+	require.NoError(t, err)
+	for _, seconds := range []float64{.004, .2, 4, 110} {
+		ours.Record(t.Context(), seconds)
+	}
+	amounts, err := tel.Meters.Meter("m").Float64Histogram("amounts")
+	require.NoError(t, err)
+	amounts.Record(t.Context(), 4)
+	tel.Temporal.Timer("task_latency").Record(40e6)
+	w := httptest.NewRecorder()
+	tel.Metrics.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	page := w.Body.String()
+	for _, line := range []string{`a_request_seconds_bucket{le="0.005"} 1`, `a_request_seconds_bucket{le="0.25"} 2`, `a_request_seconds_bucket{le="5"} 3`,
+		`a_request_seconds_bucket{le="60"} 3`, `a_request_seconds_bucket{le="300"} 4`, `task_latency_seconds_bucket{le="0.05"} 1`,
+		`task_latency_seconds_bucket{le="0.025"} 0`, `amounts_bucket{le="25"} 1`} {
+		require.Contains(t, page, line)
+	}
+}
