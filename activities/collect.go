@@ -113,7 +113,7 @@ func (a *Activities) ChargeCard(ctx context.Context, in PaymentInput) (PaymentSt
 		}
 	}
 	if covered, _ := card.Consent.Covers(in.Key.Charge, in.Payment.Amount, a.now()); !ok || !covered {
-		return PaymentState{Platform: platform, Status: copay.PaymentFailed, Amount: in.Payment.Amount, Decline: "no_consent", Final: true}, nil
+		return PaymentState{Platform: platform, Status: copay.PaymentFailed, Amount: in.Payment.Amount, Decline: copay.DeclineNoConsent, Final: true}, nil
 	}
 	pr, err := a.Practices(in.Key.Practice)
 	if err != nil {

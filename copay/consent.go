@@ -2,6 +2,10 @@ package copay
 
 import "time"
 
+// DeclineNoConsent is our own decline code of a stored card that was not
+// charged, because the patient's consent did not cover it at that moment.
+const DeclineNoConsent = "no_consent"
+
 // CardConsent is a patient's stored agreement to charge a card on file.
 type CardConsent struct {
 	Scope       ConsentScope `json:"scope"`

@@ -115,7 +115,8 @@ const (
 	ReminderSend     ReminderAction = "send"     // now, on Channels, with Template
 	ReminderWait     ReminderAction = "wait"     // look again at At
 	ReminderStop     ReminderAction = "stop"     // never again for this co-pay
-	ReminderEscalate ReminderAction = "escalate" // the ladder is used up or nobody can be reached: staff
+	ReminderDone     ReminderAction = "done"     // the ladder is used up: nothing more is sent, payment may still come
+	ReminderEscalate ReminderAction = "escalate" // nobody can be reached: staff
 )
 
 // ReminderDecision answers "what next". Reason is for the audit log.

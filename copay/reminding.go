@@ -25,7 +25,7 @@ func (p ReminderPolicy) Next(in ReminderInput) ReminderDecision {
 	past := roundsOf(in.Sent)
 	due, ok := p.due(in, len(past.at))
 	if !ok {
-		return ReminderDecision{Action: ReminderEscalate, Reason: fmt.Sprintf("all messages of the ladder were sent (%d) and nothing was paid", len(past.at))}
+		return ReminderDecision{Action: ReminderDone, Reason: fmt.Sprintf("all messages of the ladder were sent (%d)", len(past.at))}
 	}
 	at, why := p.allowed(due, in.Zones, append(roundsOf(in.Earlier).at, past.at...))
 	if at.IsZero() {

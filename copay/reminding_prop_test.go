@@ -126,7 +126,7 @@ func TestReminderLife(t *testing.T) {
 			case copay.ReminderStop:
 				require.NotEqual(t, copay.StateAwaitingPayment, in.State)
 				return
-			case copay.ReminderEscalate:
+			case copay.ReminderEscalate, copay.ReminderDone:
 				require.Equal(t, copay.StateAwaitingPayment, in.State)
 				return
 			default:

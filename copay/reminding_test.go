@@ -70,12 +70,12 @@ func TestLadder(t *testing.T) {
 		"the second":                     {asked("2026-11-28 16:00", sentAt("2026-11-24 16:00", "2026-11-27 16:00")), copay.ReminderWait, "2026-12-01 16:00", "", 2, 0},
 		"overdue ones come one a day":    {asked("2026-12-20 16:00", sentAt("2026-11-24 16:00", "2026-12-20 15:00")), copay.ReminderWait, "2026-12-21 15:00", "", 2, 0},
 		"the last":                       {asked("2026-12-08 16:00", sentAt("2026-11-24 16:00", "2026-11-27 16:00", "2026-12-01 16:00")), copay.ReminderSend, "2026-12-08 16:00", copay.TemplateReminder, 3, 2},
-		"ladder used up":                 {asked("2026-12-09 16:00", sentAt("2026-11-24 16:00", "2026-11-27 16:00", "2026-12-01 16:00", "2026-12-08 16:00")), copay.ReminderEscalate, "", "", 0, 0},
+		"ladder used up":                 {asked("2026-12-09 16:00", sentAt("2026-11-24 16:00", "2026-11-27 16:00", "2026-12-01 16:00", "2026-12-08 16:00")), copay.ReminderDone, "", "", 0, 0},
 		"forced skips the ladder":        {asked("2026-11-25 16:00", sentAt("2026-11-24 16:00"), forced), copay.ReminderSend, "2026-11-25 16:00", copay.TemplateReminder, 1, 2},
 		"forced after the ladder":        {asked("2026-12-09 16:00", sentAt("2026-11-24 16:00", "2026-11-27 16:00", "2026-12-01 16:00", "2026-12-08 16:00"), forced), copay.ReminderSend, "2026-12-09 16:00", copay.TemplateReminder, 4, 2},
 		"forced keeps the cap of a day":  {asked("2026-11-24 18:00", sentAt("2026-11-24 16:00"), forced), copay.ReminderWait, "2026-11-25 16:00", "", 1, 0},
 		"forced keeps the cap of a week": {asked("2026-11-28 18:00", sentAt("2026-11-24 16:00", "2026-11-26 16:00", "2026-11-27 16:00"), forced), copay.ReminderWait, "2026-12-01 16:00", "", 3, 0},
-		"forced keeps the total":         {asked("2026-12-29 16:00", sentAt("2026-11-24 16:00", "2026-11-27 16:00", "2026-12-01 16:00", "2026-12-08 16:00", "2026-12-15 16:00", "2026-12-22 16:00"), forced), copay.ReminderEscalate, "", "", 0, 0},
+		"forced keeps the total":         {asked("2026-12-29 16:00", sentAt("2026-11-24 16:00", "2026-11-27 16:00", "2026-12-01 16:00", "2026-12-08 16:00", "2026-12-15 16:00", "2026-12-22 16:00"), forced), copay.ReminderDone, "", "", 0, 0},
 		"forced keeps the night":         {asked("2026-11-26 03:00", sentAt("2026-11-24 16:00"), forced), copay.ReminderWait, "2026-11-26 14:00", "", 1, 0},
 		"forced keeps the pause":         {asked("2026-11-25 16:00", forced, paused), copay.ReminderWait, "", "", 0, 0},
 		"paused waits without an end":    {asked("2026-11-27 16:00", sentAt("2026-11-24 16:00"), paused), copay.ReminderWait, "", "", 0, 0},
@@ -201,5 +201,5 @@ func TestSmallCapsStillEnd(t *testing.T) {
 	t.Parallel()
 	p := copay.ReminderPolicy{MaxPerDay: -1, MaxPerWeek: -1, MaxTotal: -1}
 	require.Equal(t, copay.ReminderSend, p.Next(asked("2026-11-24 16:00")).Action)
-	require.Equal(t, copay.ReminderEscalate, p.Next(asked("2026-11-28 16:00", sentAt("2026-11-24 16:00"))).Action)
+	require.Equal(t, copay.ReminderDone, p.Next(asked("2026-11-28 16:00", sentAt("2026-11-24 16:00"))).Action)
 }

@@ -48,6 +48,12 @@ func (c *coPay) awaitPayment(ctx workflow.Context) error {
 		return c.send(ctx, p.Decision)
 	case copay.ReminderEscalate:
 		return c.escalate(ctx, p.Decision)
+	case copay.ReminderDone: // the last message has its time to work
+		if c.forced {
+			c.forced = false
+			c.note(copay.System(), "not_sent", "nothing was sent again: "+p.Decision.Reason, "")
+		}
+		return c.waitOrGiveUp(ctx, 0)
 	}
 	return c.waitOrGiveUp(ctx, p.Wait)
 }
@@ -79,6 +85,9 @@ func (c *coPay) planInput() activities.PlanInput {
 // an open page runs out (its webhook may be lost) or until it is given up.
 func (c *coPay) waitOrGiveUp(ctx workflow.Context, next time.Duration) error {
 	what := "remind the patient"
+	if len(c.p.Reminders) == 0 {
+		what = "ask the patient"
+	}
 	c.hold = false
 	if end := c.untilGivenUp(ctx); next == 0 || end < next {
 		next, what = end, "hand to staff"
@@ -255,7 +264,12 @@ func (c *coPay) chargeCard(ctx workflow.Context) error {
 	switch c.payment(id).Status {
 	case copay.PaymentFailed, copay.PaymentCancelled, copay.PaymentExpired:
 		c.p.Rail, c.p.Card, c.p.ChargeAt = copay.RailLink, false, zeroTime
-		c.forced = true // told as soon as hours and caps allow, not when the ladder says so
+		c.forced = true                            // told as soon as hours and caps allow, not when the ladder says so
+		if got.Decline == copay.DeclineNoConsent { // nothing was tried
+			c.note(copay.System(), "declined", "the patient's consent does not cover the charge any more; a link follows", "")
+			c.move(copay.StateRequesting, copay.System(), "the stored card may not be charged")
+			return nil
+		}
 		c.note(copay.PlatformActor(got.Platform), "declined", "the stored card was declined ("+got.Decline+"); a link follows"+never(got.Final), "")
 		c.move(copay.StateRequesting, copay.System(), "the stored card did not work")
 	case copay.PaymentProcessing, copay.PaymentRequested:

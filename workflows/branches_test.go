@@ -4,7 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
@@ -215,4 +217,30 @@ func TestTheCardCannotBeJudgedWithoutThePatient(t *testing.T) {
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Error(t, a.err)
 	require.NotContains(t, w.calls, "ChargeCard")
+}
+
+// An auditor finds a co-pay by the way it is to be paid now and by what is
+// asked now, also when it comes back to a state in which it was found before.
+func TestWhatACoPayIsFoundByIsWhatItIsNow(t *testing.T) {
+	w := newWorld(t)
+	var ups []temporal.SearchAttributes
+	w.env.OnUpsertTypedSearchAttributes(mock.Anything).Run(func(args mock.Arguments) {
+		ups = append(ups, args.Get(0).(temporal.SearchAttributes))
+	}).Return(nil)
+	w.after(time.Hour, func() { w.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "a"), copay.RailCash}) })
+	w.after(2*time.Hour, func() { w.act("", UpdateOverrideAmount, OverrideAmount{by(biller, "b"), copay.Cents(60_00)}) })
+	w.after(3*time.Hour, func() { w.act("", UpdateRecordPayment, cash("c", 60_00)) })
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	var story [][3]string
+	now := [3]string{}
+	for _, up := range ups {
+		for i, k := range []temporal.SearchAttributeKeyKeyword{AttrState, AttrRail, AttrBucket} {
+			if v, ok := up.GetKeyword(k); ok {
+				now[i] = v
+			}
+		}
+		story = append(story, now)
+	}
+	require.Equal(t, [][3]string{{"awaiting_payment", "link", "1-25"}, {"awaiting_payment", "cash", "1-25"},
+		{"awaiting_payment", "cash", "51-100"}, {"settled", "cash", "51-100"}}, story)
 }

@@ -14,6 +14,14 @@ func (c *coPay) not(act, hint string) error {
 	return copay.Errorf(copay.CodePrecondition, "state", "co-pay %s is %s and cannot be %s; %s", c.p.ID, c.p.State, act, hint)
 }
 
+// orRefund is the way out where nothing is asked for any more.
+func (c *coPay) orRefund() string {
+	if c.p.Amounts.Collected.Minor > c.p.Amounts.Refunded.Minor {
+		return "to give money back, refund it"
+	}
+	return "nothing is asked of the patient any more"
+}
+
 // asking reports whether the amount can still be changed.
 func (c *coPay) asking() bool {
 	return c.p.State.BeforePayment() || (c.p.State == copay.StateNeedsReview && c.p.After == "" && c.p.Amounts.Outstanding().Minor >= 0 && !c.unposted())
@@ -42,7 +50,7 @@ func (c *coPay) override(in OverrideAmount) {
 
 func (c *coPay) checkWaive(Waive) error {
 	if !c.asking() {
-		return c.not("waived", "to give money back, refund it")
+		return c.not("waived", c.orRefund())
 	}
 	return c.noneUndecided("waived")
 }
@@ -157,7 +165,7 @@ func (c *coPay) changeRail(ctx workflow.Context, in ChangeRail) error {
 
 func (c *coPay) checkCancel(Cancel) error {
 	if c.p.State.Closed() || c.p.State == copay.StateRefunding {
-		return c.not("cancelled", "to give money back, refund it")
+		return c.not("cancelled", c.orRefund())
 	}
 	if c.atTheBank() {
 		return c.not("cancelled", "the bank decides just now where the money belongs; wait for that")

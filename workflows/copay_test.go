@@ -85,6 +85,17 @@ func TestDeclinedCardGivesWayToALink(t *testing.T) {
 	require.Equal(t, copay.TemplateCardFailed, w.sent[len(w.sent)-1].Template, "a failed card is not silent")
 }
 
+// A patient who takes the consent back is not told that the card did not work.
+func TestACardThatMayNotBeChargedAnyMoreGivesWayToALink(t *testing.T) {
+	w := newWorld(t)
+	w.est.Card, w.cardDecline = true, copay.DeclineNoConsent
+	w.after(50*time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Equal(t, copay.RailLink, w.stored.Payments[1].Rail)
+	require.Equal(t, copay.TemplateRequest, w.sent[len(w.sent)-1].Template, "the first that asks for a payment")
+	require.True(t, w.told("consent does not cover the charge any more"))
+}
+
 func TestPatientMayPayByLinkInsteadOfTheAnnouncedCard(t *testing.T) {
 	w := newWorld(t)
 	w.est.Card = true
@@ -197,7 +208,13 @@ func TestExpiredPageIsRenewedWhenThePatientOpensIt(t *testing.T) {
 func TestUnpaidGoesToStaffAndCanBeWrittenOff(t *testing.T) {
 	w := newWorld(t)
 	var a *answer
-	w.after(29*day, func() {
+	w.after(29*day, func() { // the ladder is at its end, the time to pay is not
+		require.Equal(t, copay.StateAwaitingPayment, w.stored.State)
+		require.Equal(t, "hand to staff", w.stored.NextAction)
+		require.Len(t, w.sent, 5)
+	})
+	w.after(31*day, func() {
+		require.Len(t, w.sent, 5)
 		require.Equal(t, copay.ReviewUnpaid, w.stored.Review.Kind)
 		a = w.update(UpdateResolveReview, ResolveReview{Act: by(frontDesk, "k1"), Choice: copay.ChoiceWriteOff})
 	})

@@ -125,9 +125,9 @@ func TestAHandOverChangesNothing(t *testing.T) {
 	}{
 		"it awaits payment": {nil, []scene{{8 * day, func(w *world) { w.update(UpdateOpenPage, OpenPage{}) }}, {8*day + time.Hour, pays}},
 			[]time.Duration{time.Hour, 2 * day, 4 * day}, copay.StateSettled},
-		"nobody has paid": {nil, []scene{{29 * day, func(w *world) {
+		"nobody has paid": {nil, []scene{{31 * day, func(w *world) {
 			w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "k1"), Choice: copay.ChoiceWriteOff})
-		}}}, []time.Duration{16 * day, 20 * day}, copay.StateWrittenOff},
+		}}}, []time.Duration{16 * day, 30*day + time.Hour}, copay.StateWrittenOff},
 		"nothing could be sent": {func(w *world) { w.fail["Notify"] = []error{down(), down(), down(), down()} },
 			[]scene{{6 * time.Hour, pays}}, []time.Duration{time.Minute}, copay.StateSettled},
 		"the processor is down": {func(w *world) { w.fail["RequestLink"] = []error{down(), down(), down(), down()} },

@@ -325,7 +325,9 @@ func TestALadderThatStartsAnewKeepsToTheCaps(t *testing.T) {
 		w.update(UpdateOpenPage, OpenPage{})
 	})
 	w.after(16*day+time.Hour, w.paysLast)
-	require.Equal(t, copay.StateSettled, w.run(input()))
+	in := input()
+	in.Policy.GiveUpAfter = 14*day + 30*time.Minute
+	require.Equal(t, copay.StateSettled, w.run(in))
 }
 
 func TestARestartedLadderReadsThePaymentFirst(t *testing.T) {
@@ -333,6 +335,7 @@ func TestARestartedLadderReadsThePaymentFirst(t *testing.T) {
 	in := input()
 	in.Policy.LinkLifetime = 60 * day
 	in.Policy.PollEvery = 60 * day
+	in.Policy.GiveUpAfter = 14*day + 30*time.Minute
 	w.after(14*day+time.Hour, func() {
 		w.captured[w.stored.Payments[0].Ref] = w.stored.Payments[0].Amount // and the webhook is lost
 		w.act("", UpdateResolveReview, ResolveReview{Act: by(frontDesk, "a"), Choice: copay.ChoiceRetry})

@@ -17,6 +17,9 @@ func (c *coPay) send(ctx workflow.Context, d copay.ReminderDecision) error {
 	if c.cardFailed() && d.Template != copay.TemplateCardNotice && !c.told(copay.TemplateCardFailed) {
 		d.Template = copay.TemplateCardFailed
 	}
+	if d.Template == copay.TemplateReminder && !c.told(copay.TemplateRequest) && !c.told(copay.TemplateCardFailed) {
+		d.Template = copay.TemplateRequest // only a card was spoken of until now
+	}
 	together := len(d.Channels)
 	if d.Template == copay.TemplateReminder || d.Template == copay.TemplateCardNotice {
 		together = 1
@@ -105,9 +108,11 @@ func portOf(ch copay.Channel) string {
 	return PortSMS
 }
 
+// cardFailed reports whether a stored card was tried and did not work; one
+// that may not be tried any more, because the patient said so, did not fail.
 func (c *coPay) cardFailed() bool {
 	for i := range c.p.Payments {
-		if p := &c.p.Payments[i]; p.Rail == copay.RailCard && p.Status == copay.PaymentFailed {
+		if p := &c.p.Payments[i]; p.Rail == copay.RailCard && p.Status == copay.PaymentFailed && p.Decline != copay.DeclineNoConsent {
 			return true
 		}
 	}

@@ -54,7 +54,7 @@ func TestWhoTurnsOutNotToBeBilledIsAskedForNothing(t *testing.T) {
 // Also one whose messages were all in vain, which is with staff.
 func TestWhoTurnsOutNotToBeBilledLeavesTheReview(t *testing.T) {
 	w := newWorld(t)
-	w.after(20*day, func() {
+	w.after(31*day, func() {
 		require.Equal(t, copay.ReviewUnpaid, w.stored.Review.Kind)
 		turnsOut(w)
 	})

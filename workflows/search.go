@@ -37,22 +37,25 @@ func published(s copay.State) bool {
 }
 
 // publish brings the search attributes in line when the co-pay comes to rest
-// in another state.
+// and they are not what they were.
 func (c *coPay) publish(ctx workflow.Context) error {
 	if !published(c.p.State) {
 		return nil
 	}
-	now := workflow.GetTypedSearchAttributes(ctx)
-	if s, ok := now.GetKeyword(AttrState); ok && s == string(c.p.State) {
+	now, same := workflow.GetTypedSearchAttributes(ctx), true
+	up := []temporal.SearchAttributeUpdate{AttrReview.ValueSet(c.p.State == copay.StateNeedsReview)}
+	for _, a := range []struct {
+		key  temporal.SearchAttributeKeyKeyword
+		want string
+	}{{AttrState, string(c.p.State)}, {AttrBucket, bucket(c.p.Amounts.Requested)}, {AttrRail, string(c.p.Rail)}} {
+		if have, _ := now.GetKeyword(a.key); have == a.want {
+			continue
+		}
+		same = false
+		up = append(up, a.key.ValueSet(a.want))
+	}
+	if same {
 		return nil
-	}
-	up := []temporal.SearchAttributeUpdate{
-		AttrState.ValueSet(string(c.p.State)),
-		AttrReview.ValueSet(c.p.State == copay.StateNeedsReview),
-		AttrBucket.ValueSet(bucket(c.p.Amounts.Requested)),
-	}
-	if c.p.Rail != "" {
-		up = append(up, AttrRail.ValueSet(string(c.p.Rail)))
 	}
 	if d := c.p.ServiceDate.In(time.UTC); !d.IsZero() {
 		up = append(up, AttrServiceDate.ValueSet(d))
