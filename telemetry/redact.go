@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // NewLogger makes the process's logger; everything passes the redaction.
@@ -31,12 +32,21 @@ func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 
 // Redact masks what must not be in a log. It is the last line of defence:
 // nothing sensitive should be logged in the first place.
-func Redact(h slog.Handler) slog.Handler { return redactor{Handler: h} }
+func Redact(h slog.Handler) slog.Handler {
+	return redactor{base: h, inner: func() slog.Handler { return h }}
+}
 
+// redactor masks the attributes of a logger when the first line is written
+// through it: most of the loggers that the SDK makes, one a workflow task and
+// one an activity, never write one.
 type redactor struct {
-	slog.Handler
+	base   slog.Handler // decides what is written at all
+	inner  func() slog.Handler
 	hidden bool // within a group whose name is denied
 }
+
+// Enabled implements slog.Handler.
+func (r redactor) Enabled(ctx context.Context, l slog.Level) bool { return r.base.Enabled(ctx, l) }
 
 // Handle implements slog.Handler.
 func (r redactor) Handle(ctx context.Context, rec slog.Record) error {
@@ -45,21 +55,27 @@ func (r redactor) Handle(ctx context.Context, rec slog.Record) error {
 		out.AddAttrs(r.clean(a))
 		return true
 	})
-	return r.Handler.Handle(ctx, out)
+	return r.inner().Handle(ctx, out)
 }
 
 // WithAttrs implements slog.Handler.
 func (r redactor) WithAttrs(attrs []slog.Attr) slog.Handler {
-	masked := make([]slog.Attr, len(attrs))
-	for i, a := range attrs {
-		masked[i] = r.clean(a)
-	}
-	return redactor{r.Handler.WithAttrs(masked), r.hidden}
+	return r.with(r.hidden, func(h slog.Handler) slog.Handler {
+		masked := make([]slog.Attr, len(attrs))
+		for i, a := range attrs {
+			masked[i] = r.clean(a)
+		}
+		return h.WithAttrs(masked)
+	})
 }
 
 // WithGroup implements slog.Handler.
 func (r redactor) WithGroup(name string) slog.Handler {
-	return redactor{r.Handler.WithGroup(name), r.hidden || isDenied(name)}
+	return r.with(r.hidden || isDenied(name), func(h slog.Handler) slog.Handler { return h.WithGroup(name) })
+}
+
+func (r redactor) with(hidden bool, change func(slog.Handler) slog.Handler) slog.Handler {
+	return redactor{base: r.base, inner: sync.OnceValue(func() slog.Handler { return change(r.inner()) }), hidden: hidden}
 }
 
 func (r redactor) clean(a slog.Attr) slog.Attr {

@@ -55,7 +55,7 @@ func preparePostgres(stores map[string]config.DataStore) error {
 	for name, s := range map[string]struct{ folder, version string }{
 		postgresStore: {"temporal", v12.Version}, postgresVisibility: {"visibility", v12.VisibilityVersion}} {
 		if err := prepareDatabase(stores[name].SQL, s.folder, s.version); err != nil {
-			return fmt.Errorf("Temporal's database %s cannot be set up: %w", name, err) //nolint:staticcheck // Temporal is a name
+			return fmt.Errorf("the database %s of Temporal cannot be set up: %w", name, err)
 		}
 	}
 	return nil
