@@ -53,6 +53,7 @@ type Practice struct {
 // Store is what the activities need of the ledger.
 type Store interface {
 	Claim(ctx context.Context, key copay.Key, workflowID string) (ledger.CoPayRow, bool, error)
+	ClaimVisit(ctx context.Context, key copay.Key, visit copay.AppointmentID, service copay.ServiceType) (copay.ID, error)
 	CoPay(ctx context.Context, practice copay.PracticeID, id copay.ID) (ledger.CoPayRow, error)
 	Record(ctx context.Context, r ledger.Record) error
 	PutPatient(ctx context.Context, practice copay.PracticeID, id copay.ID, p integrations.Patient) error

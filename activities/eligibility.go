@@ -186,6 +186,8 @@ type EstimateInput struct {
 	Policy  copay.Policy      `json:"policy"`
 	Patient copay.PatientRef  `json:"patient"`
 	Insured bool              `json:"insured"`
+	// Appointment is the visit, whose co-pay is asked once.
+	Appointment copay.AppointmentID `json:"appointment,omitempty"`
 	// Ask is what is asked for instead of the estimate, when a person or a part
 	// that was paid already says so.
 	Ask copay.Money `json:"ask,omitzero"`
@@ -224,6 +226,15 @@ func (a *Activities) Estimate(ctx context.Context, in EstimateInput) (Estimated,
 		}
 	}
 	est := copay.EstimateCoPay(b, in.Facts, in.Policy)
+	if est.Flat && est.Billable() && in.Appointment != "" {
+		owner, err := a.Store.ClaimVisit(ctx, in.Key, in.Appointment, in.Facts.Service)
+		if err != nil {
+			return Estimated{}, classify(err)
+		}
+		if owner != in.Key.ID() {
+			est = est.AskedBy(owner)
+		}
+	}
 	est.At = a.now()
 	out := Estimated{Estimate: est}
 	reach, err := a.Store.Reach(ctx, in.Key.Practice, in.Key.ID())

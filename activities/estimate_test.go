@@ -167,3 +167,59 @@ func TestAWrongQuestionIsNotAskedElsewhere(t *testing.T) {
 	_, err := checking(b, p)
 	require.Equal(t, integrations.KindInvalid, FailureOf(err).Kind)
 }
+
+// Two charges of one visit do not both ask for the visit's co-pay. A share of a
+// charge is owed for each of them.
+func TestAVisitsCoPayIsAskedOnce(t *testing.T) {
+	owned := map[copay.AppointmentID]copay.ID{"a-1/98": "cp_other"}
+	shares := func(b *copay.Benefits) {
+		b.CoPays = nil
+		b.CoInsurance = []copay.BenefitAmount{{Percent: 20_00, Service: copay.ServiceOfficeVisit, Network: copay.NetworkIn, Source: "271 EB*A"}}
+	}
+	for name, tc := range map[string]struct {
+		visit  copay.AppointmentID
+		change func(*copay.Benefits)
+		input  func(*EstimateInput)
+		doubt  bool
+	}{
+		"another charge asks for it": {visit: "a-1", doubt: true},
+		"its own visit":              {visit: "a-2"},
+		"no visit":                   {},
+		"a share of the charge":      {visit: "a-1", change: shares},
+		"the patient pays all":       {visit: "a-1", input: func(in *EstimateInput) { in.Facts.SelfPay = true }},
+		"nothing may be asked":       {visit: "a-1", input: func(in *EstimateInput) { in.Facts.Preventive = true }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			insured(b)
+			if tc.change != nil {
+				insured(b, tc.change)
+			}
+			b.s.visits = owned
+			in := estimating()
+			in.Appointment = tc.visit
+			if tc.input != nil {
+				tc.input(&in)
+			}
+			var out Estimated
+			require.NoError(t, b.run(b.a.Estimate, in, &out))
+			last := out.Estimate.Reasons[len(out.Estimate.Reasons)-1].Text
+			if !tc.doubt {
+				require.NotContains(t, last, "cp_other")
+				require.Positive(t, out.Estimate.Confidence)
+				return
+			}
+			require.Contains(t, last, "cp_other")
+			require.Zero(t, out.Estimate.Confidence, "a person looks whatever the practice's threshold is")
+			require.Equal(t, copay.Cents(25_00), out.Estimate.Amount)
+		})
+	}
+	t.Run("the database is down", func(t *testing.T) {
+		b := setup(t)
+		insured(b)
+		b.s.visitErr = platformDown()
+		in := estimating()
+		in.Appointment = "a-1"
+		require.Error(t, b.run(b.a.Estimate, in, nil))
+	})
+}

@@ -30,6 +30,15 @@ type store struct {
 	bad      []copay.Channel
 	consents []ledger.Consent
 	records  []ledger.Record
+	visits   map[copay.AppointmentID]copay.ID // who asks for a visit's co-pay
+	visitErr error
+}
+
+func (s *store) ClaimVisit(_ context.Context, key copay.Key, visit copay.AppointmentID, service copay.ServiceType) (copay.ID, error) {
+	if owner, ok := s.visits[visit+copay.AppointmentID("/"+service)]; ok {
+		return owner, s.visitErr
+	}
+	return key.ID(), s.visitErr
 }
 
 func (s *store) Claim(context.Context, copay.Key, string) (ledger.CoPayRow, bool, error) {

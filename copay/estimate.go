@@ -1,6 +1,9 @@
 package copay
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // ChargeFacts is what an estimate needs to know of the charge.
 type ChargeFacts struct {
@@ -47,6 +50,17 @@ type Estimate struct {
 	// Rule names the rule that forbids billing when Kind is zero_by_rule.
 	Rule string    `json:"rule,omitempty"`
 	At   time.Time `json:"at,omitzero"`
+	// Flat says that the amount is a co-pay, owed once a visit and service, and
+	// not a share of this charge.
+	Flat bool `json:"flat,omitempty"`
+}
+
+// AskedBy is the estimate of a charge whose visit's co-pay another co-pay asks
+// for: nothing to be asked without a person's look.
+func (e Estimate) AskedBy(other ID) Estimate {
+	e.Confidence = 0
+	e.Reasons = append(slices.Clip(e.Reasons), Reason{Text: "co-pay " + string(other) + " asks for the same service of the same visit", Source: "copayflow"})
+	return e
 }
 
 // Billable reports whether a request for this estimate may be made at all.

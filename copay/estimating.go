@@ -181,6 +181,7 @@ func (e *estimator) fromEHR() {
 	case e.c.EHRCoPay != nil && e.c.EHRCoPay.IsPositive():
 		e.because("co-pay that staff entered for the patient", e.c.EHRCoPay, sourceEHRCoPay)
 		e.settle(*e.c.EHRCoPay, fallback)
+		e.out.Flat = true
 	case e.c.EHRBalance != nil && e.c.EHRBalance.IsPositive():
 		e.because("patient balance of the charge", e.c.EHRBalance, "EHR balance")
 		e.settle(*e.c.EHRBalance, balance)
@@ -211,6 +212,7 @@ func (e *estimator) fixed() bool {
 		confidence = ambiguous
 	}
 	e.settle(low.Amount, e.corroborate(low.Amount, e.networked(confidence)))
+	e.out.Flat = true
 	e.limit()
 	return true
 }

@@ -99,7 +99,7 @@ var everybody = map[string]string{
 	"StateCounts": "metrics", "Captured": "metrics", "Inbox.Lag": "metrics", "Inbox.Claim": "the inbox's workers", "RewrapKeys": "key rotation", "CheckKeys": "shows nothing of anybody",
 	"PayLink": "the token is the authority", "OpenPayLink": "the token is the authority",
 	"TryPayLink": "the token is the authority", "PassPayLink": "the token is the authority",
-	"Claim": "the key carries the practice", "Progress": "the key carries the practice", "Record": "the key carries the practice",
+	"Claim": "the key carries the practice", "ClaimVisit": "the key carries the practice", "Progress": "the key carries the practice", "Record": "the key carries the practice",
 }
 
 // attempt calls a method for birch with what belongs to maple and returns what

@@ -63,7 +63,8 @@ func (c *coPay) aboveCharge() (copay.Review, bool) {
 func (c *coPay) callEstimate(ctx workflow.Context, ask copay.Money) (activities.Estimated, error) {
 	var got activities.Estimated
 	err := workflow.ExecuteLocalActivity(local(ctx, "estimate what the patient owes"), steps.Estimate, activities.EstimateInput{
-		Key: c.p.Key, Facts: *c.p.Facts, Policy: c.in.Policy, Patient: c.p.Patient, Insured: c.p.Insured, Ask: ask}).Get(ctx, &got)
+		Key: c.p.Key, Facts: *c.p.Facts, Policy: c.in.Policy, Patient: c.p.Patient, Insured: c.p.Insured,
+		Appointment: c.p.Appointment, Ask: ask}).Get(ctx, &got)
 	return got, err
 }
 

@@ -189,6 +189,13 @@ func TestEachPatientGetsWhatTheirPlanSays(t *testing.T) {
 			Act: workflows.Act{Actor: staff, Reason: "paid at the desk", Key: "r2"}, Rail: copay.RailCash, Amount: amount}))
 		s.in(keys["ben"], copay.StateSettled)
 	})
+	t.Run("another line of the visit does not ask for its co-pay again", func(t *testing.T) {
+		s.in(keys["ana"], copay.StateAwaitingPayment)
+		again := s.Sandbox.DrChrono.AddCharge(drchronosim.Charge{Patient: s.Patients["ana"], Cents: 80_00, Visit: s.Sandbox.DrChrono.Visit(string(keys["ana"].Charge))})
+		c := s.in(copay.Key{Practice: stack.Practice, EHR: "drchrono", Charge: copay.ChargeID(again)}, copay.StateNeedsReview)
+		require.Equal(t, copay.ReviewLowConfidence, c.Review.Kind)
+		require.Contains(t, c.Estimate.Reasons[len(c.Estimate.Reasons)-1].Text, string(keys["ana"].ID()))
+	})
 	t.Run("STOP ends messages at once", func(t *testing.T) {
 		s.in(keys["ana"], copay.StateAwaitingPayment)
 		s.Sandbox.Twilio.Receive("+13125550142", "Stop!")

@@ -78,6 +78,9 @@ type Charge struct {
 	// Profile is the visit's payment profile: default the patient's, which a
 	// new visit takes over.
 	Profile string
+	// Visit is the appointment of an earlier charge, for another line of the
+	// same visit; default a new one.
+	Visit string
 	// Quiet keeps the webhook back (it was lost).
 	Quiet bool
 }
@@ -98,11 +101,12 @@ func (s *Server) AddCharge(c Charge) string {
 	if c.Profile == "" {
 		c.Profile, _ = s.patients[c.Patient]["patient_payment_profile"].(string)
 	}
-	visit, line := s.nextID(), s.nextID()
-	now := s.stamp()
-	s.visits[visit] = object{"id": visit, "patient": json.Number(c.Patient), "doctor": json.Number(c.Doctor), "office": json.Number("318822"), "exam_room": 1,
-		"scheduled_time": c.Date + "T09:30:00", "duration": 30, "status": "Complete", "billing_status": "Bill Insurance", "payment_profile": c.Profile,
-		"deleted_flag": false, "updated_at": now}
+	now, visit := s.stamp(), c.Visit
+	if visit == "" {
+		visit = s.nextID()
+		s.addVisit(visit, c, now)
+	}
+	line := s.nextID()
 	amount := dollars(c.Cents)
 	s.lines[line] = object{"id": json.Number(line), "_made": time.Now(), "appointment": json.Number(visit), "patient": c.Patient, "doctor": c.Doctor, "code": c.Code, "procedure_type": "CPT(C)", "diagnosis_pointers": []string{"1", "0", "0", "0"}, "modifiers": []string{"", "", "", ""},
 		"description": "Office visit", "price": amount, "quantity": json.Number("1.0"), "billed": amount, "allowed": json.Number("0.00"), "balance_pt": json.Number("0.00"),
@@ -113,6 +117,12 @@ func (s *Server) AddCharge(c Charge) string {
 		s.fire("LINE_ITEM_CREATE", o)
 	}
 	return line
+}
+
+func (s *Server) addVisit(id string, c Charge, now string) {
+	s.visits[id] = object{"id": id, "patient": json.Number(c.Patient), "doctor": json.Number(c.Doctor), "office": json.Number("318822"), "exam_room": 1,
+		"scheduled_time": c.Date + "T09:30:00", "duration": 30, "status": "Complete", "billing_status": "Bill Insurance", "payment_profile": c.Profile,
+		"deleted_flag": false, "updated_at": now}
 }
 
 func dollars(cents int64) json.Number {
