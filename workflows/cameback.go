@@ -37,11 +37,14 @@ func (c *coPay) heardOfRefund(e Event) {
 // outside stands for the processor's id of a refund that was made there.
 const outside = "at-processor"
 
+// keptByBank stands for it where the patient's bank took the money.
+const keptByBank = "kept-by-bank"
+
 // atProcessor reports whether a refund went back through the processor, as far
 // as we know: neither by hand nor by the bank's decision.
 func atProcessor(r *copay.Refund) bool {
 	under := r.Status == copay.RefundDone || r.Status == copay.RefundPending
-	return under && !r.Taken && r.PlatformID != "" && r.PlatformID != byHand
+	return under && !r.Taken && r.PlatformID != "" && r.PlatformID != byHand && r.PlatformID != keptByBank
 }
 
 // cameBack finds refunds in doubt that the processor does not count any more:

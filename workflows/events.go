@@ -263,14 +263,20 @@ func (c *coPay) wonDispute(p *copay.Payment, who copay.Actor) {
 }
 
 // lostDispute takes the money that the bank kept out of EHR and books. A
-// refund that waits for approval is decided by it.
+// refund that waits for approval is decided by it, and one that the processor
+// has not made yet is made by it: the patient has the money.
 func (c *coPay) lostDispute(p *copay.Payment, who copay.Actor) {
 	p.Status = copay.PaymentCaptured
 	c.bookDispute(ledger.RuleDisputeWon, "dispute-lost", p)
 	c.overtake(func(r *copay.Refund) bool { return r.Payment == p.ID })
+	for i := range c.p.Refunds {
+		if r := &c.p.Refunds[i]; r.Payment == p.ID && r.Status == copay.RefundPending && r.PlatformID == "" {
+			r.PlatformID = keptByBank
+		}
+	}
 	if amount := c.refundable(p); amount.IsPositive() {
 		r := c.newRefund(p, amount, who, "dispute lost")
-		r.PlatformID, r.Taken = "kept-by-bank", true
+		r.PlatformID, r.Taken = keptByBank, true
 	}
 	switch {
 	case c.p.State == copay.StateRefunding:

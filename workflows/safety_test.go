@@ -693,3 +693,36 @@ func TestARefundThatComesBackIsNotForgotten(t *testing.T) {
 		require.Equal(t, end, late.run(input()))
 	}
 }
+
+// A refund that the processor did not make is not asked for again once the
+// patient's bank has taken the money: it would go back twice.
+func TestADisputeThatIsLostMakesTheRefundThatWaited(t *testing.T) {
+	for name, tc := range map[string]struct {
+		part int64
+		ends copay.State
+	}{"all of it": {25_00, copay.StateRefunded}, "a part": {10_00, copay.StateWrittenOff}} {
+		t.Run(name, func(t *testing.T) {
+			w := settledWorld(t)
+			w.fail["RefundPayment"] = []error{refuse(integrations.KindUnauthorized)}
+			w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(tc.part)}) })
+			w.after(time.Hour, func() {
+				require.Equal(t, copay.ReviewConfig, w.stored.Review.Kind)
+				w.event("stripe", integrations.EventDispute, "", "opened")
+			})
+			w.after(2*time.Hour, func() {
+				w.refunded["bank"] = copay.Cents(25_00)
+				w.event("stripe", integrations.EventDispute, "", "lost")
+			})
+			if tc.ends == copay.StateWrittenOff { // the rest is owed, the refund is not
+				w.decides(3*time.Hour, copay.ReviewDispute, copay.ChoiceWriteOff)
+			}
+			require.Equal(t, tc.ends, w.run(input()))
+			require.Len(t, w.refunded, 1, "the processor gives nothing back beside the bank")
+			require.EqualValues(t, 25_00, w.stored.Amounts.Refunded.Minor)
+			require.EqualValues(t, 25_00, w.journal["refund"])
+			if tc.ends == copay.StateWrittenOff {
+				require.EqualValues(t, 25_00-tc.part, w.journal["write_off"])
+			}
+		})
+	}
+}
