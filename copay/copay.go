@@ -80,6 +80,9 @@ type Payment struct {
 	Again string `json:"again,omitempty"`
 	// AskedAt is when the first attempt was made; look-ups start there.
 	AskedAt time.Time `json:"asked_at,omitzero"`
+	// Contested is what the last dispute is about: what had not gone back when
+	// it began.
+	Contested Money `json:"contested,omitzero"`
 	// DisputeEnded is when the last dispute about it ended.
 	DisputeEnded time.Time `json:"dispute_ended,omitzero"`
 	// Keep is what the patient agreed to on the page: that the card they pay

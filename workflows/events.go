@@ -236,7 +236,7 @@ func (c *coPay) holdBack(p *copay.Payment, who copay.Actor) {
 	if p.Status != copay.PaymentCaptured || p.Amount.Minor <= p.Refunded.Minor {
 		return
 	}
-	p.Status = copay.PaymentDisputed
+	p.Status, p.Contested = copay.PaymentDisputed, copay.Cents(p.Amount.Minor-p.Refunded.Minor)
 	c.bookDispute(ledger.RuleDispute, "dispute", p)
 	switch c.p.State {
 	case copay.StateRequesting, copay.StateAwaitingPayment, copay.StateNeedsReview, copay.StateSettled, copay.StatePaid, copay.StatePosting, copay.StateReconciling:
@@ -262,6 +262,28 @@ func (c *coPay) wonDispute(p *copay.Payment, who copay.Actor) {
 	c.note(who, "dispute", "the dispute was won", "")
 }
 
+// keep shares out what the bank took: what no refund is about is taken from
+// what the patient paid; the rest makes refunds that wait. One that was made
+// before the dispute and bounced meanwhile was not part of it, and still has to
+// reach the patient.
+func (c *coPay) keep(p *copay.Payment, who copay.Actor) {
+	took := p.Contested.Minor
+	if amount := c.refundable(p); amount.IsPositive() {
+		r := c.newRefund(p, amount, who, "dispute lost")
+		r.PlatformID, r.Taken = keptByBank, true
+		took -= amount.Minor
+	}
+	for _, bounced := range []bool{false, true} {
+		for i := range c.p.Refunds {
+			r := &c.p.Refunds[i]
+			if r.Payment == p.ID && r.Status == copay.RefundPending && r.PlatformID == "" && (r.Bounced > 0) == bounced && r.Amount.Minor <= took {
+				r.PlatformID = keptByBank
+				took -= r.Amount.Minor
+			}
+		}
+	}
+}
+
 // lostDispute takes the money that the bank kept out of EHR and books. A
 // refund that waits for approval is decided by it, and one that the processor
 // has not made yet is made by it: the patient has the money.
@@ -269,15 +291,7 @@ func (c *coPay) lostDispute(p *copay.Payment, who copay.Actor) {
 	p.Status = copay.PaymentCaptured
 	c.bookDispute(ledger.RuleDisputeWon, "dispute-lost", p)
 	c.overtake(func(r *copay.Refund) bool { return r.Payment == p.ID })
-	for i := range c.p.Refunds {
-		if r := &c.p.Refunds[i]; r.Payment == p.ID && r.Status == copay.RefundPending && r.PlatformID == "" {
-			r.PlatformID = keptByBank
-		}
-	}
-	if amount := c.refundable(p); amount.IsPositive() {
-		r := c.newRefund(p, amount, who, "dispute lost")
-		r.PlatformID, r.Taken = keptByBank, true
-	}
+	c.keep(p, who)
 	switch {
 	case c.p.State == copay.StateRefunding:
 	case c.hasPendingRefund():

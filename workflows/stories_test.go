@@ -265,8 +265,12 @@ func (s *story) decide() {
 				x = end
 			}
 		}
-		if held := c.Amounts.Collected.Minor - c.Amounts.Refunded.Minor; x == copay.ChoiceCancel && held > 0 && slices.Contains(choices, copay.ChoiceWaive) {
-			x = copay.ChoiceWaive // more than one person may give back
+		if held := c.Amounts.Collected.Minor - c.Amounts.Refunded.Minor; x == copay.ChoiceCancel && held > 0 {
+			for _, other := range []copay.Choice{copay.ChoiceRetry, copay.ChoiceWaive} { // it may be more than one person may give back
+				if slices.Contains(choices, other) {
+					x = other
+				}
+			}
 		}
 	}
 	amount := copay.Cents(1 + s.r.Int64N(120_00))
