@@ -287,6 +287,30 @@ func TestKnownCaptureWakesNobody(t *testing.T) {
 	}
 }
 
+// A polled report on another program's message needs nobody; one on a message
+// of ours finds its record, which may be late.
+func TestPolledReportOnAForeignMessageIsIgnoredInTheEnd(t *testing.T) {
+	t.Parallel()
+	for _, late := range []bool{false, true} {
+		b := setup(t)
+		b.m.tries = 12
+		id := b.m.add(key, copay.StateAwaitingPayment)
+		row := b.m.receive(t, "twilio", integrations.Event{ID: "SM2:failed", Kind: integrations.EventMessageStatus, Object: "SM2",
+			Channel: copay.ChannelSMS, Status: string(integrations.DeliveryFailed)})
+		for range 4 {
+			b.pass(t)
+			require.Equal(t, "retry", b.m.outcome[row])
+		}
+		want := "ignored"
+		if late {
+			b.m.messages["SM2"], want = ledger.Notification{CoPayID: id, Status: "sent"}, "done"
+		}
+		b.pass(t)
+		require.Equal(t, want, b.m.outcome[row])
+		require.Equal(t, late, len(b.f.signals) == 1)
+	}
+}
+
 func TestReportOnAnUnrecordedMessageOfOursIsKept(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -8,6 +8,11 @@ import (
 	"github.com/copayflow/copayflow/ledger"
 )
 
+// recordTries is how often a report without our reference looks for the record
+// of its message: over a minute. Only polling brings such reports, minutes after
+// the fact; what is not on record then is another program's, and needs no person.
+const recordTries = 5
+
 // messageStatus records how far a message is. One that failed is told to its
 // co-pay, unless that needs no messages any more.
 func (d *Dispatcher) messageStatus(ctx context.Context, v delivery) error {
@@ -15,6 +20,9 @@ func (d *Dispatcher) messageStatus(ctx context.Context, v delivery) error {
 	n, changed, err := d.store.MessageStatus(ctx, v.row.Practice, v.row.Platform, v.e.Object, v.e.Ref, status, v.e.Code, v.e.At)
 	if copay.CodeOf(err) == copay.CodeNotFound && v.e.Ref != "" {
 		n, changed, err = d.unrecorded(ctx, v, status)
+	}
+	if copay.CodeOf(err) == copay.CodeNotFound && v.e.Ref == "" && v.row.Attempts >= recordTries {
+		return ignored{"the message is not one of ours"}
 	}
 	if copay.CodeOf(err) == copay.CodeNotFound {
 		// Its record may still be on the way; a message that never gets one is

@@ -35,6 +35,33 @@ func TestLostWebhookIsMadeUpFor(t *testing.T) {
 	s.invariants()
 }
 
+// A STOP whose webhook was lost is found by asking the message platform, and
+// ends the texts like any other.
+func TestLostStopIsMadeUpFor(t *testing.T) {
+	s := begin(t, nil)
+	const phone = "+13125550142" // Ana's
+	ana, kim := s.charge("ana"), s.charge("kim")
+	s.in(ana, copay.StateAwaitingPayment)
+	s.in(kim, copay.StateAwaitingPayment)
+	s.Sandbox.Twilio.SetInbound("")
+	_, err := s.Sandbox.Twilio.Receive(phone, "STOP")
+	require.NoError(t, err)
+	require.NoError(t, s.Clock.Advance(5*time.Minute)) // a webhook would have come by then
+	before := len(s.Sandbox.Twilio.Messages())
+	s.trigger(worker.PollSchedule(stack.Practice, "twilio"))
+	s.await(ana, "should hear of the STOP", func(copay.CoPay) bool {
+		reach, err := s.Process.Store.Reach(t.Context(), ana.Practice, ana.ID())
+		return err == nil && !reach[0].Consent
+	})
+	require.NoError(t, s.Advance(t.Context(), 73*time.Hour)) // past the reminder
+	s.pays(kim)
+	s.in(kim, copay.StateSettled)
+	for _, m := range s.Sandbox.Twilio.Messages()[before:] {
+		require.NotEqual(t, phone, m.To)
+	}
+	s.invariants()
+}
+
 // A closed history is kept in the archive, encrypted, and the audit chain
 // vouches for it.
 func TestClosedHistoriesAreArchived(t *testing.T) {

@@ -110,15 +110,12 @@ func (c *client) fetch(ctx context.Context, sid string) (wireMessage, error) {
 	return m, err
 }
 
-// list reads one page of messages, newest first: those to a number, or all
-// when to is empty. next is the address of a further page.
-func (c *client) list(ctx context.Context, to, size, next string) (wirePage, error) {
+// list reads one page of the messages that a query asks for, newest first, or
+// of all when it asks for none. next is the address of a further page.
+func (c *client) list(ctx context.Context, query url.Values, next string) (wirePage, error) {
 	r := transport.Request{Op: "messages.list", Method: http.MethodGet, Path: next}
 	if next == "" {
-		r.Path, r.Query = c.root+"/Messages.json", url.Values{"PageSize": {size}}
-		if to != "" {
-			r.Query.Set("To", to)
-		}
+		r.Path, r.Query = c.root+"/Messages.json", query
 	}
 	var p wirePage
 	_, err := c.http.Do(ctx, r, &p)
@@ -126,6 +123,37 @@ func (c *client) list(ctx context.Context, to, size, next string) (wirePage, err
 		err = &integrations.Error{Kind: integrations.KindUnavailable, Platform: Platform, Op: r.Op, Message: "the answer is no list of messages"}
 	}
 	return p, noAccount(err)
+}
+
+const (
+	// walkPage is how many messages a page of a walk holds: as many of the
+	// longest texts as surely fit into maxBody.
+	walkPage = 250
+	// walkPages bounds a walk. So many pages take about as long as a poll may.
+	walkPages = 200
+)
+
+// walk shows the messages that a query asks for, page by page, until see wants
+// no more. A walk that does not come to its end is Unavailable.
+func (c *client) walk(ctx context.Context, query url.Values, see func(wireMessage) (more bool)) error {
+	query.Set("PageSize", strconv.Itoa(walkPage))
+	next := ""
+	for range walkPages {
+		p, err := c.list(ctx, query, next)
+		if err != nil {
+			return err
+		}
+		for _, m := range p.Messages {
+			if !see(m) {
+				return nil
+			}
+		}
+		if next = p.NextPageURI; next == "" {
+			return nil
+		}
+	}
+	return &integrations.Error{Kind: integrations.KindUnavailable, Platform: Platform, Op: "messages.list",
+		Message: "the account has more messages than can be looked through; use an account of its own"}
 }
 
 func (c *client) account(ctx context.Context) (wireAccount, error) {

@@ -16,6 +16,7 @@ import (
 var (
 	_ integrations.Notifier      = (*Connector)(nil)
 	_ integrations.WebhookSource = (*Connector)(nil)
+	_ integrations.EventPoller   = (*Connector)(nil)
 	_ integrations.Tester        = (*Connector)(nil)
 )
 
@@ -157,12 +158,12 @@ func (c *Connector) FindSent(ctx context.Context, m integrations.Message) (integ
 		m.Since = c.now().Add(-maxAge)
 	}
 	// Finished messages whose number the platform hides are not listed by it.
-	to, size, next := m.To, "50", ""
+	query, next := url.Values{"To": {m.To}, "PageSize": {"50"}}, ""
 	if c.cfg.AddressRetention == "obfuscate" {
-		to, size = "", "500"
+		query = url.Values{"PageSize": {"500"}}
 	}
 	for range maxPages {
-		p, err := c.client.list(ctx, to, size, next)
+		p, err := c.client.list(ctx, query, next)
 		if err != nil {
 			return integrations.Sent{}, err
 		}
@@ -190,7 +191,7 @@ func (c *Connector) FindSent(ctx context.Context, m integrations.Message) (integ
 // the platform has discarded cannot be compared: it counts as ours, because
 // texting somebody twice is worse than once too few.
 func (c *Connector) isOurs(w wireMessage, m integrations.Message, created time.Time) bool {
-	if w.Direction != "outbound-api" || w.Status == "canceled" || !messagePattern.MatchString(w.SID) {
+	if w.Direction != outboundAPI || w.Status == "canceled" || !messagePattern.MatchString(w.SID) {
 		return false
 	}
 	if w.Body == m.Body {

@@ -421,5 +421,5 @@ func TestConnectionTest(t *testing.T) {
 
 func TestCapabilities(t *testing.T) {
 	t.Parallel()
-	require.True(t, slices.Equal([]string{"sms", "webhooks"}, integrations.Capabilities((*twilio.Connector)(nil))))
+	require.True(t, slices.Equal([]string{"sms", "webhooks", "event polling"}, integrations.Capabilities((*twilio.Connector)(nil))))
 }

@@ -7,7 +7,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/copayflow/copayflow/copay"
@@ -65,7 +64,8 @@ func (c *Connector) Verify(_ context.Context, w integrations.Webhook) (integrati
 	case params.Get("MessageStatus") != "":
 		return integrations.WebhookAnswer{Events: statusEvents(refOf(w.URL), params, at)}, nil
 	}
-	return integrations.WebhookAnswer{Events: []integrations.Event{inboundEvent(params, at)}, Reply: noReply}, nil
+	text := answer{sid: sid, from: params.Get("From"), body: params.Get("Body"), optOut: params.Get("OptOutType"), at: at}
+	return integrations.WebhookAnswer{Events: []integrations.Event{text.event()}, Reply: noReply}, nil
 }
 
 func isForm(h http.Header) bool {
@@ -88,58 +88,13 @@ func unknownEvent(kind string, body []byte, at time.Time) integrations.Event {
 	return integrations.Event{ID: kind + ":" + hex.EncodeToString(sum[:16]), Kind: integrations.EventIgnored, Type: kind, At: at}
 }
 
-// statusEvents reads a status callback. Besides the status it may tell that
-// the recipient has opted out or that the number is dead.
+// statusEvents reads a status callback. One without our reference is about
+// another program's message of the same account.
 func statusEvents(ref copay.Ref, p url.Values, at time.Time) []integrations.Event {
-	raw, code := safeWord(p.Get("MessageStatus")), safeCode(p.Get("ErrorCode"))
-	status, known := statusOf(raw, code)
-	e := integrations.Event{ID: p.Get("MessageSid") + ":" + raw, Kind: integrations.EventMessageStatus, Type: "status." + raw, At: at,
-		Ref: ref, CoPay: ref.CoPay(), Object: p.Get("MessageSid"), Status: string(status), Code: code, Channel: copay.ChannelSMS}
-	if !known || e.CoPay == "" {
-		// A status that is not known moves nothing; a message without our
-		// reference is another program's of the same account.
-		e.Kind, e.Status, e.Ref, e.CoPay = integrations.EventIgnored, "", "", ""
-		return []integrations.Event{e}
+	r := report{sid: p.Get("MessageSid"), status: safeWord(p.Get("MessageStatus")), code: safeCode(p.Get("ErrorCode")), to: p.Get("To"),
+		ref: ref, at: at, addressAt: at}
+	if ref.CoPay() == "" {
+		return []integrations.Event{r.ignored()}
 	}
-	events := []integrations.Event{e}
-	about := integrations.Event{ID: e.ID + ":address", Type: e.Type, At: at, Object: e.Object, Code: code,
-		Channel: copay.ChannelSMS, Address: p.Get("To")}
-	switch {
-	case status == integrations.DeliveryOptedOut:
-		about.Kind = integrations.EventMessageOptOut
-		events = append(events, about)
-	case status == integrations.DeliveryFailed && deadNumbers[code]:
-		about.Kind = integrations.EventAddressBad
-		events = append(events, about)
-	}
-	return events
-}
-
-// inboundEvent reads what a patient texted. OptOutType, which comes only with
-// Advanced Opt-Out, is the platform's own reading and wins; otherwise ours
-// does, which also knows words that the platform does not.
-func inboundEvent(p url.Values, at time.Time) integrations.Event {
-	e := integrations.Event{ID: p.Get("MessageSid") + ":received", At: at, Object: p.Get("MessageSid"),
-		Channel: copay.ChannelSMS, Address: p.Get("From")}
-	intent := copay.ClassifyInbound(p.Get("Body"))
-	switch strings.ToUpper(p.Get("OptOutType")) {
-	case "STOP":
-		intent = copay.IntentStop
-	case "START":
-		intent = copay.IntentStart
-	case "HELP":
-		intent = copay.IntentHelp
-	}
-	e.Type = "inbound." + safeWord(string(intent))
-	switch intent {
-	case copay.IntentStop:
-		e.Kind = integrations.EventMessageOptOut
-	case copay.IntentStart:
-		e.Kind = integrations.EventMessageOptIn
-	case copay.IntentHelp:
-		e.Kind = integrations.EventMessageHelp
-	default:
-		e.Kind, e.Status, e.Text = integrations.EventMessageInbound, string(intent), p.Get("Body")
-	}
-	return e
+	return r.events()
 }

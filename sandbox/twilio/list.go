@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -85,14 +84,18 @@ func (c *call) filtered() ([]*message, *apiError) {
 		if v == "" {
 			continue
 		}
-		day, _, _ := strings.Cut(v, "T")
-		if _, err := time.Parse(time.DateOnly, day); err != nil {
+		day, ok := dayOf(v)
+		if !ok {
 			return nil, invalid(20001, "%s must be a date", name)
 		}
 		dates[name] = day
 	}
 	var out []*message
+	visible := c.s.o.Time().Add(-c.s.cfg.ListLag)
 	for _, m := range slices.Backward(c.s.messages) {
+		if m.created.After(visible) {
+			continue
+		}
 		if to := c.form.Get("To"); to != "" && m.shownTo() != to {
 			continue
 		}
@@ -104,6 +107,21 @@ func (c *call) filtered() ([]*message, *apiError) {
 		}
 	}
 	return out, nil
+}
+
+// dateLayouts are the forms of a date in the platform's specification, and
+// that of its libraries (RFC 3339).
+var dateLayouts = []string{time.DateOnly, time.RFC3339, "2006-01-02 15:04:05.000", "01/02/2006 15:04:05 MST", time.RFC1123Z}
+
+// dayOf is the day in GMT that a filter names: all that the platform promises
+// to heed.
+func dayOf(v string) (string, bool) {
+	for _, layout := range dateLayouts {
+		if t, err := time.Parse(layout, v); err == nil {
+			return t.UTC().Format(time.DateOnly), true
+		}
+	}
+	return "", false
 }
 
 // sentWithin compares days in GMT, ends included. A message that has not left

@@ -54,6 +54,9 @@ type Config struct {
 	// at once when zero. With NoDelivery nothing moves but by Advance and Deliver.
 	Delay      time.Duration
 	NoDelivery bool
+	// ListLag is how long after it was made a message is missing from lists, in
+	// the sandbox's time.
+	ListLag time.Duration
 	// SignWithPort signs URLs with their default port written out, as the
 	// platform sometimes does.
 	SignWithPort bool

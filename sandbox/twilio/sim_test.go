@@ -224,7 +224,42 @@ func TestListFilters(t *testing.T) {
 	require.Equal(t, 1, count(url.Values{"DateSent": {"2026-03-04"}}))
 	require.Equal(t, 1, count(url.Values{"DateSent>": {"2026-03-05"}}))
 	require.Equal(t, 2, count(url.Values{"DateSent<": {"2026-03-05T00:00:00Z"}}))
-	r.json(400, http.MethodGet, root+"/Messages.json", url.Values{"DateSent": {"yesterday"}})
+	// Whole days in GMT, whatever the time and the zone in the filter.
+	require.Equal(t, 1, count(url.Values{"DateSent<": {"2026-03-04"}}))
+	require.Equal(t, 1, count(url.Values{"DateSent>": {"2026-03-05T23:59:59Z"}}))
+	require.Equal(t, 1, count(url.Values{"DateSent>": {"2026-03-04T20:00:00-06:00"}}))
+	require.Equal(t, 0, count(url.Values{"DateSent>": {"2026-03-06"}}))
+	require.Equal(t, 1, count(url.Values{"DateSent>": {"2026-03-04"}, "DateSent<": {"2026-03-04"}}))
+	for _, form := range []string{"03/05/2026 22:05:25 GMT", "2026-03-05 22:05:25.000", "Thu, 05 Mar 2026 22:04:00 -0000"} { // of the specification
+		require.Equal(t, 1, count(url.Values{"DateSent>": {form}}), form)
+	}
+	for _, wrong := range []string{"yesterday", "2026-03-05Tnoon", "2026-02-30", ">=2026-03-05"} {
+		require.Equal(t, 20001, r.json(400, http.MethodGet, root+"/Messages.json", url.Values{"DateSent": {wrong}}).Code, wrong)
+	}
+}
+
+// A page's next one has the same filters.
+func TestPagesKeepTheirFilters(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, twiliosim.Config{})
+	r.text(nil)
+	r.add(2 * time.Minute) // past midnight
+	r.text(nil)
+	r.text(nil)
+	p := r.json(200, http.MethodGet, root+"/Messages.json", url.Values{"DateSent>": {"2026-03-05"}, "DateSent<": {"2026-03-05"}, "PageSize": {"1"}})
+	require.Contains(t, p.Next, "DateSent%3E=2026-03-05")
+	p = r.json(200, http.MethodGet, p.Next, nil)
+	require.Len(t, p.Messages, 1)
+	require.Empty(t, p.Next)
+}
+
+func TestListsMayLag(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, twiliosim.Config{ListLag: time.Minute})
+	r.text(nil)
+	require.Empty(t, r.json(200, http.MethodGet, root+"/Messages.json", nil).Messages)
+	r.add(time.Minute)
+	require.Len(t, r.json(200, http.MethodGet, root+"/Messages.json", nil).Messages, 1)
 }
 
 func TestDeliveryStepByStep(t *testing.T) {
