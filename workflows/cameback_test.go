@@ -151,6 +151,24 @@ func TestARefundThatCameBackWaitsForTheDispute(t *testing.T) {
 	require.Equal(t, copay.Cents(10_00), w.stored.Amounts.Refunded)
 }
 
+// What the bank takes is what had not gone back when the dispute began: a
+// refund that bounced meanwhile was no part of it, and reaches the patient by
+// the processor.
+func TestARefundThatCameBackIsNotWhatTheBankTook(t *testing.T) {
+	w := refundedWorld(t, 10_00)
+	w.after(0, func() { w.dispute("d1", "opened", time.Time{}) })
+	w.after(time.Hour, w.bounces)
+	w.after(2*time.Hour, func() {
+		require.Equal(t, copay.Cents(15_00), w.stored.Payments[0].Contested)
+		w.refunded["bank"] = copay.Cents(15_00)
+		w.dispute("d2", "lost", time.Time{})
+	})
+	w.decides(3*time.Hour, copay.ReviewDispute, copay.ChoiceWriteOff)
+	require.Equal(t, copay.StateWrittenOff, w.run(input()))
+	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Refunded)
+	require.Equal(t, copay.Cents(10_00), w.refunded[w.stored.Refunds[0].Ref], "given back anew")
+}
+
 // Of several payments the one is read that the refund is of.
 func TestNewsOfARefundConcernItsPayment(t *testing.T) {
 	c := inState(copay.StateSettled, true, 25_00)
