@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,8 +61,20 @@ type story struct {
 	calm             bool // nothing fails any more
 }
 
+// dice may be thrown by steps that run at the same time.
+type dice struct {
+	mu  sync.Mutex
+	src rand.Source
+}
+
+func (d *dice) Uint64() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.src.Uint64()
+}
+
 func newStory(t *testing.T, seed uint64) *story {
-	s := &story{r: rand.New(rand.NewPCG(seed, 7)), underWay: map[copay.Ref]bool{}, failed: map[copay.Ref]bool{}, opened: map[copay.Ref]copay.Payment{}, decline: map[copay.Ref]bool{}, decided: map[copay.Ref]bool{}, contested: map[copay.Ref]copay.Money{}}
+	s := &story{r: rand.New(&dice{src: rand.NewPCG(seed, 7)}), underWay: map[copay.Ref]bool{}, failed: map[copay.Ref]bool{}, opened: map[copay.Ref]copay.Payment{}, decline: map[copay.Ref]bool{}, decided: map[copay.Ref]bool{}, contested: map[copay.Ref]copay.Money{}}
 	s.world, s.in = bareWorld(t), input()
 	s.in.Policy.RefundApprovalAbove = copay.Cents(s.r.Int64N(60_00) + 1)
 	if s.r.IntN(2) == 0 {
