@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
 )
@@ -66,7 +67,11 @@ type strictQuery struct{ runtime.DefaultQueryParser }
 
 // Parse implements runtime.QueryParameterParser.
 func (q *strictQuery) Parse(m proto.Message, values url.Values, filter *utilities.DoubleArray) error {
-	fields := m.ProtoReflect().Descriptor().Fields()
+	d := m.ProtoReflect().Descriptor()
+	if !ours(d) {
+		return q.DefaultQueryParser.Parse(m, values, filter)
+	}
+	fields := d.Fields()
 	for key := range values {
 		name, _, _ := strings.Cut(key, ".")
 		name, _, _ = strings.Cut(name, "[")
@@ -75,6 +80,13 @@ func (q *strictQuery) Parse(m proto.Message, values url.Values, filter *utilitie
 		}
 	}
 	return q.DefaultQueryParser.Parse(m, values, filter)
+}
+
+// ours reports whether a message is of our API. Temporal's UI, which runs in the
+// same process on a laptop, has a gateway of its own and sends parameters that
+// its server does not know.
+func ours(d protoreflect.MessageDescriptor) bool {
+	return d.ParentFile().Package() == (*copayv1.CoPay)(nil).ProtoReflect().Descriptor().ParentFile().Package()
 }
 
 // The gateway has one for the whole process.

@@ -8,14 +8,18 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/ledger"
@@ -243,6 +247,15 @@ func TestParametersThereAreNotAreRefused(t *testing.T) {
 		require.Equal(t, http.StatusOK, w.Code, query)
 	}
 	require.Equal(t, http.StatusBadRequest, b.rest(t, "GET", "/v1/practices/maple/audit/records?actor=ana", "auditor", "").Code)
+}
+
+// The parser is one for the whole process, and on a laptop Temporal's UI asks
+// its own server with parameters there are not.
+func TestOtherGatewaysOfTheProcessKeepTheirParameters(t *testing.T) {
+	t.Parallel()
+	var in timestamppb.Timestamp
+	require.NoError(t, runtime.PopulateQueryParameters(&in, url.Values{"seconds": {"7"}, "waitNewEvent": {"false"}}, utilities.NewDoubleArray(nil)))
+	require.EqualValues(t, 7, in.GetSeconds())
 }
 
 func TestHugeRequestsAreRefused(t *testing.T) {

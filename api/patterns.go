@@ -10,18 +10,18 @@ import (
 // people who read refusals mostly do not read those.
 var patterns = map[string]string{
 	`\S`:                            "must say something",
-	`^([a-z0-9][a-z0-9_-]{0,31})?$`: "is a platform's name such as stripe, or empty",
-	`^[a-z0-9][a-z0-9_-]{0,31}$`:    "is a platform's name such as drchrono",
-	`^(\+[1-9][0-9]{6,14}|[^@\s]+@[^@\s]+\.[^@\s]+)$`:     "is a phone number such as +13125550142, or a mail address",
-	`^(cp_[0-9a-hjkmnp-tv-z]{16})?$`:                      "is a co-pay's id such as cp_65dgmb547vm4gjvc, or empty",
-	`^cp_[0-9a-hjkmnp-tv-z]{16}$`:                         "is a co-pay's id such as cp_65dgmb547vm4gjvc",
-	`^(pay-[0-9]{1,6})?$`:                                 "is a payment's id such as pay-1, or empty",
-	`^ref-[0-9]{1,6}$`:                                    "is a refund's id such as ref-1",
-	`^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$`: "is a day such as 2026-11-24",
-	`^[A-Za-z0-9._:-]{1,128}$`:                            "has 1 to 128 letters, digits and . _ : -",
-	`^[^\s\x00-\x1f\x7f]+$`:                               "is given, without spaces",
-	`^[a-z0-9][a-z0-9-]{0,39}$`:                           "is a practice's id: small letters, digits and dashes",
-	`^[a-z_]{0,64}$`:                                      "is an account's name such as patient_receivable",
+	`^([a-z0-9][a-z0-9_-]{0,31})?$`: "must be a platform's name such as stripe, or empty",
+	`^[a-z0-9][a-z0-9_-]{0,31}$`:    "must be a platform's name such as drchrono",
+	`^(\+[1-9][0-9]{6,14}|[^@\s]+@[^@\s]+\.[^@\s]+)$`:     "must be a phone number such as +13125550142, or a mail address",
+	`^(cp_[0-9a-hjkmnp-tv-z]{16})?$`:                      "must be a co-pay's id such as cp_65dgmb547vm4gjvc, or empty",
+	`^cp_[0-9a-hjkmnp-tv-z]{16}$`:                         "must be a co-pay's id such as cp_65dgmb547vm4gjvc",
+	`^(pay-[0-9]{1,6})?$`:                                 "must be a payment's id such as pay-1, or empty",
+	`^ref-[0-9]{1,6}$`:                                    "must be a refund's id such as ref-1",
+	`^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$`: "must be a day such as 2026-11-24",
+	`^[A-Za-z0-9._:-]{1,128}$`:                            "must have 1 to 128 letters, digits and . _ : -",
+	`^[^\s\x00-\x1f\x7f]+$`:                               "must be given, without spaces",
+	`^[a-z0-9][a-z0-9-]{0,39}$`:                           "must be a practice's id: small letters, digits and dashes",
+	`^[a-z_]{0,64}$`:                                      "must be an account's name such as patient_receivable",
 }
 
 // words is what a violation of the contract is told as.
@@ -34,7 +34,7 @@ func words(v *protovalidate.Violation) string {
 	case rule == "string.const":
 		return "must be " + v.RuleValue.String() + ", nothing else is supported"
 	case rule == "int64.gte_lte": // only amounts have bounds of this kind
-		return "is more than one million dollars"
+		return "must not be more than one million dollars"
 	case strings.HasPrefix(rule, "enum.") && v.FieldDescriptor != nil && v.FieldDescriptor.Enum() != nil:
 		return "must be one of " + strings.Join(choices(v), ", ")
 	}

@@ -50,8 +50,8 @@ func TestARefusalSpeaksPlainly(t *testing.T) {
 	b := setup(t)
 	_, err := copayv1.NewCoPayServiceClient(b.s.conn).StartCoPay(as(t, "front_desk"), &copayv1.StartCoPayRequest{PracticeId: "maple", Ehr: "drchrono", RequestId: "r 1", ChargeId: "7 7"})
 	text := status.Convert(err).Message()
-	require.Contains(t, text, "charge_id: is given, without spaces")
-	require.Contains(t, text, "request_id: has 1 to 128 letters")
+	require.Contains(t, text, "charge_id: must be given, without spaces")
+	require.Contains(t, text, "request_id: must have 1 to 128 letters")
 	require.NotContains(t, text, "regex")
 }
 
@@ -65,7 +65,7 @@ func TestRefusedValuesAreNamedAsTheContractNamesThem(t *testing.T) {
 	_, err := c.RecordManualPayment(as(t, "front_desk"), pay)
 	text := status.Convert(err).Message()
 	require.Contains(t, text, "rail: must be one of RAIL_CASH, RAIL_CHECK, RAIL_TERMINAL")
-	require.Contains(t, text, "amount.minor: is more than one million dollars")
+	require.Contains(t, text, "amount.minor: must not be more than one million dollars")
 	require.Contains(t, text, "amount.currency: must be USD")
 	_, err = c.ResolveReview(as(t, "biller"), &copayv1.ResolveReviewRequest{PracticeId: "maple", CopayId: id, RequestId: "r", Reason: "x"})
 	require.Contains(t, status.Convert(err).Message(), "choice: must be one of CHOICE_RETRY, CHOICE_PROCEED, ")

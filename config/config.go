@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -158,7 +159,7 @@ const prefix = "COPAY_"
 // everything; the error lists all faults at once.
 func Load(path string) (*Config, error) {
 	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("the configuration file %s cannot be read; see deploy/copay.example.yaml", path)
+		return nil, fmt.Errorf("the configuration file %s cannot be read; name yours with --config or COPAY_CONFIG, deploy/copay.example.yaml explains one", path)
 	}
 	k := koanf.New(".")
 	if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
@@ -176,13 +177,32 @@ func Load(path string) (*Config, error) {
 		DecodeHook: mapstructure.ComposeDecodeHookFunc(mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")),
 	}})
 	if err != nil {
-		return nil, fmt.Errorf("the configuration file %s: %w", path, err)
+		return nil, fmt.Errorf("the configuration file %s has faults:\n%w", path, misspelt(err))
 	}
 	c.defaults()
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("the configuration file %s has faults:\n%w", path, err)
 	}
 	return &c, nil
+}
+
+var unknownKeys = regexp.MustCompile(`'([^']*)' has invalid keys: (.*)`)
+
+// misspelt says in a sentence what the decoder says of settings there are not.
+func misspelt(err error) error {
+	f := &faults{}
+	for _, line := range strings.Split(err.Error(), "\n") {
+		switch m := unknownKeys.FindStringSubmatch(line); {
+		case m != nil && strings.HasPrefix(m[1], "config."): // the file's outermost level, by our name for it
+			f.add("there is no setting %s", m[2])
+		case m != nil:
+			f.add("%s has no setting %s", m[1], m[2])
+		case line != "" && !strings.HasPrefix(line, "decoding failed"):
+			what, _, _ := strings.Cut(line, ": strconv.")
+			f.add("%s", what)
+		}
+	}
+	return errors.Join(f.all...)
 }
 
 // overrides are the environment variables that name a setting; the CLI's own

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -97,7 +98,45 @@ func TestFaultsAreNamed(t *testing.T) {
 		})
 	}
 	_, err := Load(filepath.Join(t.TempDir(), "none.yaml"))
-	require.ErrorContains(t, err, "cannot be read")
+	require.ErrorContains(t, err, "cannot be read; name yours with --config or COPAY_CONFIG")
+}
+
+func TestSettingsThereAreNotAreNamedInASentence(t *testing.T) {
+	withSecrets(t)
+	_, err := load(t, strings.NewReplacer("env: production", "env: production\nnonsense: 1", "    pay_page:", "    pay_pages: 1\n    pay_page:", "max_conns: 20", "max_conns: many").Replace(example(t)))
+	require.ErrorContains(t, err, "has faults:\n  - ")
+	require.ErrorContains(t, err, "- there is no setting nonsense")
+	require.ErrorContains(t, err, "- practices[0] has no setting pay_pages")
+	require.ErrorContains(t, err, "max_conns")
+	require.NotContains(t, err.Error(), "decoding failed")
+}
+
+// Whoever reads the example meets every setting there is.
+func TestTheExampleExplainsEverySetting(t *testing.T) {
+	t.Parallel()
+	text := example(t)
+	for _, name := range settings(reflect.TypeFor[Config](), map[reflect.Type]bool{reflect.TypeFor[Dev](): true, reflect.TypeFor[DevAuth](): true}) {
+		require.Regexp(t, `\b`+name+`:`, text)
+	}
+}
+
+// settings are the names of all settings but those of development.
+func settings(of reflect.Type, seen map[reflect.Type]bool) (names []string) {
+	for of.Kind() == reflect.Slice || of.Kind() == reflect.Map {
+		of = of.Elem()
+	}
+	if of.Kind() != reflect.Struct || seen[of] {
+		return nil
+	}
+	seen[of] = true
+	for i := range of.NumField() {
+		f := of.Field(i)
+		if f.Type != reflect.TypeFor[Dev]() && f.Type != reflect.TypeFor[DevAuth]() {
+			names = append(names, f.Tag.Get("koanf"))
+		}
+		names = append(names, settings(f.Type, seen)...)
+	}
+	return names
 }
 
 func TestAllFaultsAtOnce(t *testing.T) {

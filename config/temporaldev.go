@@ -63,7 +63,7 @@ func LoadTemporalDev(path string) (TemporalDev, error) {
 	err := k.UnmarshalWithConf("", &t, koanf.UnmarshalConf{Tag: "koanf", DecoderConfig: &mapstructure.DecoderConfig{
 		TagName: "koanf", Result: &t, ErrorUnused: true, WeaklyTypedInput: true, DecodeHook: mapstructure.StringToTimeDurationHookFunc()}})
 	if err != nil {
-		return t, fmt.Errorf("%s: %w", path, err)
+		return t, fmt.Errorf("%s has faults:\n%w", path, misspelt(err))
 	}
 	if t.Namespace == "" || t.Retention < 24*time.Hour {
 		return t, fmt.Errorf("%s needs a namespace and a retention of at least a day", path)

@@ -156,7 +156,7 @@ func (c *Config) validateAuth(f *faults) {
 			f.add("auth.api_keys[%d] needs an id and the key's SHA-256 in hex", i)
 		}
 		if strings.EqualFold(k.SHA256, exampleHash) {
-			f.add("auth.api_keys[%d] is the example's, which everybody knows; make one with 'copay api-key %s'", i, k.ID)
+			f.add("auth.api_keys[%d] is the example's, which everybody knows; make one with 'copay api-key %s --for PRACTICE'", i, k.ID)
 		}
 		if len(k.Practices) == 0 {
 			f.add("auth.api_keys[%d] names no practice", i)

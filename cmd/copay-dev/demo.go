@@ -2,15 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/http/cookiejar"
-	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
@@ -20,7 +15,6 @@ import (
 	"github.com/copayflow/copayflow/cmd/copay-dev/internal/stack"
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/ledger"
-	drchronosim "github.com/copayflow/copayflow/sandbox/drchrono"
 )
 
 func demoCommand(file *string) *cobra.Command {
@@ -43,8 +37,11 @@ type story struct {
 	s     *stack.Stack
 	began time.Time
 	key   copay.Key
-	seen  int64
 	step  int
+	// seen is the last line of the timeline that was told, texts and mails how
+	// many messages were shown.
+	seen         int64
+	texts, mails int
 }
 
 // demoDeadline ends a demo that hangs.
@@ -131,173 +128,12 @@ func (d *story) say(format string, args ...any) {
 }
 
 func (d *story) tell(ctx context.Context) error {
-	for _, part := range []func(context.Context) error{d.charge, d.asked, d.reminded, d.pays, d.settles} {
+	for _, part := range []func(context.Context) error{d.charge, d.eligibility, d.estimate, d.request, d.messages, d.reminder, d.pays, d.webhook, d.posted, d.booked, d.journal} {
 		if err := part(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (d *story) charge(ctx context.Context) error {
-	d.title("The clinic enters a charge of $145.00 for Ana; DrChrono posts a signed webhook")
-	id := d.s.Sandbox.DrChrono.AddCharge(drchronosim.Charge{Patient: d.s.Patients["ana"], Cents: 145_00})
-	d.key = copay.Key{Practice: stack.Practice, EHR: "drchrono", Charge: copay.ChargeID(id)}
-	d.say("charge %s, co-pay %s", id, d.key.ID())
-	_, err := d.until(ctx, "be asked for", func(c copay.CoPay) bool { return c.State == copay.StateAwaitingPayment })
-	return err
-}
-
-func (d *story) asked(ctx context.Context) error {
-	row, err := d.s.Process.Store.CoPay(ctx, d.key.Practice, d.key.ID())
-	if err != nil {
-		return err
-	}
-	d.title("The estimate explains itself")
-	e := row.CoPay.Estimate
-	if e == nil {
-		return errors.New("there is no estimate")
-	}
-	d.say("%s, confidence %d of 100", e.Amount, e.Confidence)
-	for _, r := range e.Reasons {
-		amount := ""
-		if r.Amount != nil {
-			amount = " " + r.Amount.String()
-		}
-		d.say("  · %s%s  [%s]", r.Text, amount, r.Source)
-	}
-	d.title("The patient gets a text and a mail")
-	return d.messages(ctx, 2)
-}
-
-// messages waits until n messages went out and shows the newest.
-func (d *story) messages(ctx context.Context, n int) error {
-	for {
-		texts, mails := d.s.Sandbox.Twilio.Messages(), d.s.Sandbox.SendGrid.Messages()
-		if len(texts)+len(mails) >= n {
-			if len(texts) > 0 {
-				d.say("SMS:  %s", texts[len(texts)-1].Body)
-			}
-			if len(mails) > 0 {
-				d.say("Mail: %s", strings.ReplaceAll(strings.TrimSpace(mails[len(mails)-1].Text), "\n", "\n         "))
-			}
-			return d.news(ctx)
-		}
-		if err := pause(ctx); err != nil {
-			return fmt.Errorf("only %d of %d messages went out", len(texts)+len(mails), n)
-		}
-	}
-}
-
-func (d *story) reminded(ctx context.Context) error {
-	d.title("The patient does not pay; the clock moves on by three days, a reminder is due")
-	before := len(d.s.Sandbox.Twilio.Messages()) + len(d.s.Sandbox.SendGrid.Messages())
-	if err := d.s.Advance(ctx, 72*time.Hour); err != nil {
-		return err
-	}
-	d.say("it is now %s at the practice", d.s.Clock.Now().In(weekdayMorning().Location()).Format("Mon Jan 2 15:04"))
-	return d.messages(ctx, before+1)
-}
-
-var linkPattern = regexp.MustCompile(`https?://\S+/pay/[A-Za-z0-9_-]+`)
-
-// pays does what the patient does, with a browser's means: open the link,
-// confirm the date of birth, pay on the processor's page.
-func (d *story) pays(ctx context.Context) error {
-	d.title("The patient opens the link, confirms the date of birth and pays at the processor")
-	var link string
-	for _, m := range d.s.Sandbox.Twilio.Messages() {
-		if l := linkPattern.FindString(m.Body); l != "" {
-			link = l
-		}
-	}
-	if link == "" {
-		return errors.New("no text holds a payment link")
-	}
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		return err
-	}
-	browser := &http.Client{Jar: jar, Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	page, err := visit(ctx, browser, http.MethodGet, link, nil)
-	if err != nil {
-		return err
-	}
-	d.say("GET  the practice's page: %s", page.Status)
-	page, err = visit(ctx, browser, http.MethodPost, link, url.Values{"month": {"2"}, "day": {"3"}, "year": {"1980"}})
-	if err != nil {
-		return err
-	}
-	hosted := page.Header.Get("Location")
-	if page.StatusCode != http.StatusSeeOther || hosted == "" {
-		return fmt.Errorf("the pay page answered %s instead of leading to the processor", page.Status)
-	}
-	d.say("POST date of birth: leads to the processor's page")
-	session := regexp.MustCompile(`cs_[A-Za-z0-9_]+`).FindString(hosted)
-	if _, err := visit(ctx, browser, http.MethodGet, hosted, nil); err != nil {
-		return err
-	}
-	if err := d.s.Sandbox.Stripe.PaySession(session, "pm_card_visa"); err != nil {
-		return fmt.Errorf("the payment failed: %w", err)
-	}
-	d.say("paid with the test card; Stripe posts its signed webhooks")
-	return nil
-}
-
-func visit(ctx context.Context, c *http.Client, method, to string, form url.Values) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, to, strings.NewReader(form.Encode()))
-	if err != nil {
-		return nil, err
-	}
-	if form != nil {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	res, err := c.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	if _, err := io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20)); err != nil {
-		return nil, err
-	}
-	if res.StatusCode >= 400 {
-		return res, fmt.Errorf("%s answered %s", req.URL.Path, res.Status)
-	}
-	return res, nil
-}
-
-func (d *story) settles(ctx context.Context) error {
-	d.title("The payment is posted to DrChrono, booked in QuickBooks, and everything agrees")
-	_, err := d.until(ctx, "settle", func(c copay.CoPay) bool { return c.State == copay.StateSettled })
-	return err
-}
-
-// until waits for a state and tells what happens meanwhile, as it happens.
-func (d *story) until(ctx context.Context, what string, ok func(copay.CoPay) bool) (copay.CoPay, error) {
-	for {
-		row, err := d.s.Process.Store.CoPay(ctx, d.key.Practice, d.key.ID())
-		if err == nil {
-			if err := d.news(ctx); err != nil {
-				return row.CoPay, err
-			}
-			if ok(row.CoPay) {
-				return row.CoPay, nil
-			}
-			if r := row.CoPay.Review; r != nil {
-				return row.CoPay, fmt.Errorf("the co-pay needs a person (%s): %s", r.Kind, r.Message)
-			}
-		} else if copay.CodeOf(err) != copay.CodeNotFound && ctx.Err() == nil {
-			return copay.CoPay{}, err
-		}
-		if err := pause(ctx); err != nil {
-			return row.CoPay, fmt.Errorf("the co-pay did not %s in time; it is %q", what, row.CoPay.State)
-		}
-		select {
-		case <-d.s.Done():
-			return row.CoPay, fmt.Errorf("a process ended: %w", d.s.Err())
-		default:
-		}
-	}
 }
 
 func pause(ctx context.Context) error {
@@ -307,22 +143,6 @@ func pause(ctx context.Context) error {
 	case <-time.After(50 * time.Millisecond):
 		return nil
 	}
-}
-
-// news prints the timeline's new lines.
-func (d *story) news(ctx context.Context) error {
-	rows, err := d.s.Process.Store.Timeline(ctx, d.key.Practice, d.key.ID())
-	if err != nil {
-		return err
-	}
-	for _, r := range rows {
-		if r.Seq <= d.seen {
-			continue
-		}
-		d.seen = r.Seq
-		d.say("%6.2fs  %-11s %s", time.Since(d.began).Seconds(), r.Kind, r.Summary)
-	}
-	return nil
 }
 
 func (d *story) summary(ctx context.Context) error {

@@ -149,8 +149,14 @@ func (s scene) invariants() {
 func TestDemoTellsItsStory(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, demo(t.Context(), &out, temporalFile, ""), out.String())
-	for _, want := range []string{"confidence", "reminder sent by sms", "posted to the EHR", "all invariants hold"} {
-		require.Contains(t, out.String(), want)
+	rest := out.String()
+	for _, want := range []string{"posts a signed webhook", "co-pay opened", "Availity asks", "coverage is active", "confidence", "Stripe is asked", "a payment page over $25.00 is open",
+		"SMS:", "Mail:", "request sent by email", "the clock moves on", "it is now Fri", "SMS:", "reminder sent by sms", "pays on Stripe's page", "payment_intent.succeeded", "$25.00 received",
+		"posted to DrChrono", "trace number", "posted to the EHR", "QuickBooks", "invoice cp", "payment cp", "unapplied $0.00", "booked", "agree", "debit", "receivable-1", "capture-pay-2",
+		"Summary", "is settled", "collected $25.00", "steps on the timeline", "history events", "trial balance", "all invariants hold"} {
+		_, after, found := strings.Cut(rest, want)
+		require.True(t, found, "%q is not told, or not in its place:\n%s", want, out.String())
+		rest = after
 	}
 }
 

@@ -148,7 +148,12 @@ func clockCommand() *cobra.Command {
 	cmd.AddCommand(&cobra.Command{
 		Use:   "advance DURATION",
 		Short: "Let time pass, such as 72h; open co-pays decide again within a few seconds",
-		Args:  cobra.ExactArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("write: %s 72h", cmd.CommandPath())
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := time.ParseDuration(args[0])
 			if err != nil || d <= 0 {
@@ -156,7 +161,7 @@ func clockCommand() *cobra.Command {
 			}
 			c := clock.NewFile(filepath.Join(dir, "clock"))
 			if err := c.Advance(d); err != nil {
-				return fmt.Errorf("the clock in %s cannot be moved: %w", dir, err)
+				return fmt.Errorf("the clock in %s cannot be moved; name the stack's folder with --data: %w", dir, err)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "it is now %s\n", c.Now().Format(time.RFC1123))
 			return nil

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -19,4 +21,18 @@ func TestTheHoursUntilMorning(t *testing.T) {
 		require.Zero(t, untilMorning(now.Add(time.Duration(got)*time.Hour), "America/Chicago"))
 	}
 	require.Equal(t, "bin/copay-dev clock --data /elsewhere advance 3h", advance("/elsewhere", 3))
+}
+
+func TestTheClockSaysHowItIsMoved(t *testing.T) {
+	t.Parallel()
+	try := func(args ...string) error {
+		cmd := root()
+		cmd.SetArgs(append([]string{"clock", "advance"}, args...))
+		cmd.SetOut(io.Discard)
+		return cmd.ExecuteContext(t.Context())
+	}
+	require.EqualError(t, try(), "write: copay-dev clock advance 72h")
+	require.ErrorContains(t, try("soon"), "not a duration such as 72h")
+	require.ErrorContains(t, try("72h", "--data", filepath.Join(t.TempDir(), "none")), "--data")
+	require.NoError(t, try("72h", "--data", t.TempDir()))
 }

@@ -21,7 +21,7 @@ func adminCommands(c *connection) []*cobra.Command {
 
 func platformListCommand(c *connection) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "The practice's platforms, what they are used for and what they can do", Args: cobra.NoArgs,
+		Use: "list", Short: "The practice's platforms, what they are used for and what they can do", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.ListPlatformsResponse, error) {
 				return copayv1.NewPlatformServiceClient(conn).ListPlatforms(ctx, &copayv1.ListPlatformsRequest{PracticeId: c.practice})
@@ -38,7 +38,7 @@ func platformListCommand(c *connection) *cobra.Command {
 
 func statsCommand(c *connection) *cobra.Command {
 	return &cobra.Command{
-		Use: "stats", Short: "What waits in the inbox", Args: cobra.NoArgs,
+		Use: "stats", Short: "What waits in the inbox", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.GetInboxStatsResponse, error) {
 				return copayv1.NewInboxServiceClient(conn).GetInboxStats(ctx, &copayv1.GetInboxStatsRequest{PracticeId: c.practice})

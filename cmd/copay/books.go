@@ -24,7 +24,7 @@ func entriesCommand(c *connection) *cobra.Command {
 	var when period
 	var p paging
 	cmd := &cobra.Command{
-		Use: "entries", Short: "Journal entries, the oldest first", Args: cobra.NoArgs,
+		Use: "entries", Short: "Journal entries, the oldest first", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			from, to, err := when.bounds()
 			if err != nil {
@@ -61,7 +61,7 @@ func cents(minor int64) string {
 
 func balanceCommand(c *connection) *cobra.Command {
 	return &cobra.Command{
-		Use: "balance", Short: "Trial balance; fails when it does not balance", Args: cobra.NoArgs,
+		Use: "balance", Short: "Trial balance; fails when it does not balance", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			balanced := true
 			err := call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.GetTrialBalanceResponse, error) {
@@ -89,7 +89,7 @@ func auditListCommand(c *connection) *cobra.Command {
 	var when period
 	var p paging
 	cmd := &cobra.Command{
-		Use: "list", Short: "Audit records, the latest first", Args: cobra.NoArgs,
+		Use: "list", Short: "Audit records, the latest first", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			from, to, err := when.bounds()
 			if err != nil {
@@ -117,7 +117,7 @@ func auditListCommand(c *connection) *cobra.Command {
 
 func auditVerifyCommand(c *connection) *cobra.Command {
 	return &cobra.Command{
-		Use: "verify", Short: "Walk the practice's audit chain; fails when it is broken", Args: cobra.NoArgs,
+		Use: "verify", Short: "Walk the practice's audit chain; fails when it is broken", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var r *copayv1.VerifyAuditChainResponse
 			err := call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.VerifyAuditChainResponse, error) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/genproto/googleapis/rpc/code"
@@ -30,14 +32,30 @@ type field struct {
 // complain says what went wrong: in a sentence, or with --json for a machine.
 func complain(w io.Writer, cmd *cobra.Command, err error) {
 	if machine, _ := cmd.PersistentFlags().GetBool("json"); !machine { // fails for no flag of ours
-		fmt.Fprintln(w, "copay:", err)
+		fmt.Fprintln(w, "copay:", sentence(err))
 		return
 	}
 	_ = json.NewEncoder(w).Encode(map[string]complaint{"error": complaintOf(err)}) // nobody is left to tell
 }
 
+var flagName = regexp.MustCompile(`"([^"]+)"`)
+
+// sentence is an error in our words, also where the library for command lines
+// has found it.
+func sentence(err error) string {
+	text := err.Error()
+	if !strings.HasPrefix(text, "required flag") {
+		return text
+	}
+	var names []string
+	for _, m := range flagName.FindAllStringSubmatch(text, -1) {
+		names = append(names, "--"+m[1])
+	}
+	return "give " + strings.Join(names, " and ")
+}
+
 func complaintOf(err error) complaint {
-	c := complaint{Code: "FAILURE", Message: err.Error(), Exit: exitCode(err)}
+	c := complaint{Code: "FAILURE", Message: sentence(err), Exit: exitCode(err)}
 	if c.Exit == exitUsage {
 		c.Code = "USAGE"
 	}

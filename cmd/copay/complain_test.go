@@ -53,6 +53,39 @@ func TestErrorsAreSentencesOrJSON(t *testing.T) {
 	require.Equal(t, own, say(own))
 }
 
+func TestMistakesOnTheCommandLineAreCorrected(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"gett x":             "there is no 'copay gett'; did you mean get?",
+		"xyzzy":              "there is no 'copay xyzzy'; 'copay --help' says what there is",
+		"list all":           "write: copay list",
+		"doctor now":         "write: copay doctor",
+		"waive " + someCoPay: "give --reason",
+		"pay " + someCoPay:   "give --amount and --reason",
+		"api-key x":          "give --for",
+	} {
+		_, err := (&echo{}).run(t, strings.Fields(args)...)
+		require.Equal(t, exitUsage, exitCode(err), args)
+		require.Equal(t, "copay: "+want+"\n", complained(nil, err), args)
+	}
+	text, err := (&echo{}).run(t)
+	require.NoError(t, err)
+	require.Contains(t, text, "What staff do about one:")
+	text, err = (&echo{}).run(t, "--version")
+	require.NoError(t, err)
+	require.Contains(t, text, "copay version")
+}
+
+func TestWhoIsNotSignedInIsToldHow(t *testing.T) {
+	t.Parallel()
+	_, err := (&echo{fail: status.Error(codes.Unauthenticated, `sign in: send "Authorization: Bearer <token>"`)}).run(t, "list")
+	require.Equal(t, exitPermission, exitCode(err))
+	require.ErrorContains(t, err, "--token or COPAY_TOKEN")
+	require.NotContains(t, err.Error(), "Authorization")
+	_, err = (&echo{fail: status.Error(codes.Unauthenticated, "the token is not valid or has expired; sign in again")}).run(t, "list")
+	require.ErrorContains(t, err, "has expired")
+}
+
 func TestWhoIsLateIsNamed(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

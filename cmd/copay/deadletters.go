@@ -16,7 +16,7 @@ import (
 func deadCommand(c *connection) *cobra.Command {
 	var p paging
 	cmd := &cobra.Command{
-		Use: "dead", Short: "Events that could not be delivered, and why", Args: cobra.NoArgs,
+		Use: "dead", Short: "Events that could not be delivered, and why", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return pages(cmd, c, &p, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.ListDeadLettersResponse, error) {
 				return copayv1.NewInboxServiceClient(conn).ListDeadLetters(ctx, &copayv1.ListDeadLettersRequest{PracticeId: c.practice, PageSize: p.size, PageToken: p.token})

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
 	"github.com/copayflow/copayflow/config"
@@ -46,7 +48,7 @@ func (e *examination) verdict() error {
 
 func doctorCommand(path *string) *cobra.Command {
 	return &cobra.Command{
-		Use: "doctor", Short: "Check configuration, database, Temporal, keys and every platform's credentials", Args: cobra.NoArgs,
+		Use: "doctor", Short: "Check configuration, database, Temporal, keys and every platform's credentials", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.Load(*path)
 			if err != nil {
@@ -71,6 +73,7 @@ func (e *examination) store(ctx context.Context, cfg *config.Config) bool {
 	defer cancel()
 	s, err := worker.OpenStore(ctx, cfg, time.Now)
 	if !e.line("database", "reachable, its schema is current", err) {
+		fmt.Fprintln(e.out, "Nothing else was asked; mend this first. The database is "+place(cfg)+".")
 		return false
 	}
 	defer s.Close()
@@ -78,6 +81,19 @@ func (e *examination) store(ctx context.Context, cfg *config.Config) bool {
 		e.line("keys of "+string(p.ID), "open what is stored", s.CheckKeys(ctx, p.ID))
 	}
 	return true
+}
+
+// place is where the database is looked for, without what lets one in.
+func place(cfg *config.Config) string {
+	dsn, err := cfg.DSNSecret()
+	if err != nil {
+		return "not named"
+	}
+	c, err := pgconn.ParseConfig(dsn.Reveal())
+	if err != nil {
+		return "not named by an address that PostgreSQL knows"
+	}
+	return fmt.Sprintf("%s on %s, user %s", c.Database, net.JoinHostPort(c.Host, fmt.Sprint(c.Port)), c.User)
 }
 
 // process checks Temporal and the platforms with the process that serves.

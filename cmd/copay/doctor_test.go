@@ -113,7 +113,7 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 		change func(o object)
 		want   []string
 	}{
-		"the password":  {func(o object) { o["database"] = object{"dsn": "literal:postgres://nobody:x@127.0.0.1:1/copay"} }, []string{"✗ database", "cannot be reached"}},
+		"the password":  {func(o object) { o["database"] = object{"dsn": "literal:postgres://nobody:x@127.0.0.1:1/copay"} }, []string{"✗ database", "cannot be reached", "Nothing else was asked", "copay on 127.0.0.1:1, user nobody"}},
 		"the namespace": {func(o object) { o["temporal"].(object)["namespace"] = "nope" }, []string{"✗ temporal", "run copay migrate", "✓ stripe"}},
 		"Temporal":      {func(o object) { o["temporal"].(object)["address"] = "127.0.0.1:1" }, []string{"✓ database", "✗ temporal", "platforms were not asked"}},
 		"another master key": {func(o object) { o["master_keys"] = []object{{"id": "m2", "secret": secretKey(9)}} },

@@ -9,18 +9,21 @@ import (
 // group is a command that only holds others. A word it does not know is a
 // mistake and not a wish for help.
 func group(use, short string, subs ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, SuggestionsMinimumDistance: 2,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
-			}
-			if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
-				return usagef("there is no '%s %s'; did you mean %s?", cmd.CommandPath(), args[0], strings.Join(like, " or "))
-			}
-			return usagef("there is no '%s %s'; '%s --help' says what there is", cmd.CommandPath(), args[0], cmd.CommandPath())
-		}}
+	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, SuggestionsMinimumDistance: 2, RunE: astray}
 	cmd.AddCommand(subs...)
 	return cmd
+}
+
+// astray helps whoever wrote no command, and corrects whoever wrote one that
+// there is not.
+func astray(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+		return usagef("there is no '%s %s'; did you mean %s?", cmd.CommandPath(), args[0], strings.Join(like, " or "))
+	}
+	return usagef("there is no '%s %s'; '%s --help' says what there is", cmd.CommandPath(), args[0], cmd.CommandPath())
 }
 
 // exactly asks for a command's arguments and names them when they are not all

@@ -114,7 +114,7 @@ func listCommand(c *connection) *cobra.Command {
 	var f wanted
 	var p paging
 	cmd := &cobra.Command{
-		Use: "list", Short: "List co-pays, the latest first", Args: cobra.NoArgs,
+		Use: "list", Short: "List co-pays, the latest first", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			in, err := f.request(c, p.size)
 			if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -31,8 +32,8 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 func root() *cobra.Command {
 	c := &connection{}
 	cmd := &cobra.Command{
-		Use: "copay", Short: "Collect patient co-pays and never lose one",
-		SilenceUsage: true, SilenceErrors: true,
+		Use: "copay", Short: "Collect patient co-pays and never lose one", Version: version(),
+		SilenceUsage: true, SilenceErrors: true, Args: cobra.ArbitraryArgs, SuggestionsMinimumDistance: 2, RunE: astray,
 	}
 	f := cmd.PersistentFlags()
 	f.StringVar(&c.address, "address", envOr("COPAY_ADDRESS", "127.0.0.1:9090"), "the API's gRPC address")
@@ -61,6 +62,15 @@ func root() *cobra.Command {
 	}
 	offerCoPays(c, cmd)
 	return cmd
+}
+
+// version is the build that runs here: its tag, or the commit it was made from.
+func version() string {
+	b, ok := debug.ReadBuildInfo()
+	if !ok || b.Main.Version == "" {
+		return "unknown"
+	}
+	return b.Main.Version
 }
 
 // exitCode maps an error to what a script sees.
@@ -98,6 +108,9 @@ func (r refusal) Error() string {
 	text := r.st.Message()
 	if r.st.Code() == codes.Unavailable && strings.Contains(text, "connection") {
 		text = "the API cannot be reached; is it running, and is --address right?"
+	}
+	if r.st.Code() == codes.Unauthenticated && strings.HasPrefix(text, "sign in: send") { // headers are for programs
+		text = "you are not signed in; give a token with --token or COPAY_TOKEN, or a machine's key with --api-key or COPAY_API_KEY"
 	}
 	for _, d := range r.st.Details() {
 		if b, ok := d.(*errdetails.BadRequest); ok {

@@ -59,7 +59,7 @@ func open(ctx context.Context, path, service string, out io.Writer) (*worker.Pro
 
 func apiCommand(path *string) *cobra.Command {
 	return &cobra.Command{
-		Use: "api", Short: "Serve gRPC, REST, webhooks, pay page and codec, and dispatch the inbox", Args: cobra.NoArgs,
+		Use: "api", Short: "Serve gRPC, REST, webhooks, pay page and codec, and dispatch the inbox", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -81,7 +81,7 @@ func apiCommand(path *string) *cobra.Command {
 func workerCommand(path *string) *cobra.Command {
 	var metrics string
 	cmd := &cobra.Command{
-		Use: "worker", Short: "Run workflows and activities", Args: cobra.NoArgs,
+		Use: "worker", Short: "Run workflows and activities", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -106,7 +106,7 @@ func migrateCommand(path *string) *cobra.Command {
 	var temporalFile string
 	var rewrap, rotate, noTemporal bool
 	cmd := &cobra.Command{
-		Use: "migrate", Short: "Bring database schema, Temporal namespace and search attributes up to date", Args: cobra.NoArgs,
+		Use: "migrate", Short: "Bring database schema, Temporal namespace and search attributes up to date", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, out := cmd.Context(), cmd.OutOrStdout()
 			cfg, err := config.Load(*path)
