@@ -44,7 +44,7 @@ replay: ## replay the recorded histories against today's workflow code
 
 .PHONY: stories
 stories: ## thousands of random stories of a co-pay, far more than the tests tell (minutes)
-	@STORIES=$${STORIES:-20000} $(GO) test -timeout 30m -run TestStories ./workflows
+	@STORIES=$${STORIES:-10000} $(GO) test -timeout 30m -run TestStories ./workflows
 
 .PHONY: e2e
 e2e: setup ## only the end-to-end and kill tests
