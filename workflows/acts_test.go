@@ -421,3 +421,18 @@ func settledWorld(t *testing.T) *world {
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	return newWorldAfter(t, w)
 }
+
+// What is paused is not said to come next.
+func TestWhatIsPausedDoesNotComeNext(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() {
+		require.NotEmpty(t, w.stored.NextAction)
+		w.act("", UpdatePauseReminders, PauseReminders{by(frontDesk, "a")})
+	})
+	w.after(2*time.Hour, func() {
+		require.Empty(t, w.stored.NextAction)
+		require.True(t, w.stored.NextActionAt.IsZero())
+	})
+	w.after(3*time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}

@@ -58,6 +58,15 @@ func (c *coPay) awaitPayment(ctx workflow.Context) error {
 	return c.waitOrGiveUp(ctx, p.Wait)
 }
 
+// pause stops or resumes the reminders. What was to come next does not come
+// any more; what does instead is said when the co-pay decides again.
+func (c *coPay) pause(paused bool) {
+	c.p.Paused = paused
+	if c.p.State == copay.StateAwaitingPayment {
+		c.p.NextAction, c.p.NextActionAt = "", zeroTime
+	}
+}
+
 // planReminder asks what to do about messages now.
 func (c *coPay) planReminder(ctx workflow.Context) (activities.Plan, error) {
 	c.recheck = false // the plan sees what changed until now

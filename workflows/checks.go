@@ -324,7 +324,7 @@ func (c *coPay) checkResolve(in ResolveReview) error {
 		return c.not("reviewed", "it has no open review")
 	}
 	if !c.p.Review.Allows(in.Choice) {
-		return copay.Errorf(copay.CodePrecondition, "choice", "%q is not a choice of this review (%s); choose one of %v", in.Choice, c.p.Review.Kind, c.p.Review.Choices)
+		return copay.Errorf(copay.CodePrecondition, "choice", "%q is not a choice of this review (%s); choose one of %s", in.Choice, c.p.Review.Kind, listed(c.p.Review.Choices))
 	}
 	switch in.Choice {
 	case copay.ChoiceCancel: // a review is no way around the second person
@@ -373,4 +373,13 @@ func (c *coPay) perform(ctx workflow.Context, in any) error {
 		c.noteSensitive(in.Actor, in.Text, in.Reason)
 	}
 	return nil
+}
+
+// listed are a review's choices as one says them.
+func listed(choices []copay.Choice) string {
+	words := make([]string, len(choices))
+	for i, c := range choices {
+		words[i] = string(c)
+	}
+	return strings.Join(words, ", ")
 }

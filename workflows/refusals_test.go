@@ -96,7 +96,7 @@ func TestWhatStaffCannotDoInAReview(t *testing.T) {
 	w := newWorld(t)
 	w.checked.Status = copay.CoverageInactive
 	w.tries(time.Hour,
-		refused{UpdateResolveReview, ResolveReview{Act: by(biller, "a"), Choice: copay.ChoiceWriteOff}, copay.CodePrecondition, "not a choice of this review"},
+		refused{UpdateResolveReview, ResolveReview{Act: by(biller, "a"), Choice: copay.ChoiceWriteOff}, copay.CodePrecondition, "choose one of retry, "},
 		refused{UpdateResolveReview, ResolveReview{Act: by(biller, "b"), Choice: copay.ChoiceSetAmount}, copay.CodeInvalid, "give the amount"},
 		refused{UpdateResend, Resend{Act: by(frontDesk, "c")}, copay.CodePrecondition, "awaits payment"},
 		refused{UpdateRecordPayment, cash("d", 500_01), copay.CodePrecondition, "above the practice's limit"},
