@@ -72,11 +72,22 @@ func (c *coPay) planReminder(ctx workflow.Context) (activities.Plan, error) {
 	c.recheck = false // the plan sees what changed until now
 	var p activities.Plan
 	err := workflow.ExecuteLocalActivity(local(ctx, "decide the next message"), steps.PlanReminder, c.planInput()).Get(ctx, &p)
-	if c.ahead = p.Now.Sub(workflow.Now(ctx)); err != nil || c.ahead.Abs() < time.Minute {
-		c.ahead = 0
+	if err == nil {
+		c.readClock(ctx, p.Now)
 	}
 	return p, err
 }
+
+// readClock takes over how far the clock that people see is ahead of the
+// workflow's, from a step that has just looked at it.
+func (c *coPay) readClock(ctx workflow.Context, at time.Time) {
+	if c.ahead = at.Sub(workflow.Now(ctx)); c.ahead.Abs() < time.Minute {
+		c.ahead = 0
+	}
+}
+
+// clock is the time that people see.
+func (c *coPay) clock(ctx workflow.Context) time.Time { return workflow.Now(ctx).Add(c.ahead) }
 
 // unplanned hands a co-pay to a person whose patient cannot be read.
 func (c *coPay) unplanned(ctx workflow.Context, err error) error {
@@ -137,7 +148,7 @@ func (c *coPay) untilPoll(ctx workflow.Context, open *copay.Payment) time.Durati
 }
 
 func (c *coPay) untilGivenUp(ctx workflow.Context) time.Duration {
-	return c.p.RequestedAt.Add(c.in.Policy.GiveUpAfter).Sub(workflow.Now(ctx))
+	return c.p.RequestedAt.Add(c.in.Policy.GiveUpAfter).Sub(c.clock(ctx))
 }
 
 // escalate hands an unpaid co-pay to staff. Its link stays payable.

@@ -244,3 +244,15 @@ func TestWhatACoPayIsFoundByIsWhatItIsNow(t *testing.T) {
 	require.Equal(t, [][3]string{{"awaiting_payment", "link", "1-25"}, {"awaiting_payment", "cash", "1-25"},
 		{"awaiting_payment", "cash", "51-100"}, {"settled", "cash", "51-100"}}, story)
 }
+
+// Reminders count from when the patient was asked, by the clock that people
+// see: development moves it ahead of the workflow's.
+func TestWhatIsAskedOnAMovedClockIsAskedThen(t *testing.T) {
+	w := newWorld(t)
+	w.est.Estimate.At = w.env.Now().Add(10 * day)
+	w.after(time.Hour, func() {
+		require.WithinDuration(t, w.est.Estimate.At, w.stored.RequestedAt, time.Minute)
+		w.pays()
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}

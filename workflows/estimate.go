@@ -21,6 +21,9 @@ func (c *coPay) estimate(ctx workflow.Context) error {
 	}
 	e := got.Estimate
 	c.p.Estimate = &e
+	if !e.At.IsZero() {
+		c.readClock(ctx, e.At)
+	}
 	c.p.Amounts.Estimated = e.Amount
 	c.p.Card = got.Card
 	c.note(copay.System(), "estimate", "estimated "+e.Amount.String(), "")

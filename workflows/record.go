@@ -76,7 +76,7 @@ func (c *coPay) flush(ctx workflow.Context) error {
 
 // plan says when the workflow will act by itself, for people and for alarms.
 func (c *coPay) plan(ctx workflow.Context, what string, in time.Duration) {
-	at := workflow.Now(ctx).Add(in + c.ahead)
+	at := c.clock(ctx).Add(in)
 	if in <= 0 {
 		at = zeroTime
 	}

@@ -19,7 +19,7 @@ func (c *coPay) request(ctx workflow.Context) error {
 		return nil
 	}
 	if c.p.RequestedAt.IsZero() {
-		c.p.RequestedAt = workflow.Now(ctx)
+		c.p.RequestedAt = c.clock(ctx)
 	}
 	if open := c.openPayment(); open != nil && c.superseded(open, owed) {
 		return c.withdraw(ctx, open) // it may have been paid: look again
