@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -30,7 +31,7 @@ func start(t *testing.T) (s *Sandbox, got chan [2]string) {
 	s, err := Start(t.Context(), Options{Now: func() time.Time { return at }, Merchant: "Maple", Fast: true,
 		Webhook: func(platform string) string { return receiver.URL + "/" + platform }})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Stop(t.Context())) })
+	t.Cleanup(func() { require.NoError(t, s.Stop(context.WithoutCancel(t.Context()))) }) // which has ended by then
 	return s, got
 }
 
