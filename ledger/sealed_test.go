@@ -28,8 +28,11 @@ func TestPatientIsSealed(t *testing.T) {
 	got, err := b.another(t).Patient(t.Context(), maple, id)
 	require.NoError(t, err)
 	require.Equal(t, patient(), got, "addresses come back in the form they are sent to")
+	// Bytes are searched as bytes: written as digits they hold any short number now and then.
 	for _, secret := range []string{"Ana", "Diaz", "5550134", "mail.example", "W123", "1980"} {
-		require.Zero(t, b.count(t, `SELECT count(*) FROM patients p WHERE position($1 IN p::text) > 0 OR position($1::text::bytea IN sealed) > 0`, secret), secret)
+		require.Zero(t, b.count(t, `SELECT count(*) FROM patients p
+			WHERE position($1 IN (to_jsonb(p) - ARRAY['sealed', 'phone_key', 'email_key'])::text) > 0
+			   OR position($1::text::bytea IN sealed || coalesce(phone_key, '') || coalesce(email_key, '')) > 0`, secret), secret)
 	}
 	p.FirstName = "Anna"
 	require.NoError(t, b.PutPatient(t.Context(), maple, id, p))
