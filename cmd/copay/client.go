@@ -134,10 +134,18 @@ func call[A proto.Message](cmd *cobra.Command, c *connection, do func(context.Co
 // late names an answer that did not come within --timeout; the transport's own
 // words for it say nothing to a person. What the API itself said stays.
 func (c *connection) late(ctx context.Context, err error) error {
-	if st, ok := status.FromError(err); !ok || len(st.Details()) > 0 || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if st, ok := status.FromError(err); !ok || len(st.Details()) > 0 || !(errors.Is(ctx.Err(), context.DeadlineExceeded) || ended(ctx, st)) {
 		return err
 	}
 	return status.Errorf(codes.DeadlineExceeded, "no answer came within %s; ask again, or wait longer with --timeout", c.timeout)
+}
+
+// ended reports whether the server was the first to see that the time was up:
+// it resets the call a moment before our own clock says so.
+func ended(ctx context.Context, st *status.Status) bool {
+	due, ok := ctx.Deadline()
+	reset := st.Code() == codes.Canceled || st.Code() == codes.DeadlineExceeded // by how late it is
+	return ok && reset && !errors.Is(ctx.Err(), context.Canceled) && time.Until(due) < time.Second
 }
 
 func (c *connection) print(w io.Writer, m proto.Message, human func(io.Writer)) error {

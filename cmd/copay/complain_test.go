@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -115,6 +116,14 @@ func TestWhoIsLateIsNamed(t *testing.T) {
 	late, cancel := context.WithTimeout(t.Context(), 0)
 	defer cancel()
 	require.Equal(t, detailed.Err(), (&connection{}).late(late, detailed.Err()), "what the API itself says stays")
+
+	reset := status.Error(codes.Canceled, "stream terminated by RST_STREAM with error code: CANCEL")
+	soon, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond)
+	defer cancel()
+	require.ErrorContains(t, (&connection{timeout: time.Minute}).late(soon, reset), "no answer came within 1m0s", "the server saw it first")
+	early, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	require.Equal(t, reset, (&connection{}).late(early, reset), "somebody else ended it")
 }
 
 func TestTheShellOffersWhatFits(t *testing.T) {
