@@ -123,7 +123,8 @@ func (m *memory) CoPay(_ context.Context, p copay.PracticeID, id copay.ID) (ledg
 func (m *memory) ListCoPays(_ context.Context, p copay.PracticeID, f ledger.Filter, _ ledger.PageToken, _ int) ([]ledger.CoPayRow, ledger.PageToken, error) {
 	var out []ledger.CoPayRow
 	for _, r := range m.copays {
-		if r.CoPay.Key.Practice == p && r.CoPay.Appointment == f.Appointment && (f.EHR == "" || f.EHR == r.CoPay.Key.EHR) {
+		if r.CoPay.Key.Practice == p && (f.Appointment == "" || r.CoPay.Appointment == f.Appointment) &&
+			(f.Patient == "" || r.CoPay.Patient == f.Patient) && r.CoPay.ServiceDate >= f.ServiceFrom && (f.EHR == "" || f.EHR == r.CoPay.Key.EHR) {
 			out = append(out, r)
 		}
 	}

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
@@ -21,6 +22,8 @@ func (d *Dispatcher) deliver(ctx context.Context, v delivery) error {
 		return d.charge(ctx, v)
 	case integrations.EventVisitChanged, integrations.EventEligibility:
 		return d.visit(ctx, v)
+	case integrations.EventPatientChanged:
+		return d.patient(ctx, v)
 	case integrations.EventPayment, integrations.EventRefund, integrations.EventDispute, integrations.EventRemittance:
 		return d.money(ctx, v)
 	case integrations.EventPostingDeleted:
@@ -91,7 +94,34 @@ func (d *Dispatcher) visit(ctx context.Context, v delivery) error {
 	f := ledger.Filter{Appointment: v.e.Appointment}
 	if v.e.Kind == integrations.EventVisitChanged {
 		f.EHR = v.row.Platform
+		return d.each(ctx, v, f, func(c copay.CoPay) bool { return heedsChange(c.State) })
 	}
+	return d.each(ctx, v, f, heedsCoverage)
+}
+
+// lateCoverage is how long after the date of service a change of the patient's
+// record still matters to a co-pay: Medicaid and with it QMB are granted for
+// months that have passed (42 CFR 435.915), and the decision takes its time.
+const lateCoverage = 180 * 24 * time.Hour
+
+// patient signals the co-pays of a patient whose record the EHR reports as
+// changed: it may hold another policy, or the telephone number that was missing.
+func (d *Dispatcher) patient(ctx context.Context, v delivery) error {
+	if v.e.Patient == "" {
+		return ignored{"the event names no patient"}
+	}
+	f := ledger.Filter{EHR: v.row.Platform, Patient: v.e.Patient, ServiceFrom: copay.DateOf(d.o.Now().Add(-lateCoverage))}
+	return d.each(ctx, v, f, heedsCoverage)
+}
+
+// heedsCoverage reports whether a change of coverage can matter: as long as
+// something may be asked for, and where money is held that may have to go back.
+func heedsCoverage(c copay.CoPay) bool {
+	return !c.State.Closed() || c.Amounts.Collected.Minor > c.Amounts.Refunded.Minor
+}
+
+// each signals the co-pays of a list that heed the event.
+func (d *Dispatcher) each(ctx context.Context, v delivery, f ledger.Filter, heeds func(copay.CoPay) bool) error {
 	var page ledger.PageToken
 	for {
 		rows, next, err := d.store.ListCoPays(ctx, v.row.Practice, f, page, 100)
@@ -99,7 +129,7 @@ func (d *Dispatcher) visit(ctx context.Context, v delivery) error {
 			return err
 		}
 		for _, row := range rows {
-			if !heedsChange(row.CoPay.State) {
+			if !heeds(row.CoPay) {
 				continue
 			}
 			if err := d.signal(ctx, v, row.CoPay.Key); err != nil {

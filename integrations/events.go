@@ -55,6 +55,7 @@ const (
 	EventChargeChanged     EventKind = "charge.changed"
 	EventChargeDeleted     EventKind = "charge.deleted"
 	EventVisitChanged      EventKind = "visit.changed"
+	EventPatientChanged    EventKind = "patient.changed" // contact or insurance, as the EHR has them
 	EventPostingDeleted    EventKind = "posting.deleted"
 	EventPayment           EventKind = "payment" // something about a payment: fetch it
 	EventRefund            EventKind = "refund"  // something about a refund: fetch it

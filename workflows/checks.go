@@ -173,7 +173,7 @@ func (c *coPay) checkCancel(Cancel) error {
 	if err := c.noneUndecided("cancelled"); err != nil {
 		return err
 	}
-	held := c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor
+	held := c.held().Minor
 	if held > 0 && held+c.givenByOne() > c.in.Policy.RefundApprovalAbove.Minor {
 		return copay.Errorf(copay.CodeNeedsSecond, "state", "%s has been paid on co-pay %s, more than one person may give back; refund it first, with a second person's approval", copay.Cents(held), c.p.ID)
 	}

@@ -37,6 +37,7 @@ type coPay struct {
 	recheck   bool    // something a wait depends on has changed
 	rechecked bool    // that ended the last wait
 	gone      bool    // the EHR reports that the charge was deleted
+	stalePlan bool    // the patient's coverage may have changed since it was looked at
 
 	missing []copay.PaymentID // whose posting, the EHR reports, was deleted
 
@@ -144,6 +145,9 @@ func (c *coPay) step() func(workflow.Context) error {
 	case copay.StateNeedsReview, copay.StateDisputed, copay.StateReturned:
 		return c.awaitPerson
 	}
+	if c.stalePlan && c.held().IsPositive() {
+		return c.recheckPlan
+	}
 	return nil
 }
 
@@ -167,7 +171,8 @@ func (c *coPay) quiet(ctx workflow.Context, more func() bool) error {
 
 // waiting reports whether facts or acts arrived that were not looked at.
 func (c *coPay) waiting() bool {
-	return len(c.events) > 0 || len(c.acts) > 0 || len(c.stale) > 0 || (c.gone && !c.atTheBank()) || len(c.missing) > 0
+	return len(c.events) > 0 || len(c.acts) > 0 || len(c.stale) > 0 || (c.gone && !c.atTheBank()) || len(c.missing) > 0 ||
+		(c.stalePlan && c.held().IsPositive())
 }
 
 // maxHistory is where a run hands over to the next, well before the history
@@ -198,7 +203,7 @@ func (c *coPay) handOver(ctx workflow.Context) error {
 	}
 	next := c.in
 	next.Resume = &State{CoPay: *c.p, Forced: c.forced, Gone: c.gone, Missing: c.missing, Stale: c.stale, Early: c.early, Hold: c.hold, Parked: c.parked,
-		Recheck: c.recheck}
+		Recheck: c.recheck, StalePlan: c.stalePlan}
 	return workflow.NewContinueAsNewError(ctx, CoPay, next)
 }
 
@@ -207,4 +212,5 @@ func (c *coPay) handOver(ctx workflow.Context) error {
 func (c *coPay) takeOver(s State) {
 	c.p, c.events, c.forced, c.opened = &s.CoPay, s.Events, s.Forced, true
 	c.gone, c.missing, c.stale, c.early, c.hold, c.parked, c.recheck = s.Gone, s.Missing, s.Stale, s.Early, s.Hold, s.Parked, s.Recheck
+	c.stalePlan = s.StalePlan
 }

@@ -41,8 +41,8 @@ func (c *coPay) confirmDeletion(ctx workflow.Context) error {
 // takeBack cancels a co-pay, also one that is settled. Above the practice's
 // threshold a person decides.
 func (c *coPay) takeBack(who copay.Actor, why string) {
-	if held := c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor; held > c.in.Policy.RefundApprovalAbove.Minor {
-		c.askToReturn(who, why)
+	if held := c.held().Minor; held > c.in.Policy.RefundApprovalAbove.Minor {
+		c.askToReturn(who, why, "The charge was deleted in the EHR after it was paid. Approve the refund, or reject it and enter the charge again.")
 		return
 	}
 	c.reopenable(func() { c.cancel(who, why) })
@@ -102,7 +102,7 @@ func (c *coPay) givenUp() bool {
 
 // askToReturn lets a person decide on money that is above what goes back
 // without one.
-func (c *coPay) askToReturn(who copay.Actor, why string) {
+func (c *coPay) askToReturn(who copay.Actor, why, message string) {
 	back := c.p.State
 	if back == copay.StateNeedsReview {
 		back = copay.StateReconciling
@@ -114,6 +114,5 @@ func (c *coPay) askToReturn(who copay.Actor, why string) {
 		}
 	}
 	c.move(copay.StateNeedsReview, who, why)
-	c.p.Review = &copay.Review{Kind: copay.ReviewRefundApproval, Back: back,
-		Message: "The charge was deleted in the EHR after it was paid. Approve the refund, or reject it and enter the charge again."}
+	c.p.Review = &copay.Review{Kind: copay.ReviewRefundApproval, Back: back, Message: message}
 }

@@ -76,7 +76,9 @@ func (c *coPay) hear(e Event) {
 	case integrations.EventChargeChanged, integrations.EventVisitChanged:
 		c.readAgain(who, "the EHR reports a change")
 	case integrations.EventEligibility:
-		c.askPayerAgain(who)
+		c.planChanged(who, "the payer reports a change", true)
+	case integrations.EventPatientChanged:
+		c.planChanged(who, "the EHR reports a change of the patient", false)
 	case integrations.EventPayment:
 		c.heardOfPayment(e)
 	case integrations.EventRefund:
@@ -124,24 +126,6 @@ func (c *coPay) readAgain(who copay.Actor, why string) {
 		return
 	}
 	c.move(copay.StateVerifying, who, why)
-}
-
-// askPayerAgain goes back to the payer as long as money is asked for, also where
-// a part was paid or a person has set the amount: it may turn out that the
-// patient must not be billed, which comes before both.
-func (c *coPay) askPayerAgain(who copay.Actor) {
-	switch c.p.State {
-	case copay.StateEstimating, copay.StateRequesting, copay.StateAwaitingPayment:
-	case copay.StateNeedsReview:
-		r := c.p.Review // of one that asks what to do before money is asked for
-		if !c.asking() || r == nil || !r.Back.BeforePayment() || r.Kind == copay.ReviewDispute || c.undecided() != nil || c.p.Facts == nil {
-			return
-		}
-	default:
-		return
-	}
-	c.p.AskPayer = true
-	c.move(copay.StateVerifying, who, "the payer reports a change")
 }
 
 func (c *coPay) heardOfPayment(e Event) {
@@ -353,7 +337,7 @@ func (c *coPay) byItself(diff copay.Money) bool {
 // whether the difference has to be dealt with.
 func (c *coPay) trueUp(who copay.Actor) bool {
 	owes := c.p.Amounts.Adjudicated
-	diff := copay.Cents(owes.Minor - (c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor))
+	diff := copay.Cents(owes.Minor - c.held().Minor)
 	if owes.Currency == "" || max(diff.Minor, -diff.Minor) <= c.in.Policy.TrueUpTolerance.Minor {
 		return false
 	}

@@ -215,4 +215,6 @@ type State struct {
 	Parked int  `json:"parked,omitempty"`
 	// Recheck says that something has changed which no decision has seen yet.
 	Recheck bool `json:"recheck,omitempty"`
+	// StalePlan says that the coverage may have changed since it was looked at.
+	StalePlan bool `json:"stale_plan,omitempty"`
 }

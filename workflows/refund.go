@@ -216,7 +216,7 @@ func (c *coPay) lateUndo(id copay.PaymentID, undone func(*copay.Refund) *string)
 func (c *coPay) given() {
 	after := c.p.After
 	c.p.After = ""
-	switch net := c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor; {
+	switch net := c.held().Minor; {
 	case after != "":
 		c.move(after, copay.System(), "everything has been given back")
 	case c.p.Amounts.Outstanding().IsPositive() && !c.p.Refunds[len(c.p.Refunds)-1].Taken:
@@ -248,7 +248,7 @@ func (c *coPay) giveUp(end copay.State, who copay.Actor, why string) {
 	if end == copay.StateWaived || end == copay.StateWrittenOff {
 		// What was already paid stays paid; only the rest is given up, and with it
 		// what the bank is just taking.
-		c.p.Amounts.Requested = copay.Cents(c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor - c.beingTaken())
+		c.p.Amounts.Requested = copay.Cents(c.held().Minor - c.beingTaken())
 		if rest := copay.Cents(c.p.Amounts.Journaled.Minor - c.p.Amounts.Requested.Minor); rest.IsPositive() {
 			rule := ledger.RuleWaive
 			if end == copay.StateWrittenOff {

@@ -45,7 +45,7 @@ func (c *coPay) resolve(in ResolveReview) error {
 		c.giveUp(copay.StateWrittenOff, who, why)
 	case copay.ChoiceRefund:
 		if r.Kind == copay.ReviewTrueUp {
-			c.p.Amounts.Requested = copay.Cents(c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor + r.Amount.Minor)
+			c.p.Amounts.Requested = copay.Cents(c.held().Minor + r.Amount.Minor)
 		}
 		c.giveSurplusBack(why)
 	case copay.ChoiceRequest:
@@ -101,7 +101,7 @@ func (c *coPay) proceed(r copay.Review, who copay.Actor, why string) {
 		c.goAsk(why)
 		return
 	case copay.ReviewTrueUp, copay.ReviewOverpaid:
-		c.p.Amounts.Requested = copay.Cents(c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor)
+		c.p.Amounts.Requested = c.held()
 		c.bookReceivable()
 	}
 	c.move(r.Back, who, why)
@@ -121,7 +121,7 @@ func (c *coPay) setAmount(amount copay.Money, who copay.Actor, why string) {
 // that forbids billing.
 func (c *coPay) mayAsk(amount copay.Money) error {
 	billed := c.p.Amounts.Billed
-	held := c.p.Amounts.Collected.Minor - c.p.Amounts.Refunded.Minor
+	held := c.held().Minor
 	switch {
 	case !amount.Currency.Supported():
 		return copay.Errorf(copay.CodeInvalid, "amount.currency", "currency %q is not supported", amount.Currency)

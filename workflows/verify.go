@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"time"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/copayflow/copayflow/activities"
@@ -12,11 +14,8 @@ import (
 // what the plan covers.
 func (c *coPay) verify(ctx workflow.Context) error {
 	c.move(copay.StateVerifying, copay.System(), "reading charge, patient and coverage")
-	var read activities.ChargeRead
-	done, err := c.call(ctx, func(ctx workflow.Context) workflow.Future {
-		return workflow.ExecuteActivity(c.platform(ctx, PortEHR, "read the charge and its patient"), steps.ReadCharge,
-			activities.ReadChargeInput{Key: c.p.Key})
-	}, &read)
+	c.stalePlan = false // what was heard until now is seen by what follows
+	read, done, err := c.readCharge(ctx, "read the charge and its patient")
 	if !done {
 		return err
 	}
@@ -40,10 +39,29 @@ func (c *coPay) verify(ctx workflow.Context) error {
 			return err
 		}
 	}
-	if c.p.State == copay.StateVerifying {
+	if c.p.State == copay.StateVerifying && !c.stalePlan {
 		c.move(copay.StateEstimating, copay.System(), "coverage is known as far as it can be")
 	}
 	return nil
+}
+
+// readCharge reads charge, patient and insurance from the EHR into what is kept
+// of them.
+func (c *coPay) readCharge(ctx workflow.Context, why string) (read activities.ChargeRead, done bool, err error) {
+	done, err = c.call(ctx, func(ctx workflow.Context) workflow.Future {
+		return workflow.ExecuteActivity(c.platform(ctx, PortEHR, why), steps.ReadCharge, activities.ReadChargeInput{Key: c.p.Key})
+	}, &read)
+	return read, done, err
+}
+
+// askPayer asks what the plan covers, taking an answer up to fresh old from the
+// cache.
+func (c *coPay) askPayer(ctx workflow.Context, fresh time.Duration) (got activities.Checked, done bool, err error) {
+	done, err = c.call(ctx, func(ctx workflow.Context) workflow.Future {
+		return workflow.ExecuteActivity(c.payer(ctx, "check eligibility with the payer"), steps.CheckEligibility,
+			activities.CheckInput{Key: c.p.Key, Appointment: c.p.Appointment, Service: c.p.Service, On: c.p.ServiceDate, Fresh: fresh})
+	}, &got)
+	return got, done, err
 }
 
 // learn takes over what the EHR says.
@@ -83,11 +101,7 @@ func (c *coPay) checkEligibility(ctx workflow.Context) (bool, error) {
 	if c.p.AskPayer {
 		fresh = 0
 	}
-	var got activities.Checked
-	done, err := c.call(ctx, func(ctx workflow.Context) workflow.Future {
-		return workflow.ExecuteActivity(c.payer(ctx, "check eligibility with the payer"), steps.CheckEligibility,
-			activities.CheckInput{Key: c.p.Key, Appointment: c.p.Appointment, Service: c.p.Service, On: c.p.ServiceDate, Fresh: fresh})
-	}, &got)
+	got, done, err := c.askPayer(ctx, fresh)
 	if !done {
 		return false, err
 	}
@@ -102,7 +116,7 @@ func (c *coPay) checkEligibility(ctx workflow.Context) (bool, error) {
 		c.note(copay.System(), "eligibility", "no answer from the payer: "+f.Message, "")
 		return true, nil
 	}
-	c.p.AskPayer = false
+	c.p.AskPayer = c.p.AskPayer && c.stalePlan // news came while the payer was asked
 	c.note(copay.PlatformActor(got.Source), "eligibility", "coverage is "+string(got.Status), "")
 	if got.Status == copay.CoverageInactive && !c.p.Override {
 		return false, c.ask(ctx, copay.Review{Kind: copay.ReviewInactive,

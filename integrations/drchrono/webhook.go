@@ -26,6 +26,7 @@ var kinds = map[string]integrations.EventKind{
 	"APPOINTMENT_CREATE":  integrations.EventVisitChanged,
 	"APPOINTMENT_MODIFY":  integrations.EventVisitChanged,
 	"APPOINTMENT_DELETE":  integrations.EventVisitChanged,
+	"PATIENT_MODIFY":      integrations.EventPatientChanged,
 	"CASH_PAYMENT_DELETE": integrations.EventPostingDeleted,
 }
 
@@ -136,6 +137,8 @@ func parse(event string, w integrations.Webhook) (integrations.Event, error) {
 		e.Charge, e.Appointment = copay.ChargeID(o.ID), copay.AppointmentID(o.Appointment)
 	case integrations.EventVisitChanged:
 		e.Appointment = copay.AppointmentID(o.ID)
+	case integrations.EventPatientChanged:
+		e.Patient = copay.PatientRef(o.ID)
 	case integrations.EventPostingDeleted:
 		e.Charge, e.Appointment = copay.ChargeID(o.LineItem), copay.AppointmentID(o.Appointment)
 	}

@@ -1,0 +1,135 @@
+package workflows
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+)
+
+// settledFor is a co-pay of that many cents that was paid and is over.
+func settledFor(t *testing.T, cents int64) *world {
+	t.Helper()
+	w := bareWorld(t)
+	w.est.Estimate.Amount = copay.Cents(cents)
+	w.after(time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	return newWorldAfter(t, w)
+}
+
+// It may turn out weeks after the payment that the patient must not be billed.
+func TestWhoTurnsOutNotToBeBilledAfterAllGetsTheMoneyBack(t *testing.T) {
+	for name, e := range map[string]Event{
+		"the payer says so":         {ID: "e1", Platform: "availity", Kind: string(integrations.EventEligibility)},
+		"the EHR has a new policy":  {ID: "e1", Platform: "drchrono", Kind: string(integrations.EventPatientChanged)},
+		"the patient was uninsured": {ID: "e1", Platform: "drchrono", Kind: string(integrations.EventPatientChanged)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := settledFor(t, 25_00)
+			if name == "the patient was uninsured" {
+				w.stored.Insured, w.stored.Facts.SelfPay = false, true
+			}
+			w.est.Estimate = qmb
+			w.after(0, func() { w.env.SignalWorkflow(SignalEvent, e) })
+			require.Equal(t, copay.StateRefunded, w.run(input()))
+			require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Refunded)
+			require.Zero(t, w.stored.Amounts.Outstanding().Minor)
+			require.Equal(t, qmb.Rule, w.stored.Estimate.Rule, "who looks sees why")
+		})
+	}
+}
+
+// Whatever else a payer says later is for the remittance to tell.
+func TestAnotherCoverageChangesNothingThatWasPaid(t *testing.T) {
+	for name, set := range map[string]func(*world){
+		"another amount":         func(w *world) { w.est.Estimate.Amount = copay.Cents(40_00) },
+		"inactive":               func(w *world) { w.checked.Status = copay.CoverageInactive },
+		"no insurance":           func(w *world) { w.facts.Insured, w.est.Estimate = false, qmb },
+		"a person said self-pay": func(w *world) { w.stored.SelfPay, w.est.Estimate = true, qmb },
+		"the EHR refuses":        func(w *world) { w.fail["ReadCharge"], w.est.Estimate = []error{refuse(integrations.KindInvalid)}, qmb },
+		"the payer refuses": func(w *world) {
+			w.fail["CheckEligibility"], w.est.Estimate = []error{refuse(integrations.KindInvalid)}, qmb
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := settledFor(t, 25_00)
+			before := *w.stored.Estimate
+			set(w)
+			w.after(0, func() { w.event("drchrono", integrations.EventPatientChanged, "", "") })
+			require.Equal(t, copay.StateSettled, w.run(input()))
+			require.Zero(t, w.stored.Amounts.Refunded.Minor)
+			require.Equal(t, before, *w.stored.Estimate, "what was asked for keeps its reasons")
+			last := w.timeline[len(w.timeline)-1]
+			require.Contains(t, last.Summary, "looked at the coverage again")
+		})
+	}
+}
+
+// A policy that was known is not asked about again because a telephone number
+// changed; news of the payer are.
+func TestOnlyThePayersNewsAskItAgain(t *testing.T) {
+	for kind, want := range map[integrations.EventKind]time.Duration{integrations.EventPatientChanged: anyAge, integrations.EventEligibility: 0} {
+		w := settledFor(t, 25_00)
+		h := askedAt(w)
+		w.after(0, func() { w.event("drchrono", kind, "", "") })
+		require.Equal(t, copay.StateSettled, w.run(input()))
+		require.Equal(t, []time.Duration{want}, h.fresh, kind)
+		require.False(t, w.stored.AskPayer)
+	}
+}
+
+// Platforms that are down are waited for.
+func TestALookAtTheCoverageWaitsForPlatforms(t *testing.T) {
+	for _, call := range []string{"ReadCharge", "CheckEligibility", "Estimate"} {
+		w := settledFor(t, 25_00)
+		w.fail[call] = []error{down(), refuse(integrations.KindUnauthorized)}
+		w.after(0, func() { turnsOut(w) })
+		require.Equal(t, copay.StateRefunded, w.run(input()), call)
+	}
+}
+
+// Above the practice's threshold a person decides.
+func TestMuchMoneyGoesBackWithAPersonsApproval(t *testing.T) {
+	for approve, ends := range map[bool]copay.State{true: copay.StateRefunded, false: copay.StateSettled} {
+		w := settledFor(t, 140_00)
+		w.after(0, func() { turnsOut(w) })
+		w.after(time.Hour, func() {
+			require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
+			require.Contains(t, w.stored.Review.Message, qmb.Rule)
+			w.act("", UpdateApproveRefund, ApproveRefund{Act: by(biller, "k"), Refund: w.stored.Refunds[0].ID, Approve: approve})
+		})
+		require.Equal(t, ends, w.run(input()))
+	}
+}
+
+// News that come while money is being posted are looked at once it is.
+func TestNewsOfCoverageWaitForThePosting(t *testing.T) {
+	w := newWorld(t)
+	w.onPost = func() { turnsOut(w) }
+	w.after(time.Hour, w.pays)
+	require.Equal(t, copay.StateRefunded, w.run(input()))
+	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Refunded)
+}
+
+// News that come while the coverage is being read may be newer than what is read.
+func TestNewsDuringTheCheckAreNotLost(t *testing.T) {
+	w := newWorld(t)
+	w.fail["ReadCharge"] = []error{down()}
+	h := askedAt(w)
+	w.after(time.Second, func() { w.event("availity", integrations.EventEligibility, "", "") })
+	w.after(time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Zero(t, h.fresh[0])
+}
+
+// A charge that has gone meanwhile takes the money with it.
+func TestALookAtTheCoverageFindsTheChargeGone(t *testing.T) {
+	w := settledFor(t, 25_00)
+	w.facts.Deleted = true
+	w.after(0, func() { w.event("drchrono", integrations.EventPatientChanged, "", "") })
+	require.Equal(t, copay.StateCancelled, w.run(input()))
+	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Refunded)
+}
