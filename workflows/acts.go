@@ -25,19 +25,40 @@ type act struct {
 
 // act carries out what waits, and records it before anybody is answered.
 func (c *coPay) act(ctx workflow.Context) error {
-	if len(c.acts) == 0 {
-		return nil
-	}
 	todo := c.acts
 	c.acts = nil
 	for _, a := range todo {
 		a.err = c.once(ctx, a)
 	}
-	err := c.flush(ctx)
-	for _, a := range todo {
+	c.answers = append(c.answers, todo...)
+	if len(c.answers) == 0 || c.plansNext(ctx) {
+		return nil
+	}
+	return c.flush(ctx)
+}
+
+// changePlan marks runs that record, and answer with, what comes next as they
+// have decided it after an act, and not as it was before.
+const changePlan = "record-what-comes-next"
+
+// plansNext reports that the next step decides at once what comes next, without
+// waiting for anybody outside, and records it together with the acts.
+func (c *coPay) plansNext(ctx workflow.Context) bool {
+	if c.p.State != copay.StateAwaitingPayment || c.reading != "" || c.waiting() || c.unposted() || !c.p.Amounts.Outstanding().IsPositive() {
+		return false
+	}
+	if due := c.p.ChargeAt; c.p.Rail == copay.RailCard && !due.IsZero() && !due.After(workflow.Now(ctx)) {
+		return false // the card is charged first
+	}
+	return workflow.GetVersion(ctx, changePlan, workflow.DefaultVersion, 1) != workflow.DefaultVersion
+}
+
+// answer lets everybody know whose act is recorded.
+func (c *coPay) answer() {
+	for _, a := range c.answers {
 		a.done = true
 	}
-	return err
+	c.answers = nil
 }
 
 // once carries an act out unless its key was seen: with the same content it

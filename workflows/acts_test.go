@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -422,17 +423,98 @@ func settledWorld(t *testing.T) *world {
 	return newWorldAfter(t, w)
 }
 
-// What is paused is not said to come next.
+// What is paused is not said to come next; what does instead is, in the answer
+// and in the record.
 func TestWhatIsPausedDoesNotComeNext(t *testing.T) {
 	w := newWorld(t)
+	var paused, resumed *answer
+	w.after(time.Hour, func() { paused = w.update(UpdatePauseReminders, PauseReminders{by(frontDesk, "a")}) })
+	w.after(2*time.Hour, func() {
+		require.Equal(t, "ask the processor", paused.copay.NextAction, "the page runs out before the practice gives up")
+		w.agrees(paused)
+		resumed = w.update(UpdateResumeReminders, ResumeReminders{by(frontDesk, "b")})
+	})
+	w.after(3*time.Hour, func() {
+		require.False(t, resumed.copay.NextActionAt.IsZero())
+		w.agrees(resumed)
+		w.pays()
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+// agrees asserts that an answer says of what comes next what the record says.
+func (w *world) agrees(a *answer) {
+	require.True(w.t, a.done, "the update was not answered")
+	require.NoError(w.t, a.err)
+	require.Equal(w.t, w.stored.NextAction, a.copay.NextAction)
+	require.Equal(w.t, w.stored.NextActionAt, a.copay.NextActionAt)
+	require.Equal(w.t, w.stored.Counters.Version, a.copay.Counters.Version)
+}
+
+// The charge of a stored card is announced also after a pause that does not
+// concern it.
+func TestAPauseDoesNotHideTheChargeOfTheStoredCard(t *testing.T) {
+	w := newWorld(t)
+	w.est.Card = true
+	var a *answer
+	w.after(time.Hour, func() { a = w.update(UpdatePauseReminders, PauseReminders{by(frontDesk, "a")}) })
+	w.after(2*time.Hour, func() {
+		require.Equal(t, "charge the stored card", w.stored.NextAction)
+		w.agrees(a)
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+// Who asks for the message again is told that it goes out now, not what was
+// to come next before.
+func TestWhatIsSentAgainComesNext(t *testing.T) {
+	w := newWorld(t)
+	in := input()
+	in.Policy.LinkLifetime = 20 * 24 * time.Hour
+	var a *answer
+	w.after(26*time.Hour, func() {
+		a = w.update(UpdateResend, Resend{Act: by(frontDesk, "a")})
+	})
+	w.after(27*time.Hour, func() {
+		require.Equal(t, "remind the patient", a.copay.NextAction)
+		require.WithinDuration(t, w.env.Now().Add(-time.Hour), a.copay.NextActionAt, time.Minute)
+		require.True(t, w.stored.NextActionAt.After(w.env.Now()), "and then the next one")
+	})
+	w.after(28*time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(in))
+}
+
+// An act is recorded and answered at once also where the card is charged next,
+// which may take its time.
+func TestAnActDoesNotWaitForTheCard(t *testing.T) {
+	w := newWorld(t)
+	w.est.Card, w.cardPending = true, true
+	var a *answer
+	w.after(24*time.Hour+10*time.Minute, func() {
+		w.fail["ChargeCard"] = []error{errors.New("slow"), errors.New("slow"), errors.New("slow"), errors.New("slow"), errors.New("slow"), errors.New("slow")}
+		a = w.update(UpdateAddNote, AddNote{Act: by(frontDesk, "a"), Text: "called"})
+	})
+	w.after(24*time.Hour+10*time.Minute+5*time.Second, func() {
+		require.True(t, a.done)
+		require.NoError(t, a.err)
+		w.cardPending = false
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+// What comes next is recorded also when nothing else has happened.
+func TestAStopIsSeenInWhatComesNext(t *testing.T) {
+	w := newWorld(t)
+	in := input()
+	in.Policy.LinkLifetime = 20 * 24 * time.Hour
 	w.after(time.Hour, func() {
-		require.NotEmpty(t, w.stored.NextAction)
-		w.act("", UpdatePauseReminders, PauseReminders{by(frontDesk, "a")})
+		require.Equal(t, "remind the patient", w.stored.NextAction)
+		w.reach = false
+		w.env.SignalWorkflow(SignalRecheck, nil)
 	})
 	w.after(2*time.Hour, func() {
-		require.Empty(t, w.stored.NextAction)
-		require.True(t, w.stored.NextActionAt.IsZero())
+		require.NotEqual(t, "remind the patient", w.stored.NextAction)
 	})
 	w.after(3*time.Hour, w.pays)
-	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Equal(t, copay.StateSettled, w.run(in))
 }

@@ -29,7 +29,6 @@ func (c *coPay) awaitPayment(ctx workflow.Context) error {
 		}
 	}
 	if c.p.Rail.Manual() {
-		c.plan(ctx, "hand to staff", c.untilGivenUp(ctx))
 		return c.waitOrGiveUp(ctx, 0)
 	}
 	if open := c.openPayment(); open != nil && open.Status == copay.PaymentProcessing {
@@ -42,6 +41,7 @@ func (c *coPay) awaitPayment(ctx workflow.Context) error {
 	switch p.Decision.Action {
 	case copay.ReminderSend:
 		// A message is sent against the recorded state, so that comes first.
+		c.toSend(ctx)
 		if err := c.flush(ctx); err != nil {
 			return err
 		}
@@ -101,13 +101,23 @@ func (c *coPay) planInput() activities.PlanInput {
 		RequestedAt: c.p.RequestedAt, Sent: c.p.Reminders, Earlier: c.p.Earlier, Paused: c.p.Paused, Forced: c.forced}
 }
 
+// message is what the next one does.
+func (c *coPay) message() string {
+	if len(c.p.Reminders) == 0 {
+		return "ask the patient"
+	}
+	return "remind the patient"
+}
+
+// toSend says that the next message goes out now.
+func (c *coPay) toSend(ctx workflow.Context) {
+	c.p.NextAction, c.p.NextActionAt = c.message(), c.clock(ctx)
+}
+
 // waitOrGiveUp waits for news, for the next message, for the moment at which
 // an open page runs out (its webhook may be lost) or until it is given up.
 func (c *coPay) waitOrGiveUp(ctx workflow.Context, next time.Duration) error {
-	what := "remind the patient"
-	if len(c.p.Reminders) == 0 {
-		what = "ask the patient"
-	}
+	what := c.message()
 	c.hold = false
 	if end := c.untilGivenUp(ctx); next == 0 || end < next {
 		next, what = end, "hand to staff"

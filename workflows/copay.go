@@ -34,6 +34,7 @@ type coPay struct {
 
 	events    []Event // facts that arrived and were not looked at yet
 	acts      []*act  // staff acts that wait for their turn
+	answers   []*act  // carried out, not yet recorded and answered
 	recheck   bool    // something a wait depends on has changed
 	rechecked bool    // that ended the last wait
 	gone      bool    // the EHR reports that the charge was deleted
@@ -52,6 +53,7 @@ type coPay struct {
 	ahead   time.Duration     // how far the clock that people see is ahead of the workflow's: development moves it
 
 	pending activities.RecordInput // not yet recorded
+	planned bool                   // nor what comes next
 	now     func() time.Time       // the workflow's clock
 }
 

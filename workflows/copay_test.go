@@ -78,7 +78,7 @@ func TestStoredCardIsChargedAfterNotice(t *testing.T) {
 func TestDeclinedCardGivesWayToALink(t *testing.T) {
 	w := newWorld(t)
 	w.est.Card, w.cardDecline = true, "insufficient_funds"
-	w.after(50*time.Hour, w.pays)
+	w.after(40*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, copay.PaymentFailed, w.stored.Payments[0].Status)
 	require.Equal(t, copay.RailLink, w.stored.Payments[1].Rail)
@@ -89,7 +89,7 @@ func TestDeclinedCardGivesWayToALink(t *testing.T) {
 func TestACardThatMayNotBeChargedAnyMoreGivesWayToALink(t *testing.T) {
 	w := newWorld(t)
 	w.est.Card, w.cardDecline = true, copay.DeclineNoConsent
-	w.after(50*time.Hour, w.pays)
+	w.after(40*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, copay.RailLink, w.stored.Payments[1].Rail)
 	require.Equal(t, copay.TemplateRequest, w.sent[len(w.sent)-1].Template, "the first that asks for a payment")

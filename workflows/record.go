@@ -58,11 +58,13 @@ func (c *coPay) bookReceivable() {
 }
 
 // flush records what has happened since the last time: read model, timeline,
-// audit row and journal in one transaction.
+// audit row and journal in one transaction. Whoever waits for that is answered.
 func (c *coPay) flush(ctx workflow.Context) error {
-	if len(c.pending.Events) == 0 && len(c.pending.Books) == 0 {
+	defer c.answer()
+	if len(c.pending.Events) == 0 && len(c.pending.Books) == 0 && !c.otherwise(ctx) {
 		return nil
 	}
+	c.planned = false
 	c.p.Counters.Version++
 	c.p.UpdatedAt = workflow.Now(ctx)
 	c.pending.CoPay = *c.p
@@ -83,7 +85,14 @@ func (c *coPay) plan(ctx workflow.Context, what string, in time.Duration) {
 	if c.p.NextAction == what && c.p.NextActionAt.Equal(at) {
 		return
 	}
+	c.planned = c.planned || c.p.NextAction != what || at.Sub(c.p.NextActionAt).Abs() > sameMoment
 	c.p.NextAction, c.p.NextActionAt = what, at
+}
+
+// otherwise reports that what comes next is not what was recorded, although
+// nothing else has happened: a patient has said STOP, a bank takes its time.
+func (c *coPay) otherwise(ctx workflow.Context) bool {
+	return c.planned && workflow.GetVersion(ctx, changePlan, workflow.DefaultVersion, 1) != workflow.DefaultVersion
 }
 
 // noteSensitive keeps a person's free text, which may hold anything, in the
