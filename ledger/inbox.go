@@ -56,6 +56,7 @@ func (i *Inbox) Receive(ctx context.Context, practice copay.PracticeID, platform
 	}
 	var ids, kinds, types, traces, statuses []string
 	var payloads [][]byte
+	work := false
 	for _, e := range events {
 		id := clean(e.ID)
 		if id == "" || len(id) > 512 {
@@ -69,6 +70,7 @@ func (i *Inbox) Receive(ctx context.Context, practice copay.PracticeID, platform
 		if e.Quiet || e.Kind == integrations.EventIgnored {
 			status = InboxIgnored
 		}
+		work = work || status == InboxPending
 		ids, kinds, types = append(ids, id), append(kinds, clean(string(e.Kind))), append(types, clean(e.Type))
 		traces, statuses, payloads = append(traces, clean(e.Trace)), append(statuses, string(status)), append(payloads, sealed)
 	}
@@ -81,7 +83,7 @@ func (i *Inbox) Receive(ctx context.Context, practice copay.PracticeID, platform
 	if err != nil {
 		return 0, err
 	}
-	if n > 0 {
+	if n > 0 && work { // what nobody heeds wakes no dispatcher
 		i.s.teller.tell(ChannelInbox, string(practice))
 	}
 	return n, nil

@@ -244,23 +244,45 @@ func TestInboxLagAndPages(t *testing.T) {
 	require.Empty(t, more)
 }
 
-func TestInboxWakesListeners(t *testing.T) {
-	b := setup(t)
-	other := b.another(t)
+// listening wakes when something comes into the inbox, and has no news yet.
+func listening(t *testing.T, b bench) <-chan string {
+	t.Helper()
 	wake, err := b.Listen(t.Context(), ledger.ChannelInbox)
 	require.NoError(t, err)
 	for {
 		require.Empty(t, next(t, wake)) // at first, and once the connection stands
 		if b.count(t, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %inbox%'`) == 1 {
-			break
+			return wake
 		}
 	}
-	_, err = other.Inbox().Receive(t.Context(), maple, "stripe", []ledger.InboxEvent{event("e-1")})
+}
+
+func TestInboxWakesListeners(t *testing.T) {
+	b := setup(t)
+	other := b.another(t)
+	wake := listening(t, b)
+	_, err := other.Inbox().Receive(t.Context(), maple, "stripe", []ledger.InboxEvent{event("e-1")})
 	require.NoError(t, err)
 	for next(t, wake) != string(maple) {
 	}
 	_, err = b.Listen(t.Context(), "gossip")
 	requireCode(t, copay.CodeInvalid, err)
+}
+
+func TestWhatNobodyHeedsWakesNobody(t *testing.T) {
+	b := setup(t)
+	wake := listening(t, b)
+	quiet := event("e-1")
+	quiet.Quiet = true
+	n, err := b.Inbox().Receive(t.Context(), birch, "stripe", []ledger.InboxEvent{quiet})
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	_, err = b.Inbox().Receive(t.Context(), maple, "stripe", []ledger.InboxEvent{event("e-2"), quiet})
+	require.NoError(t, err)
+	for p := ""; p != string(maple); {
+		p = next(t, wake)
+		require.NotEqual(t, string(birch), p)
+	}
 }
 
 // counter counts what goes to the server.
