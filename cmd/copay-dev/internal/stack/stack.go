@@ -157,8 +157,14 @@ func (s *Stack) stores(ctx context.Context, dev config.DevPorts) error {
 func (s *Stack) postgres(ctx context.Context, port int) (err error) {
 	o := s.Options
 	o.Progress("PostgreSQL")
+	settings := map[string]string{"max_connections": "200"}
+	if o.TemporalOnPostgres {
+		// Without its statistics the planner would keep to what it planned for
+		// empty tables: reading all of a practice's rows to find one.
+		settings["autovacuum"], settings["autovacuum_naptime"] = "on", "5s"
+	}
 	s.Postgres, err = pgserver.Start(ctx, pgserver.Options{Dir: filepath.Join(o.Dir, "postgres"), Port: port, Durable: o.Durable, Ephemeral: !o.Durable,
-		Settings: map[string]string{"max_connections": "200"}})
+		Settings: settings})
 	if err != nil {
 		return err
 	}
