@@ -195,9 +195,12 @@ type payer struct {
 func newPayer(s *stack.Stack) *payer { return &payer{s: s, paid: map[string]bool{}} }
 
 func (p *payer) payAll() error {
-	texts := len(p.s.Sandbox.Twilio.Messages())
-	for i, x := range p.s.Sandbox.Stripe.Sessions() {
-		if i >= texts || p.paid[x.ID] {
+	// Pages are opened before their texts are sent: there are as many to pay as
+	// there are texts that were not answered yet.
+	due := max(p.s.Sandbox.Twilio.Count()-len(p.paid), 0)
+	pages := p.s.Sandbox.Stripe.OpenSessions()
+	for _, x := range pages[:min(len(pages), due)] {
+		if p.paid[x.ID] {
 			continue
 		}
 		p.paid[x.ID] = true

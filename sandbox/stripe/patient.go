@@ -60,11 +60,23 @@ type SessionInfo struct {
 
 // Sessions lists the hosted pages, oldest first.
 func (s *Server) Sessions() []SessionInfo {
+	return s.pages(func(*session) bool { return true })
+}
+
+// OpenSessions lists those that can still be paid, oldest first.
+func (s *Server) OpenSessions() []SessionInfo {
+	return s.pages(func(ss *session) bool { return ss.status == "open" })
+}
+
+func (s *Server) pages(wanted func(*session) bool) []SessionInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.advance()
-	out := make([]SessionInfo, 0, len(s.sessions.order))
+	var out []SessionInfo
 	for _, ss := range s.sessions.order {
+		if !wanted(ss) {
+			continue
+		}
 		out = append(out, SessionInfo{ID: ss.id, URL: ss.url, Status: ss.status, PaymentStatus: ss.paymentStatus, Ref: ss.metadata["ref"],
 			CoPay: ss.metadata["copay_id"], Practice: ss.metadata["practice"], Minor: ss.total, ExpiresAt: ss.expires})
 	}

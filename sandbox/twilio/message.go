@@ -57,6 +57,14 @@ type Message struct {
 // String names a message for logs: never its text or number.
 func (m Message) String() string { return m.SID + " " + m.Status }
 
+// Count says how many messages there are, for those who look often.
+func (s *Server) Count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.release()
+	return len(s.messages)
+}
+
 // Messages lists all messages, oldest first, with their texts even where the
 // API does not show them any more.
 func (s *Server) Messages() []Message {
