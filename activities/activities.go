@@ -21,7 +21,7 @@ type Ports interface {
 	Eligibility(p copay.PracticeID) ([]Eligibility, error)
 	Collector(p copay.PracticeID, platform copay.Platform) (copay.Platform, integrations.Collector, error)
 	Stored(p copay.PracticeID, platform copay.Platform) (copay.Platform, integrations.StoredCollector, error)
-	Books(p copay.PracticeID) (integrations.Accounting, error)
+	Books(p copay.PracticeID) (copay.Platform, integrations.Accounting, error)
 	Notifier(p copay.PracticeID, c copay.Channel) (copay.Platform, integrations.Notifier, error)
 }
 

@@ -251,6 +251,7 @@ func TestReminderGoesOutWhenTheProcessorDoesNotKnowThePayment(t *testing.T) {
 	var out Notified
 	require.NoError(t, b.run(b.a.Notify, in, &out))
 	require.True(t, out.Sent)
+	require.EqualValues(t, "twilio", out.Platform)
 	require.Nil(t, out.Payment)
 }
 

@@ -39,8 +39,8 @@ func (o *office) Poster(copay.PracticeID, copay.Platform) (integrations.PaymentP
 	return o, o.fail("port")
 }
 
-func (o *office) Books(copay.PracticeID) (integrations.Accounting, error) {
-	return officeBooks{o}, o.fail("port")
+func (o *office) Books(copay.PracticeID) (copay.Platform, integrations.Accounting, error) {
+	return "ledgerbooks", officeBooks{o}, o.fail("port")
 }
 
 func (o *office) Post(_ context.Context, p integrations.Posting) (integrations.Posted, error) {
@@ -208,7 +208,7 @@ func TestABookingIsAnInvoiceAndItsPayment(t *testing.T) {
 	in.Ref = copay.NewRef(key.ID(), copay.EffectBook, 1)
 	var out Booked
 	require.NoError(t, b.run(b.a.BookPayment, in, &out))
-	require.Equal(t, Booked{InvoiceID: "inv-1", PaymentID: "rec-1"}, out)
+	require.Equal(t, Booked{Platform: "ledgerbooks", InvoiceID: "inv-1", PaymentID: "rec-1"}, out)
 	require.Equal(t, in.InvoiceRef, o.invoice.Ref)
 	require.Equal(t, "P-p1", o.invoice.Alias, "patients appear under an alias")
 	require.Equal(t, in.Ref, o.receipt.Ref)

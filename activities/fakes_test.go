@@ -144,7 +144,9 @@ func (p *platforms) Collector(_ copay.PracticeID, at copay.Platform) (copay.Plat
 func (p *platforms) Stored(copay.PracticeID, copay.Platform) (copay.Platform, integrations.StoredCollector, error) {
 	return "stripe", p, nil
 }
-func (p *platforms) Books(copay.PracticeID) (integrations.Accounting, error) { return nil, nil }
+func (p *platforms) Books(copay.PracticeID) (copay.Platform, integrations.Accounting, error) {
+	return "", nil, nil
+}
 func (p *platforms) Notifier(_ copay.PracticeID, c copay.Channel) (copay.Platform, integrations.Notifier, error) {
 	return "twilio", notifier{p, c}, nil
 }

@@ -113,15 +113,16 @@ func alias(p copay.PatientRef) string { return "P-" + string(p) }
 
 // Booked is what stands in the books for one payment.
 type Booked struct {
-	InvoiceID string `json:"invoice_id"`
-	PaymentID string `json:"payment_id"`
+	Platform  copay.Platform `json:"platform,omitempty"`
+	InvoiceID string         `json:"invoice_id"`
+	PaymentID string         `json:"payment_id"`
 }
 
 // BookPayment books a captured payment: an invoice over it and the payment
 // against that invoice, so that nothing is ever left unapplied. Each document
 // has its reference, so an attempt after a crash finds what is there.
 func (a *Activities) BookPayment(ctx context.Context, in PostInput) (Booked, error) {
-	books, err := a.Ports.Books(in.Key.Practice)
+	platform, books, err := a.Ports.Books(in.Key.Practice)
 	if err != nil {
 		return Booked{}, classify(err)
 	}
@@ -138,17 +139,17 @@ func (a *Activities) BookPayment(ctx context.Context, in PostInput) (Booked, err
 	}
 	for _, d := range []integrations.AccountingDoc{invoice, paid} {
 		if d.Voided { // by a bookkeeper, between two attempts: somebody's decision that is not ours to undo
-			return Booked{}, classify(&integrations.Error{Kind: integrations.KindInvalid, Op: "book",
+			return Booked{}, classify(&integrations.Error{Kind: integrations.KindInvalid, Platform: platform, Op: "book",
 				Message: fmt.Sprintf("the books hold %s %s with this reference, and it was voided there; decide with the bookkeeper which is right", d.Kind, d.ID)})
 		}
 	}
-	return Booked{InvoiceID: invoice.ID, PaymentID: paid.ID}, nil
+	return Booked{Platform: platform, InvoiceID: invoice.ID, PaymentID: paid.ID}, nil
 }
 
 // BookRefund books money that went back. Where the payment in the books was
 // voided by it, the invoice it had paid is voided as well.
 func (a *Activities) BookRefund(ctx context.Context, in PostInput) (Posted, error) {
-	books, err := a.Ports.Books(in.Key.Practice)
+	_, books, err := a.Ports.Books(in.Key.Practice)
 	if err != nil {
 		return Posted{}, classify(err)
 	}

@@ -89,6 +89,8 @@ type NotifyInput struct {
 // Notified says what came of it.
 type Notified struct {
 	Sent bool `json:"sent"`
+	// Platform is the one that sent it.
+	Platform copay.Platform `json:"platform,omitempty"`
 	// Why it was not sent, for the audit log: paid, opted out, quiet hours…
 	Why string    `json:"why,omitempty"`
 	At  time.Time `json:"at,omitzero"`
@@ -190,7 +192,7 @@ func (a *Activities) send(ctx context.Context, in NotifyInput, pat integrations.
 	if err != nil {
 		return Notified{}, classify(err)
 	}
-	return Notified{Sent: true, At: now}, nil
+	return Notified{Sent: true, Platform: platform, At: now}, nil
 }
 
 // refused remembers what the platform says of the recipient, so that nobody

@@ -56,9 +56,8 @@ func (p ports) Stored(practice copay.PracticeID, platform copay.Platform) (copay
 	return named[integrations.StoredCollector](p.d, practice, platform, workflows.PortCollect)
 }
 
-func (p ports) Books(practice copay.PracticeID) (integrations.Accounting, error) {
-	_, a, err := named[integrations.Accounting](p.d, practice, "", workflows.PortAccounting)
-	return a, err
+func (p ports) Books(practice copay.PracticeID) (copay.Platform, integrations.Accounting, error) {
+	return named[integrations.Accounting](p.d, practice, "", workflows.PortAccounting)
 }
 
 func (p ports) Notifier(practice copay.PracticeID, c copay.Channel) (copay.Platform, integrations.Notifier, error) {

@@ -123,8 +123,7 @@ var lookups = map[string]func(p activities.Ports, practice copay.PracticeID, pla
 		return found(p.Notifier(practice, copay.ChannelEmail))
 	},
 	"books": func(p activities.Ports, practice copay.PracticeID, _ copay.Platform) (copay.Platform, any, error) {
-		b, err := p.Books(practice)
-		return "books", b, err
+		return found(p.Books(practice))
 	},
 }
 

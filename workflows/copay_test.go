@@ -462,3 +462,28 @@ func TestQueueOfAThrottledPlatformIsUsed(t *testing.T) {
 	require.Equal(t, TaskQueue, c.queue(PortCollect))
 	_ = activities.PostInput{}
 }
+
+// Each line of the timeline that a platform's step left names the platform.
+func TestWhoDidItIsThePlatformThatDidIt(t *testing.T) {
+	first := newWorld(t)
+	first.after(time.Hour, first.pays)
+	require.Equal(t, copay.StateSettled, first.run(input()))
+	w := newWorldAfter(t, first)
+	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "r"), Amount: copay.Cents(25_00)}) })
+	require.Equal(t, copay.StateRefunded, w.run(input()))
+	who := map[string]map[string]bool{}
+	for _, e := range append(first.timeline, w.timeline...) {
+		if who[e.Kind] == nil {
+			who[e.Kind] = map[string]bool{}
+		}
+		who[e.Kind][e.Actor.ID] = true
+	}
+	for kind, want := range map[string][]string{"eligibility": {"availity"}, "requested": {"stripe"}, "sent": {"twilio", "sendgrid"}, "paid": {"stripe"},
+		"posted": {"drchrono"}, "booked": {"quickbooks"}, "refunded": {"stripe"}} {
+		actors := map[string]bool{}
+		for _, p := range want {
+			actors[copay.PlatformActor(copay.Platform(p)).ID] = true
+		}
+		require.Equal(t, actors, who[kind], kind)
+	}
+}

@@ -137,11 +137,15 @@ func (c *coPay) capture(ctx workflow.Context, pay *copay.Payment, got activities
 	c.arrived()
 }
 
-func payer(p copay.Payment) copay.Actor {
-	if p.Platform != "" {
-		return copay.PlatformActor(p.Platform)
+func payer(p copay.Payment) copay.Actor { return platformOrUs(p.Platform) }
+
+// platformOrUs is the platform that took a step, where a step's result names
+// it: of those that were recorded before it did, it is not known.
+func platformOrUs(p copay.Platform) copay.Actor {
+	if p == "" {
+		return copay.System()
 	}
-	return copay.System()
+	return copay.PlatformActor(p)
 }
 
 // arrived decides where money leads that has just come in.

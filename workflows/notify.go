@@ -74,7 +74,7 @@ func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels 
 		}
 		sent++
 		c.p.Reminders = append(c.p.Reminders, copay.SentMessage{At: got.At, Channel: channels[i], Template: d.Template, Round: d.Round})
-		c.note(copay.System(), "sent", fmt.Sprintf("%s sent by %s", strings.ReplaceAll(string(d.Template), "_", " "), channels[i]), "")
+		c.note(platformOrUs(got.Platform), "sent", fmt.Sprintf("%s sent by %s", strings.ReplaceAll(string(d.Template), "_", " "), channels[i]), "")
 	}
 	return sent, nil
 }

@@ -64,7 +64,7 @@ func (c *coPay) postOne(ctx workflow.Context, id copay.PaymentID) (bool, error) 
 		if berr = booking.Get(ctx, &booked); berr == nil {
 			pay.InvoiceID, pay.BookedID = booked.InvoiceID, booked.PaymentID
 			c.lateUndo(id, func(r *copay.Refund) *string { return &r.UnbookedID })
-			c.note(copay.System(), "booked", pay.Amount.String()+" booked in the accounting", "")
+			c.note(platformOrUs(booked.Platform), "booked", pay.Amount.String()+" booked in the accounting", "")
 		}
 	}
 	if perr != nil {

@@ -61,8 +61,16 @@ func (c *coPay) giveOneBack(ctx workflow.Context, r *copay.Refund) (bool, error)
 	}
 	c.returned(r)
 	c.bookReceivable()
-	c.note(copay.System(), "refunded", r.Amount.String()+" went back", r.Reason)
+	c.note(returner(r, c.payment(r.Payment)), "refunded", r.Amount.String()+" went back", r.Reason)
 	return true, c.flush(ctx)
+}
+
+// returner is who gave the money back: the processor, unless a person did.
+func returner(r *copay.Refund, pay *copay.Payment) copay.Actor {
+	if r.PlatformID == byHand {
+		return copay.System()
+	}
+	return payer(*pay)
 }
 
 // returned counts money that is back. What the patient owed is owed no more,

@@ -340,7 +340,7 @@ func (w *world) BookPayment(_ context.Context, in activities.PostInput) (activit
 		return activities.Booked{}, refuse(integrations.KindInvalid)
 	}
 	w.booked[in.Ref] = in.Amount
-	return activities.Booked{InvoiceID: "inv-" + string(in.InvoiceRef), PaymentID: "book-" + string(in.Ref)}, nil
+	return activities.Booked{Platform: "quickbooks", InvoiceID: "inv-" + string(in.InvoiceRef), PaymentID: "book-" + string(in.Ref)}, nil
 }
 
 func (w *world) BookRefund(_ context.Context, in activities.PostInput) (activities.Posted, error) {
@@ -373,7 +373,7 @@ func (w *world) Notify(ctx context.Context, in activities.NotifyInput) (activiti
 	if w.stored.State != copay.StateAwaitingPayment {
 		return activities.Notified{Why: "not now: it is " + string(w.stored.State)}, nil
 	}
-	out := activities.Notified{Sent: true, At: w.now()}
+	out := activities.Notified{Sent: true, Platform: map[copay.Channel]copay.Platform{copay.ChannelSMS: "twilio", copay.ChannelEmail: "sendgrid"}[in.Channel], At: w.now()}
 	if in.Open != nil {
 		truth, err := w.FetchPayment(ctx, activities.PaymentInput{Payment: *in.Open})
 		if err != nil {
