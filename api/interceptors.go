@@ -98,6 +98,19 @@ func rescue(err *error) {
 	}
 }
 
+// guard rescues what panics while a call is ended, when nothing stands between
+// it and the process any more.
+func (h chain) guard(ctx context.Context, c *call, err *error) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	s, _ := toStatus(errors.New("a panic"), c.id)
+	*err = s.Err()
+	defer func() { _ = recover() }() // it may be the log that panics
+	h.log.ErrorContext(ctx, "a call could not be ended", "method", c.method, "request_id", c.id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+}
+
 // admit finds out who calls.
 func (h chain) admit(ctx context.Context, c *call) (context.Context, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
@@ -155,6 +168,7 @@ func (h chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 	start := h.now()
 	c := begin(ctx, info.FullMethod)
 	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDHeader, c.id)) // fails only when headers were sent
+	defer h.guard(ctx, c, &err)
 	defer func() { err = h.end(ctx, c, start, err) }()
 	defer rescue(&err)
 	if _, ours := h.access[info.FullMethod]; !ours {
@@ -174,6 +188,7 @@ func (h chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 	ctx := ss.Context()
 	c := begin(ctx, info.FullMethod)
 	_ = ss.SetHeader(metadata.Pairs(requestIDHeader, c.id)) // fails only when headers were sent
+	defer h.guard(ctx, c, &err)
 	defer func() { err = h.end(ctx, c, start, err) }()
 	defer rescue(&err)
 	if _, ours := h.access[info.FullMethod]; !ours {

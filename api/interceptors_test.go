@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -261,4 +262,44 @@ func TestHealthAndReflectionNeedNoToken(t *testing.T) {
 	require.NoError(t, r.CloseSend())
 	_, err = r.Recv()
 	require.ErrorIs(t, err, io.EOF)
+}
+
+// brokenLog panics at the lines it is told to.
+type brokenLog struct {
+	slog.Handler
+	lines *[]string
+	at    string
+}
+
+func (l brokenLog) Handle(_ context.Context, r slog.Record) error {
+	if l.at == r.Message || l.at == "" {
+		panic("the log is gone")
+	}
+	*l.lines = append(*l.lines, r.Message)
+	return nil
+}
+
+// quietStream is a stream whose client says nothing.
+type quietStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s quietStream) Context() context.Context  { return s.ctx }
+func (quietStream) SetHeader(metadata.MD) error { return nil }
+
+// A call that cannot be ended fails; the process goes on.
+func TestAPanicWhileACallIsEndedIsRescued(t *testing.T) {
+	t.Parallel()
+	for at, logged := range map[string][]string{"call": {"a call could not be ended"}, "": nil} {
+		var lines []string
+		h := chain{log: slog.New(brokenLog{slog.NewTextHandler(io.Discard, nil), &lines, at}), now: time.Now}
+		_, err := h.unary(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: "/x/Y"}, func(context.Context, any) (any, error) { return 1, nil })
+		require.Equal(t, codes.Internal, status.Code(err))
+		require.ErrorContains(t, err, "quote request")
+		require.NotContains(t, err.Error(), "gone")
+		err = h.stream(nil, quietStream{ctx: t.Context()}, &grpc.StreamServerInfo{FullMethod: "/x/Y"}, func(any, grpc.ServerStream) error { return nil })
+		require.Equal(t, codes.Internal, status.Code(err))
+		require.Equal(t, append(logged, logged...), lines)
+	}
 }
