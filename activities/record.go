@@ -13,6 +13,9 @@ type RecordInput struct {
 	CoPay  copay.CoPay            `json:"copay"`
 	Events []ledger.TimelineEvent `json:"events,omitempty"`
 	Books  []Booking              `json:"books,omitempty"`
+	// Trace is the id of the trace that started the co-pay, for where the steps
+	// themselves are not traced.
+	Trace string `json:"trace,omitempty"`
 }
 
 // Booking asks for one journal entry by the name of its rule.
@@ -32,6 +35,9 @@ func (a *Activities) Record(ctx context.Context, in RecordInput) error {
 	shift := now.Sub(in.CoPay.UpdatedAt)
 	in.CoPay.UpdatedAt = now
 	r := ledger.Record{CoPay: in.CoPay, Version: in.CoPay.Counters.Version, Events: in.Events, TraceID: tracing.ID(ctx)}
+	if r.TraceID == "" {
+		r.TraceID = in.Trace
+	}
 	for i := range r.Events {
 		r.Events[i].At = r.Events[i].At.Add(shift)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/internal/tracing"
 	"github.com/copayflow/copayflow/ledger"
 	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
 	"github.com/copayflow/copayflow/workflows"
@@ -35,7 +36,7 @@ func (s *service) act(ctx context.Context, req staffRequest, name string, in any
 
 // by is the part that all acts have in common.
 func by(ctx context.Context, req staffRequest) workflows.Act {
-	return workflows.Act{Actor: caller(ctx), Reason: req.GetReason(), Key: req.GetRequestId()}
+	return workflows.Act{Actor: caller(ctx), Reason: req.GetReason(), Key: req.GetRequestId(), Trace: tracing.ID(ctx)}
 }
 
 // OverrideAmount replaces the amount the patient is asked for.

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/internal/tracing"
 	"github.com/copayflow/copayflow/workflows"
 )
 
@@ -76,7 +77,7 @@ func (s *Starter) Practice(id copay.PracticeID) (Practice, error) {
 }
 
 // input is what the workflow of key is started with, and how.
-func (s *Starter) input(key copay.Key, o Origin) (workflows.Input, client.StartWorkflowOptions, error) {
+func (s *Starter) input(ctx context.Context, key copay.Key, o Origin) (workflows.Input, client.StartWorkflowOptions, error) {
 	if err := key.Validate(); err != nil {
 		return workflows.Input{}, client.StartWorkflowOptions{}, err
 	}
@@ -88,7 +89,7 @@ func (s *Starter) input(key copay.Key, o Origin) (workflows.Input, client.StartW
 		o.Priority = PriorityEvent
 	}
 	in := workflows.Input{Key: key, Policy: p.Policy.WithDefaults(), Queues: p.Queues, Channels: p.Channels, Books: p.Books,
-		Trigger: o.Trigger, Actor: o.Actor, Priority: o.Priority}
+		Trigger: o.Trigger, Actor: o.Actor, Priority: o.Priority, Trace: tracing.ID(ctx)}
 	return in, client.StartWorkflowOptions{
 		ID: key.WorkflowID(), TaskQueue: workflows.TaskQueue,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
@@ -101,10 +102,11 @@ func (s *Starter) input(key copay.Key, o Origin) (workflows.Input, client.StartW
 
 // Signal brings an event to the workflow of key, starting it if need be.
 func (s *Starter) Signal(ctx context.Context, key copay.Key, o Origin, e workflows.Event) error {
-	in, options, err := s.input(key, o)
+	in, options, err := s.input(ctx, key, o)
 	if err != nil {
 		return err
 	}
+	e.Trace = in.Trace
 	_, err = s.temporal.SignalWithStartWorkflow(ctx, options.ID, workflows.SignalEvent, e, options, workflows.CoPayType, in)
 	return err
 }
@@ -112,7 +114,7 @@ func (s *Starter) Signal(ctx context.Context, key copay.Key, o Origin, e workflo
 // Start makes sure that the workflow of key runs. It does not wait for it, nor
 // for a worker: what is started by it is not lost.
 func (s *Starter) Start(ctx context.Context, key copay.Key, o Origin) error {
-	in, options, err := s.input(key, o)
+	in, options, err := s.input(ctx, key, o)
 	if err != nil {
 		return err
 	}
@@ -160,7 +162,7 @@ func (s *Starter) Update(ctx context.Context, key copay.Key, o Origin, name, req
 }
 
 func (s *Starter) update(ctx context.Context, key copay.Key, o Origin, name, requestID string, out any, args []any) error {
-	in, options, err := s.input(key, o)
+	in, options, err := s.input(ctx, key, o)
 	if err != nil {
 		return err
 	}
@@ -182,13 +184,25 @@ func (s *Starter) update(ctx context.Context, key copay.Key, o Origin, name, req
 // updateID names an update for Temporal, which gives the first answer to every
 // later update of the same id in a run whatever it asks. So the content is
 // part of it, and a key used for two things reaches the workflow, which
-// refuses the second.
+// refuses the second; the trace, which differs with each call, is not.
 func updateID(name, requestID string, args []any) (string, error) {
-	b, err := json.Marshal(args)
-	if err != nil {
-		return "", err
+	h := sha256.New()
+	h.Write([]byte(name))
+	for _, a := range args {
+		b, err := json.Marshal(a)
+		if err != nil {
+			return "", err
+		}
+		var fields map[string]json.RawMessage
+		if json.Unmarshal(b, &fields) == nil {
+			delete(fields, "trace")
+			if b, err = json.Marshal(fields); err != nil {
+				return "", err
+			}
+		}
+		h.Write(append([]byte{0}, b...))
 	}
-	sum := sha256.Sum256(append([]byte(name+"\x00"), b...))
+	sum := h.Sum(nil)
 	return requestID + "/" + hex.EncodeToString(sum[:8]), nil
 }
 

@@ -117,6 +117,14 @@ func TestUpdateIDHoldsTheContent(t *testing.T) {
 	require.Equal(t, a, d)
 	require.NotEqual(t, a, b, "a key used for another act must reach the workflow, which refuses it")
 	require.NotEqual(t, a, c)
+	waive := workflows.Waive{Act: workflows.Act{Key: "r-1", Reason: "why", Trace: "t1"}}
+	e, _ := updateID(workflows.UpdateWaive, "r-1", []any{waive})
+	waive.Trace = "t2"
+	f, _ := updateID(workflows.UpdateWaive, "r-1", []any{waive})
+	require.Equal(t, e, f, "a repeated request is another trace")
+	waive.Reason = "else"
+	g, _ := updateID(workflows.UpdateWaive, "r-1", []any{waive})
+	require.NotEqual(t, e, g)
 	_, err = updateID("x", "r", []any{func() {}})
 	require.Error(t, err)
 }

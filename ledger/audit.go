@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/internal/tracing"
 )
 
 // canonical is what a row's hash covers, in this order for ever.
@@ -104,6 +105,9 @@ func (s *Store) AppendAudit(ctx context.Context, e AuditEntry) error {
 func (s *Store) auditIn(ctx context.Context, tx pgx.Tx, ring *keyring, e AuditEntry) error {
 	if e.Action == "" || e.Actor.ID == "" {
 		return copay.Errorf(copay.CodeInvalid, "action", "an audit row says who did what")
+	}
+	if e.TraceID == "" {
+		e.TraceID = tracing.ID(ctx)
 	}
 	b := &pgx.Batch{}
 	if err := queueAudit(b, ring, []AuditEntry{e.fit(s.now())}); err != nil {

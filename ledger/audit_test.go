@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/ledger"
@@ -156,4 +157,14 @@ func TestAuditLongChain(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, rep.OK, rep.Problem)
 	require.Equal(t, int64(1206), rep.Rows)
+}
+
+func TestAnAuditRowNamesTheTraceItIsWrittenIn(t *testing.T) {
+	b := setup(t)
+	id := trace.TraceID{1, 2, 3}
+	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: trace.SpanID{1}}))
+	require.NoError(t, b.AppendAudit(ctx, ledger.AuditEntry{Practice: maple, Actor: staff, Action: "look"}))
+	rows, _, err := b.Audit(ctx, maple, ledger.AuditFilter{}, "", 0)
+	require.NoError(t, err)
+	require.Equal(t, id.String(), rows[0].TraceID)
 }

@@ -107,6 +107,7 @@ func (r Record) digest() ([]byte, error) {
 	r.Events, r.Entries = slices.Clone(r.Events), slices.Clone(r.Entries)
 	for i := range r.Events {
 		r.Events[i].At, r.Events[i].Sensitive = time.Time{}, ""
+		r.Events[i].Trace = ""
 	}
 	for i := range r.Entries {
 		r.Entries[i].At = time.Time{}
@@ -191,6 +192,9 @@ func (w *recordWriter) auditRows() []AuditEntry {
 	for i, e := range events {
 		row := base
 		row.At, row.Actor, row.Action, row.Reason = e.At, e.Actor, e.Kind, e.Reason
+		if e.Trace != "" {
+			row.TraceID = clean(e.Trace)
+		}
 		row.Detail = map[string]string{"summary": e.Summary, "version": strconv.FormatInt(w.r.Version, 10)}
 		for k, v := range map[string]string{"before": string(e.Before), "after": string(e.After), "key": e.Key} {
 			if v != "" {

@@ -17,7 +17,7 @@ func TestRecordWritesEverything(t *testing.T) {
 	b.claim(t, maple, "c-1")
 	r := step(key, 1, copay.StateAwaitingPayment)
 	r.Events = append(r.Events, ledger.TimelineEvent{At: noon.Add(time.Second), Kind: "note", Actor: copay.Actor{ID: "u-7", Kind: "staff",
-		Roles: []copay.Role{copay.RoleBiller}}, Summary: "a note was added", Reason: "asked at the desk", Key: "req-1", Sensitive: "her mother pays"})
+		Roles: []copay.Role{copay.RoleBiller}}, Summary: "a note was added", Reason: "asked at the desk", Key: "req-1", Sensitive: "her mother pays", Trace: "trace-2"})
 	r.Entries = []ledger.Entry{entry(t, ledger.RuleReceivable, "receivable-1", 2500, "")}
 	b.record(t, r)
 
@@ -27,6 +27,7 @@ func TestRecordWritesEverything(t *testing.T) {
 	require.Equal(t, []int64{1, 2}, []int64{list[0].Seq, list[1].Seq})
 	require.Equal(t, noon, list[0].At, "an event without a time gets the store's")
 	want := r.Events[1]
+	want.Trace = "" // that stands in the audit log
 	require.Equal(t, ledger.TimelineRow{TimelineEvent: want, Seq: 2, Version: 1}, list[1])
 	require.Zero(t, b.count(t, `SELECT count(*) FROM timeline WHERE position('mother'::bytea IN sensitive) > 0`))
 
@@ -40,6 +41,7 @@ func TestRecordWritesEverything(t *testing.T) {
 	require.Equal(t, "receivable-1", audit[1].Detail["journal"])
 	require.Equal(t, "awaiting_payment", audit[1].Detail["after"])
 	require.Equal(t, "trace-1", audit[1].TraceID)
+	require.Equal(t, "trace-2", audit[0].TraceID, "what led to the event itself")
 
 	entries, _, err := b.Entries(t.Context(), maple, ledger.EntryFilter{CoPay: key.ID()}, "", 0)
 	require.NoError(t, err)

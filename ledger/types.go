@@ -61,6 +61,7 @@ type TimelineEvent struct {
 	Reason    string      `json:"reason,omitempty"`
 	Key       string      `json:"key,omitempty"` // idempotency key of the act behind it
 	Sensitive string      `json:"sensitive,omitempty"`
+	Trace     string      `json:"trace,omitempty"` // id of the trace of what led to it, where it is not the record's
 	Before    copay.State `json:"before,omitempty"`
 	After     copay.State `json:"after,omitempty"`
 }

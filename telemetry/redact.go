@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/copayflow/copayflow/internal/tracing"
 )
 
 // NewLogger makes the process's logger; everything passes the redaction.
@@ -27,8 +29,25 @@ func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	if format == "text" {
 		h = slog.NewTextHandler(w, o)
 	}
-	return slog.New(Redact(h)), nil
+	return slog.New(Redact(traced{h})), nil
 }
+
+// traced names the trace that a line belongs to, as the audit log does.
+type traced struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (t traced) Handle(ctx context.Context, rec slog.Record) error {
+	if id := tracing.ID(ctx); id != "" {
+		rec.AddAttrs(slog.String("trace_id", id))
+	}
+	return t.Handler.Handle(ctx, rec)
+}
+
+// WithAttrs implements slog.Handler.
+func (t traced) WithAttrs(attrs []slog.Attr) slog.Handler { return traced{t.Handler.WithAttrs(attrs)} }
+
+// WithGroup implements slog.Handler.
+func (t traced) WithGroup(name string) slog.Handler { return traced{t.Handler.WithGroup(name)} }
 
 // Redact masks what must not be in a log. It is the last line of defence:
 // nothing sensitive should be logged in the first place.

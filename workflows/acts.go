@@ -17,10 +17,11 @@ import (
 // carried out by the main line, one after the other and between the steps,
 // so that none ever meets a half-done state.
 type act struct {
-	key  string // with a fingerprint of the content; "" for reads
-	do   func(workflow.Context) error
-	err  error
-	done bool
+	key   string // with a fingerprint of the content; "" for reads
+	cause cause  // the request
+	do    func(workflow.Context) error
+	err   error
+	done  bool
 }
 
 // act carries out what waits, and records it before anybody is answered.
@@ -73,6 +74,8 @@ func (c *coPay) once(ctx workflow.Context, a *act) error {
 			return copay.Errorf(copay.CodeConflict, "request_id", "this request id was already used for something else on co-pay %s", c.p.ID)
 		}
 	}
+	c.cause = a.cause
+	defer func() { c.cause = cause{} }()
 	if err := a.do(ctx); err != nil {
 		return err
 	}
@@ -86,6 +89,9 @@ func (c *coPay) once(ctx workflow.Context, a *act) error {
 type staffAct interface{ common() Act }
 
 func (a Act) common() Act { return a }
+
+// untraced is what an act asks for, whichever request brings it.
+func (a *Act) untraced() { a.Trace = "" }
 
 // listenToStaff registers the updates. The validators refuse what can be seen
 // to be wrong without writing history; each act is checked again when its
@@ -113,7 +119,7 @@ func (c *coPay) listenToStaff(ctx workflow.Context) error {
 // context or may still fail; those are found in c.perform.
 func onAct[T staffAct](ctx workflow.Context, c *coPay, name string, check func(T) error, apply func(T)) error {
 	handler := func(ctx workflow.Context, in T) (copay.CoPay, error) {
-		a := &act{key: fingerprint(in)}
+		a := &act{key: fingerprint(in), cause: cause{in.common().Trace, in.common().Key}}
 		a.do = func(ctx workflow.Context) error {
 			if err := check(in); err != nil {
 				return err
@@ -178,7 +184,10 @@ func checkAct(a Act) error {
 }
 
 // fingerprint is an act's key and a hash of what it asks for.
-func fingerprint(in staffAct) string {
+func fingerprint[T staffAct](in T) string {
+	if a, ok := any(&in).(interface{ untraced() }); ok {
+		a.untraced()
+	}
 	// Acts are plain structs without maps: their JSON is always the same.
 	b, err := json.Marshal(in) //workflowcheck:ignore
 	if err != nil {

@@ -518,3 +518,25 @@ func TestAStopIsSeenInWhatComesNext(t *testing.T) {
 	w.after(3*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(in))
 }
+
+// A repeated request is another trace, and still the same request. What an act
+// leaves behind names its trace.
+func TestARequestIsTheSameInAnotherTrace(t *testing.T) {
+	w := newWorld(t)
+	in := input()
+	in.Trace = "started"
+	var a, again *answer
+	w.after(time.Hour, func() { a = w.update(UpdateWaive, Waive{Act{Actor: frontDesk, Key: "k", Reason: "r", Trace: "t1"}}) })
+	w.after(time.Hour, func() {
+		again = w.update(UpdateWaive, Waive{Act{Actor: frontDesk, Key: "k", Reason: "r", Trace: "t2"}})
+	})
+	require.Equal(t, copay.StateWaived, w.run(in))
+	require.Empty(t, a.code(t))
+	require.Empty(t, again.code(t))
+	for _, e := range w.timeline {
+		require.Equal(t, e.Actor.ID == frontDesk.ID, e.Trace == "t1", "%+v", e)
+		require.Equal(t, e.Actor.ID == frontDesk.ID, e.Key == "k", "%+v", e)
+		require.NotEqual(t, "t2", e.Trace)
+	}
+	require.Equal(t, "started", w.trace)
+}

@@ -35,6 +35,7 @@ type coPay struct {
 	events    []Event // facts that arrived and were not looked at yet
 	acts      []*act  // staff acts that wait for their turn
 	answers   []*act  // carried out, not yet recorded and answered
+	cause     cause   // of what is being applied
 	recheck   bool    // something a wait depends on has changed
 	rechecked bool    // that ended the last wait
 	gone      bool    // the EHR reports that the charge was deleted

@@ -43,7 +43,9 @@ func (c *coPay) drain(ctx workflow.Context) error {
 		e := c.events[0]
 		c.events = c.events[1:]
 		if c.first("event/" + e.ID) {
+			c.cause = cause{trace: e.Trace}
 			c.hear(e)
+			c.cause = cause{}
 		}
 	}
 	return c.act(ctx)

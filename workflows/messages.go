@@ -74,6 +74,8 @@ type Input struct {
 	Actor   copay.Actor `json:"actor"`
 	// Priority is 1 for the desk and 5 for batches.
 	Priority int `json:"priority,omitempty"`
+	// Trace is the id of the trace of what started it.
+	Trace string `json:"trace,omitempty"`
 	// Resume is set by continue-as-new.
 	Resume *State `json:"resume,omitempty"`
 }
@@ -100,6 +102,8 @@ type Event struct {
 	Code   string    `json:"code,omitempty"`
 	// Amount is only set where no call can read it again (remittances).
 	Amount *copay.Money `json:"amount,omitempty"`
+	// Trace is the id of the trace that it came by.
+	Trace string `json:"trace,omitempty"`
 }
 
 // Act is what every staff act carries.
@@ -109,6 +113,8 @@ type Act struct {
 	// Key makes the act happen once: the same key with the same content
 	// returns the first answer, with other content it is refused.
 	Key string `json:"key"`
+	// Trace is the id of the trace of the request.
+	Trace string `json:"trace,omitempty"`
 }
 
 // OverrideAmount replaces the amount the patient is asked for.

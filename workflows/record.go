@@ -11,10 +11,16 @@ import (
 	"github.com/copayflow/copayflow/ledger"
 )
 
+// cause is what led to the lines that are being noted.
+type cause struct {
+	trace string // of the request or event
+	key   string // of the request
+}
+
 // note adds a line to the co-pay's timeline; it is recorded with the next flush.
 func (c *coPay) note(who copay.Actor, kind, summary, reason string) {
 	c.pending.Events = append(c.pending.Events, ledger.TimelineEvent{
-		At: c.now(), Kind: kind, Actor: who, Summary: summary, Reason: reason, Before: c.p.State, After: c.p.State})
+		At: c.now(), Kind: kind, Actor: who, Summary: summary, Reason: reason, Trace: c.cause.trace, Key: c.cause.key, Before: c.p.State, After: c.p.State})
 }
 
 // move goes to another state. A forbidden transition is a defect of this
@@ -35,7 +41,7 @@ func (c *coPay) move(to copay.State, who copay.Actor, why string) {
 		c.p.Review = nil
 	}
 	c.pending.Events = append(c.pending.Events, ledger.TimelineEvent{
-		At: c.now(), Kind: "state", Actor: who, Summary: why, Before: from, After: to})
+		At: c.now(), Kind: "state", Actor: who, Summary: why, Trace: c.cause.trace, Key: c.cause.key, Before: from, After: to})
 }
 
 // book asks for a journal entry; step names it for ever within the co-pay.
@@ -67,7 +73,7 @@ func (c *coPay) flush(ctx workflow.Context) error {
 	c.planned = false
 	c.p.Counters.Version++
 	c.p.UpdatedAt = workflow.Now(ctx)
-	c.pending.CoPay = *c.p
+	c.pending.CoPay, c.pending.Trace = *c.p, c.in.Trace
 	in := c.pending
 	c.pending = activities.RecordInput{}
 	if err := keep(ctx, "record: "+string(c.p.State), steps.Record, in, nil); err != nil {

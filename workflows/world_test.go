@@ -55,6 +55,7 @@ type world struct {
 	sent        []activities.NotifyInput
 	journal     map[string]int64 // receivable, capture… by rule
 	timeline    []ledger.TimelineEvent
+	trace       string // of the last record
 	calls       []string
 	fail        map[string][]error // next failures of an activity
 	expect      []func()           // checked when the story has ended
@@ -403,7 +404,7 @@ func (w *world) Record(_ context.Context, in activities.RecordInput) error {
 	c := in.CoPay
 	c.Payments, c.Refunds = slices.Clone(c.Payments), slices.Clone(c.Refunds)
 	w.stored = &c
-	w.timeline = append(w.timeline, in.Events...)
+	w.timeline, w.trace = append(w.timeline, in.Events...), in.Trace
 	for _, b := range in.Books {
 		if was, again := w.steps[b.Step]; again { // the ledger books a step once
 			if was != b {

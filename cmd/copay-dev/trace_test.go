@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -98,4 +99,38 @@ func TestOneTraceFromTheWebhookToTheLastActivity(t *testing.T) {
 	rows, _, err := s.Process.Store.Audit(t.Context(), key.Practice, ledger.AuditFilter{CoPay: key.ID()}, "", 0)
 	require.NoError(t, err)
 	require.NotEmpty(t, rows[0].TraceID)
+}
+
+// Without a collector, too, a row in the audit log leads to the log lines of
+// the request behind it: a person's act, and the webhook that began it all.
+func TestTheAuditLogLeadsToTheLogLines(t *testing.T) {
+	s := begin(t, nil)
+	key := s.charge("ana")
+	s.in(key, copay.StateAwaitingPayment)
+	token, err := devToken(s.Stack, "dana", "biller")
+	require.NoError(t, err)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/v1/practices/maple/copays/"+string(key.ID())+":waive",
+		strings.NewReader(`{"request_id":"w-1","reason":"hardship"}`))
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("X-Request-Id", "report-12345")
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	s.in(key, copay.StateWaived)
+
+	rows, _, err := s.Process.Store.Audit(t.Context(), key.Practice, ledger.AuditFilter{CoPay: key.ID()}, "", 0)
+	require.NoError(t, err)
+	traces := map[string]string{} // by actor
+	for _, r := range rows {
+		require.Len(t, r.TraceID, 32, r.Action)
+		traces[r.Actor.ID] = r.TraceID
+	}
+	require.NotEqual(t, traces["dana"], traces[copay.System().ID])
+	found := false
+	for line := range strings.Lines((&lockedWriter{w: s.log}).String()) {
+		found = found || (strings.Contains(line, `"report-12345"`) && strings.Contains(line, `"trace_id":"`+traces["dana"]+`"`))
+	}
+	require.True(t, found, "the log line of the request names the trace of the row")
 }
