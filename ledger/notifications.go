@@ -58,9 +58,16 @@ func (s *Store) RecordNotification(ctx context.Context, n Notification) error {
 	if at.IsZero() {
 		at = s.now()
 	}
-	_, err := s.pool.Exec(ctx, sqlRecordNotification, n.Practice, n.CoPayID, n.Ref, n.Channel, n.Template, n.Round, n.Platform, n.ProviderID,
-		n.Status, deliveryRank(integrations.DeliveryStatus(n.Status)), clean(n.Code), moment(at))
-	return translate("keep the message", err)
+	record := func() error {
+		_, err := s.pool.Exec(ctx, sqlRecordNotification, n.Practice, n.CoPayID, n.Ref, n.Channel, n.Template, n.Round, n.Platform, n.ProviderID,
+			n.Status, deliveryRank(integrations.DeliveryStatus(n.Status)), clean(n.Code), moment(at))
+		return translate("keep the message", err)
+	}
+	err := record()
+	if copay.CodeOf(err) == copay.CodeConflict { // a report of it was written in the same moment: now it is seen
+		err = record()
+	}
+	return err
 }
 
 // MessageStatus moves a message forward to what its platform reports; changed

@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"testing"
 	"time"
 
@@ -140,4 +141,26 @@ func TestRecordCompletesAReportedMessage(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	require.Equal(t, full.Template, list[0].Template)
+}
+
+// A report that comes while we record what was sent does not make the message
+// one that was not sent: the two meet in whichever order, also at once.
+func TestAReportMeetsItsMessageAtOnce(t *testing.T) {
+	b := setup(t)
+	id := b.claim(t, maple, "c-1")
+	for i := range 300 {
+		n := ledger.Notification{Practice: maple, CoPayID: id, Ref: copay.NewRef(id, copay.EffectNotify, i+1), Channel: copay.ChannelSMS,
+			Platform: "twilio", ProviderID: fmt.Sprintf("SM%d", i), Status: "sent", At: noon}
+		sent := n
+		sent.Template = copay.TemplateRequest
+		errs := make(chan error, 2)
+		for _, x := range []ledger.Notification{n, sent} {
+			go func() { errs <- b.RecordNotification(t.Context(), x) }()
+		}
+		require.NoError(t, <-errs, i)
+		require.NoError(t, <-errs, i)
+	}
+	other := ledger.Notification{Practice: maple, CoPayID: id, Ref: copay.NewRef(id, copay.EffectNotify, 999), Channel: copay.ChannelSMS,
+		Platform: "twilio", ProviderID: "SM1", Status: "sent", At: noon}
+	requireCode(t, copay.CodeConflict, b.RecordNotification(t.Context(), other))
 }
