@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/hex"
+	"slices"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/ledger"
@@ -17,6 +18,9 @@ type ledgerService struct {
 // ListEntries lists booked entries.
 func (s ledgerService) ListEntries(ctx context.Context, req *copayv1.ListEntriesRequest) (*copayv1.ListEntriesResponse, error) {
 	f := ledger.EntryFilter{CoPay: copay.ID(req.GetCopayId()), Account: ledger.Account(req.GetAccount()), From: timeIn(req.GetFrom()), To: timeIn(req.GetTo())}
+	if f.Account != "" && !slices.Contains(ledger.Accounts(), f.Account) {
+		return nil, copay.Errorf(copay.CodeInvalid, "account", "there is no account %q; the accounts are %s", f.Account, listed(ledger.Accounts()))
+	}
 	rows, next, err := s.store.Entries(ctx, copay.PracticeID(req.GetPracticeId()), f, ledger.PageToken(req.GetPageToken()), int(req.GetPageSize()))
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -71,7 +72,16 @@ func (s copayService) mayStart(key copay.Key) error {
 			return nil
 		}
 	}
-	return copay.Errorf(copay.CodeInvalid, "ehr", "practice %s reads no charges from %q; it uses %v", key.Practice, key.EHR, p.EHRs)
+	return copay.Errorf(copay.CodeInvalid, "ehr", "practice %s reads no charges from %q; it uses %s", key.Practice, key.EHR, listed(p.EHRs))
+}
+
+// listed names things as one says them.
+func listed[T ~string](all []T) string {
+	words := make([]string, len(all))
+	for i, w := range all {
+		words[i] = string(w)
+	}
+	return strings.Join(words, ", ")
 }
 
 // underWay answers with what is known while the payer takes its time. The

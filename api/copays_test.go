@@ -118,8 +118,10 @@ func TestStartRefuses(t *testing.T) {
 		require.Equal(t, codes.InvalidArgument, status.Code(err), name)
 		require.Equal(t, tc.field, detail[*errdetails.BadRequest](t, err).GetFieldViolations()[0].GetField(), name)
 	}
+	_, err := c.StartCoPay(as(t, "front_desk"), start(func(r *copayv1.StartCoPayRequest) { r.Ehr = "elation" }))
+	require.NotContains(t, status.Convert(err).Message(), "[", "said as one says it")
 	unknown := metadata.AppendToOutgoingContext(t.Context(), "authorization", token(t, "ana", []string{"admin"}, []string{"*"}))
-	_, err := c.StartCoPay(unknown, start(func(r *copayv1.StartCoPayRequest) { r.PracticeId = "elm" }))
+	_, err = c.StartCoPay(unknown, start(func(r *copayv1.StartCoPayRequest) { r.PracticeId = "elm" }))
 	require.Equal(t, codes.NotFound, status.Code(err))
 	require.Empty(t, b.calls)
 }

@@ -20,6 +20,15 @@ var chart = []struct {
 	{AccountContractual, "expense"},
 }
 
+// Accounts are the chart's.
+func Accounts() []Account {
+	all := make([]Account, len(chart))
+	for i, a := range chart {
+		all[i] = a.code
+	}
+	return all
+}
+
 const (
 	sqlAddChart = `INSERT INTO accounts (practice, code, kind) SELECT $1, c, k FROM unnest($2::text[], $3::text[]) AS a (c, k)
 ON CONFLICT DO NOTHING`

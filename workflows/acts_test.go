@@ -65,6 +65,7 @@ func TestAnotherRailWithdrawsThePage(t *testing.T) {
 	w.after(time.Hour+time.Minute, func() { require.True(t, a.done, "staff are not kept waiting for the processor") })
 	w.after(3*time.Hour, func() {
 		require.Len(t, w.cancelled, 1)
+		require.True(t, w.told("asked for $25.00 at the desk"))
 		w.update(UpdateRecordPayment, RecordPayment{Act: by(frontDesk, "k2"), Rail: copay.RailCash, Amount: copay.Cents(25_00)})
 	})
 	require.Equal(t, copay.StateSettled, w.run(input()))

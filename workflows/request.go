@@ -29,7 +29,11 @@ func (c *coPay) request(ctx workflow.Context) error {
 			return err
 		}
 	}
-	c.move(copay.StateAwaitingPayment, copay.System(), "the patient is asked for "+owed.String())
+	asks := "the patient is asked for " + owed.String()
+	if c.p.Rail.Manual() {
+		asks += " at the desk"
+	}
+	c.move(copay.StateAwaitingPayment, copay.System(), asks)
 	return nil
 }
 

@@ -72,6 +72,9 @@ func overrideCommand(c *connection) *cobra.Command {
 	return cmd
 }
 
+// atTheDesk are the rails by which money is taken there.
+var atTheDesk = map[string]int32{"RAIL_CASH": int32(copayv1.Rail_RAIL_CASH), "RAIL_CHECK": int32(copayv1.Rail_RAIL_CHECK), "RAIL_TERMINAL": int32(copayv1.Rail_RAIL_TERMINAL)}
+
 func payCommand(c *connection) *cobra.Command {
 	var dollars, rail, received, number string
 	cmd := act(c, "pay COPAY", "Record money taken at the desk", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.RecordManualPaymentResponse, error) {
@@ -79,7 +82,7 @@ func payCommand(c *connection) *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		r, err := enum("RAIL_", rail, copayv1.Rail_value)
+		r, err := enum("RAIL_", rail, atTheDesk)
 		if err != nil {
 			return nil, err
 		}

@@ -42,6 +42,9 @@ func (c *connection) dial(ctx context.Context) (context.Context, *grpc.ClientCon
 	if c.practice == "" {
 		return ctx, nil, usagef("name the practice with --practice or COPAY_PRACTICE")
 	}
+	if c.timeout < 0 {
+		return ctx, nil, usagef("--timeout takes how long to wait, such as 30s, or 0 for without end")
+	}
 	creds, err := c.transport()
 	if err != nil {
 		return ctx, nil, err

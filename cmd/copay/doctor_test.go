@@ -229,7 +229,7 @@ func TestTokensAreOfRolesAndPracticesThereAre(t *testing.T) {
 	require.Len(t, who.Actor.Roles, 2)
 	_, err = o.run(t, "token", "dana", "--for", "*")
 	require.NoError(t, err, "who belongs to every practice")
-	for _, args := range [][]string{{"--role", "boss"}, {"--role", "Admin"}, {"--for", "mapel"}} {
+	for _, args := range [][]string{{"--role", "boss"}, {"--role", "Admin"}, {"--for", "mapel"}, {"--practice", "mapel"}} {
 		_, err = o.run(t, append([]string{"token", "dana"}, args...)...)
 		require.Equal(t, exitUsage, exitCode(err), args)
 		require.ErrorContains(t, err, "there is no")

@@ -53,9 +53,16 @@ func state(s copayv1.State) string { return short("STATE_", s.String()) }
 func showCoPay(w io.Writer, c *copayv1.CoPay) {
 	a := c.GetAmounts()
 	fmt.Fprintf(w, "%s  %s\n", c.GetId(), state(c.GetState()))
-	fmt.Fprintf(w, "  charge       %s in %s, visit of %s\n", c.GetChargeId(), c.GetEhr(), c.GetServiceDate())
-	fmt.Fprintf(w, "  amounts      charged %s, estimated %s, requested %s, collected %s, refunded %s\n",
-		money(a.GetBilled()), money(a.GetEstimated()), money(a.GetRequested()), money(a.GetCollected()), money(a.GetRefunded()))
+	charge := c.GetChargeId() + " in " + c.GetEhr()
+	if c.GetPatientRef() != "" { // not read yet
+		charge += ", patient " + c.GetPatientRef()
+	}
+	if c.GetServiceDate() != "" {
+		charge += ", visit of " + c.GetServiceDate()
+	}
+	fmt.Fprintf(w, "  charge       %s\n", charge)
+	fmt.Fprintf(w, "  amounts      charged %s, estimated %s, requested %s, collected %s, refunded %s, open %s\n",
+		money(a.GetBilled()), money(a.GetEstimated()), money(a.GetRequested()), money(a.GetCollected()), money(a.GetRefunded()), money(a.GetOutstanding()))
 	if e := c.GetEstimate(); e != nil {
 		fmt.Fprintf(w, "  why          %s, confidence %d of 100\n", short("ESTIMATE_KIND_", e.GetKind().String()), e.GetConfidence())
 		for _, r := range e.GetReasons() {
@@ -84,6 +91,9 @@ func showCoPay(w io.Writer, c *copayv1.CoPay) {
 		if len(choices) > 0 {
 			fmt.Fprintf(w, "  choices      copay review %s --reason … --choice %s\n", c.GetId(), strings.Join(choices, "|"))
 		}
+	}
+	if c.GetRemindersPaused() {
+		fmt.Fprintf(w, "  paused       no reminders until: copay resume %s --reason …\n", c.GetId())
 	}
 	if c.GetNextAction() != "" {
 		fmt.Fprintf(w, "  next         %s at %s\n", c.GetNextAction(), at(c.GetNextActionAt()))

@@ -104,6 +104,14 @@ func (f *wanted) request(c *connection, size int32) (*copayv1.ListCoPaysRequest,
 	if f.review {
 		in.NeedsReview = &f.review
 	}
+	for flag, day := range map[string]string{"--from": f.from, "--to": f.to} {
+		if _, err := dayStart(flag, day, 0); err != nil {
+			return nil, err
+		}
+	}
+	if f.changedWithin < 0 {
+		return nil, usagef("--changed-within takes how long ago at most, such as 2h")
+	}
 	if f.changedWithin > 0 {
 		in.UpdatedSince = timestamppb.New(time.Now().Add(-f.changedWithin))
 	}

@@ -62,7 +62,8 @@ func TestBadActsNeverReachTheAPI(t *testing.T) {
 	for _, args := range []string{"override " + someCoPay + " --amount twelve" + why, "refund " + someCoPay + " --amount 1.005" + why, "review " + someCoPay + " --choice maybe" + why,
 		"review " + someCoPay + " --choice set_amount --amount x" + why, "rail " + someCoPay + " gold" + why, "waive " + someCoPay, "waive" + why, "waive a b" + why,
 		"consent message +13125550142 --channel fax --text-version v1" + why, "consent message-revoke +13125550142 --channel fax" + why,
-		"consent card pat-1 --cap lots --charge 7 --text-version v1" + why, "list --rail gold", "list --review-kind odd", "list x", "ledger entries --from yesterday", "audit list --to 2026-02-30"} {
+		"consent card pat-1 --cap lots --charge 7 --text-version v1" + why, "list --rail gold", "list --review-kind odd", "list x", "list --from 2026-13-01", "list --to soon", "list --changed-within -1h",
+		"list --timeout -1s", "pay " + someCoPay + " --amount 5 --rail link" + why, "ledger entries --from yesterday", "audit list --to 2026-02-30"} {
 		e := &echo{}
 		_, err := e.run(t, strings.Fields(args)...)
 		require.Equal(t, exitUsage, exitCode(err), "%s: %v", args, err)

@@ -191,6 +191,9 @@ func tokenCommand(path *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if p := cmd.Flag("practice"); len(practices) == 0 && p != nil && p.Changed {
+				practices = []string{p.Value.String()}
+			}
 			if practices, err = known(cfg, roles, practices); err != nil {
 				return err
 			}

@@ -31,8 +31,8 @@ func squeezed(text string) string {
 }
 
 func story() *copayv1.CoPay {
-	return &copayv1.CoPay{Id: someCoPay, ChargeId: "777", Ehr: "drchrono", ServiceDate: "2026-11-24", State: copayv1.State_STATE_NEEDS_REVIEW,
-		Amounts:  &copayv1.Amounts{Billed: usd(145_00), Estimated: usd(25_00), Requested: usd(25_00), Collected: usd(25_00)},
+	return &copayv1.CoPay{Id: someCoPay, ChargeId: "777", Ehr: "drchrono", PatientRef: "p7", RemindersPaused: true, ServiceDate: "2026-11-24", State: copayv1.State_STATE_NEEDS_REVIEW,
+		Amounts:  &copayv1.Amounts{Billed: usd(145_00), Estimated: usd(25_00), Requested: usd(30_00), Collected: usd(25_00), Outstanding: usd(5_00)},
 		Estimate: &copayv1.Estimate{Kind: copayv1.EstimateKind_ESTIMATE_KIND_COPAY, Confidence: 95, Reasons: []*copayv1.EstimateReason{{Text: "co-pay", Amount: usd(25_00), Source: "271 EB*B"}}},
 		Payments: []*copayv1.Payment{{Id: "pay-1", Amount: usd(25_00), Rail: copayv1.Rail_RAIL_CASH, Status: copayv1.PaymentStatus_PAYMENT_STATUS_CAPTURED}},
 		Refunds: []*copayv1.Refund{{Id: "ref-1", PaymentId: "pay-1", Amount: usd(5_00), Status: copayv1.RefundStatus_REFUND_STATUS_DONE},
@@ -46,8 +46,8 @@ func TestACoPayIsShownWithWhatToDoNext(t *testing.T) {
 	text, err := answering("GetCoPay", &copayv1.GetCoPayResponse{Copay: story()}).run(t, "get", someCoPay)
 	require.NoError(t, err)
 	require.Equal(t, squeezed(someCoPay+` needs_review
- charge 777 in drchrono, visit of 2026-11-24
- amounts charged $145.00, estimated $25.00, requested $25.00, collected $25.00, refunded -
+ charge 777 in drchrono, patient p7, visit of 2026-11-24
+ amounts charged $145.00, estimated $25.00, requested $30.00, collected $25.00, refunded -, open $5.00
  why copay, confidence 95 of 100
  · co-pay $25.00 [271 EB*B]
  pay-1 $25.00 by cash, captured
@@ -55,7 +55,16 @@ func TestACoPayIsShownWithWhatToDoNext(t *testing.T) {
  ref-2 $20.00 of pay-1, awaiting_approval
  copay approve-refund `+someCoPay+` ref-2 --reason … [--reject]
  REVIEW refund_approval: A second person must approve.
+ paused no reminders until: copay resume `+someCoPay+` --reason …
  next remind the patient at 2026-11-24 12:00`), squeezed(text))
+}
+
+func TestOfAChargeThatWasNotReadOnlyTheIDIsShown(t *testing.T) {
+	t.Parallel()
+	text, err := answering("GetCoPay", &copayv1.GetCoPayResponse{Copay: &copayv1.CoPay{Id: someCoPay, ChargeId: "777", Ehr: "drchrono",
+		State: copayv1.State_STATE_VERIFYING}}).run(t, "get", someCoPay)
+	require.NoError(t, err)
+	require.Contains(t, text, "777 in drchrono\n")
 }
 
 func TestListsAreTables(t *testing.T) {
@@ -68,7 +77,7 @@ func TestListsAreTables(t *testing.T) {
 		want   string
 	}{
 		"co-pays": {"ListCoPays", &copayv1.ListCoPaysResponse{Copays: []*copayv1.CoPay{story()}}, "list",
-			"ID STATE REQUESTED COLLECTED VISIT REVIEW NEXT\n" + someCoPay + " needs_review $25.00 $25.00 2026-11-24 refund_approval remind the patient 2026-11-24 12:00"},
+			"ID STATE REQUESTED COLLECTED VISIT REVIEW NEXT\n" + someCoPay + " needs_review $30.00 $25.00 2026-11-24 refund_approval remind the patient 2026-11-24 12:00"},
 		"no co-pays": {"ListCoPays", &copayv1.ListCoPaysResponse{}, "list", "ID STATE REQUESTED COLLECTED VISIT REVIEW NEXT\n(none)"},
 		"timeline": {"GetTimeline", &copayv1.GetTimelineResponse{Events: []*copayv1.TimelineEvent{{At: when, Kind: "note", Actor: &copayv1.Actor{Id: "dana"}, Summary: "a note",
 			Reason: "asked", Note: "call back"}}}, "timeline " + someCoPay, "WHEN WHO WHAT SUMMARY\n2026-11-24 12:00 dana note a note (asked): call back"},
@@ -90,7 +99,7 @@ func TestListsAreTables(t *testing.T) {
 		"stats": {"GetInboxStats", &copayv1.GetInboxStatsResponse{Stats: []*copayv1.InboxStats{{Platform: "stripe", Pending: 2, Dead: 1}}}, "inbox stats",
 			"PLATFORM PENDING DEAD OLDEST\nstripe 2 1 -"},
 		"start": {"StartCoPay", &copayv1.StartCoPayResponse{Copay: &copayv1.CoPay{Id: someCoPay, State: copayv1.State_STATE_VERIFYING}, Progress: "coverage is being checked"}, "start 777",
-			someCoPay + " verifying\ncharge in , visit of\namounts charged -, estimated -, requested -, collected -, refunded -\nprogress coverage is being checked"},
+			someCoPay + " verifying\ncharge in\namounts charged -, estimated -, requested -, collected -, refunded -, open -\nprogress coverage is being checked"},
 		"replay": {"ReplayEvent", &copayv1.ReplayEventResponse{}, "inbox replay 9 --reason mended", "event 9 is delivered again"},
 		"card consent": {"RecordCardConsent", &copayv1.RecordCardConsentResponse{Brand: "visa", Last4: "4242", Platform: "stripe"},
 			"consent card pat-1 --cap 50 --charge 777 --text-version v1 --reason signed", "the visa ending in 4242 at stripe may be charged, up to $50.00"},
