@@ -130,6 +130,9 @@ func (c *coPay) step() func(workflow.Context) error {
 	if len(c.missing) > 0 {
 		return c.confirmPosting
 	}
+	if look := c.lookAtPlan(); look != nil {
+		return look
+	}
 	switch c.p.State {
 	case copay.StateReceived, copay.StateVerifying:
 		return c.verify
@@ -147,9 +150,6 @@ func (c *coPay) step() func(workflow.Context) error {
 		return c.giveBack
 	case copay.StateNeedsReview, copay.StateDisputed, copay.StateReturned:
 		return c.awaitPerson
-	}
-	if c.stalePlan && c.held().IsPositive() {
-		return c.recheckPlan
 	}
 	return nil
 }
@@ -174,8 +174,7 @@ func (c *coPay) quiet(ctx workflow.Context, more func() bool) error {
 
 // waiting reports whether facts or acts arrived that were not looked at.
 func (c *coPay) waiting() bool {
-	return len(c.events) > 0 || len(c.acts) > 0 || len(c.stale) > 0 || (c.gone && !c.atTheBank()) || len(c.missing) > 0 ||
-		(c.stalePlan && c.held().IsPositive())
+	return len(c.events) > 0 || len(c.acts) > 0 || len(c.stale) > 0 || (c.gone && !c.atTheBank()) || len(c.missing) > 0 || c.lookAtPlan() != nil
 }
 
 // maxHistory is where a run hands over to the next, well before the history

@@ -10,25 +10,34 @@ import (
 	"github.com/copayflow/copayflow/integrations"
 )
 
-// planChanged goes back to EHR and payer as long as money is asked for, also
-// where a part was paid or a person has set the amount: it may turn out that the
-// patient must not be billed, which comes before both. Money that is there is
-// posted first; then it is looked whether it may be kept. ask says that the
-// payer itself has news, so that what it said before does not count any more.
+// planChanged notes that the coverage may be another one. As long as money is
+// asked for, EHR and payer are asked again at once, also where a part was paid
+// or a person has set the amount: it may turn out that the patient must not be
+// billed, which comes before both. Money that is there is posted first; then it
+// is looked whether it may be kept. ask says that the payer itself has news, so
+// that what it said before does not count any more.
 func (c *coPay) planChanged(who copay.Actor, why string, ask bool) {
-	c.p.AskPayer = c.p.AskPayer || ask
-	switch c.p.State {
-	case copay.StateEstimating, copay.StateRequesting, copay.StateAwaitingPayment:
+	c.stalePlan, c.p.AskPayer = true, c.p.AskPayer || ask
+	c.note(who, "eligibility", why, "")
+	r := c.p.Review // of one that asks what to do before money is asked for
+	if c.p.State == copay.StateNeedsReview && c.asking() && r != nil && r.Back.BeforePayment() && r.Kind != copay.ReviewDispute &&
+		c.undecided() == nil && c.p.Facts != nil {
 		c.move(copay.StateVerifying, who, why)
-		return
-	case copay.StateNeedsReview:
-		r := c.p.Review // of one that asks what to do before money is asked for
-		if c.asking() && r != nil && r.Back.BeforePayment() && r.Kind != copay.ReviewDispute && c.undecided() == nil && c.p.Facts != nil {
-			c.move(copay.StateVerifying, who, why)
-			return
-		}
 	}
-	c.stalePlan = true
+}
+
+// lookAtPlan is how to look at a coverage that may have changed; nil while it
+// has to wait.
+func (c *coPay) lookAtPlan() func(workflow.Context) error {
+	switch {
+	case !c.stalePlan:
+		return nil
+	case c.p.State == copay.StateEstimating || c.p.State == copay.StateRequesting || c.p.State == copay.StateAwaitingPayment:
+		return c.verify
+	case c.p.State.Closed() && c.held().IsPositive():
+		return c.recheckPlan
+	}
+	return nil
 }
 
 // anyAge takes what the payer said of a policy however long ago: only one that
@@ -48,8 +57,8 @@ func (c *coPay) recheckPlan(ctx workflow.Context) error {
 		c.takeBack(copay.PlatformActor(c.p.Key.EHR), "the charge was deleted in the EHR")
 		return nil
 	}
-	c.learn(read)
-	if !read.Insured || read.Facts.SelfPay || c.p.SelfPay { // a person's decision stands
+	c.learn(&read)
+	if !read.Insured || read.Facts.SelfPay {
 		return c.planStands(ctx, "there is no insurance to ask")
 	}
 	fresh := time.Duration(anyAge)

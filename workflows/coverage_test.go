@@ -114,15 +114,34 @@ func TestNewsOfCoverageWaitForThePosting(t *testing.T) {
 	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Refunded)
 }
 
-// News that come while the coverage is being read may be newer than what is read.
+// News that come while the payer is asked may be newer than its answer.
 func TestNewsDuringTheCheckAreNotLost(t *testing.T) {
 	w := newWorld(t)
-	w.fail["ReadCharge"] = []error{down()}
 	h := askedAt(w)
-	w.after(time.Second, func() { w.event("availity", integrations.EventEligibility, "", "") })
-	w.after(time.Hour, w.pays)
+	h.onAsk = func() {
+		if len(h.fresh) == 1 {
+			turnsOut(w)
+		}
+	}
+	w.est.Estimate.Amount = copay.Cents(25_00)
 	require.Equal(t, copay.StateSettled, w.run(input()))
-	require.Zero(t, h.fresh[0])
+	require.Equal(t, []time.Duration{input().Policy.EligibilityFresh, 0}, h.fresh)
+	require.Empty(t, w.sent, "who must not be billed is not asked")
+	require.False(t, w.stored.AskPayer)
+}
+
+// News that had to wait for a decision on something else are looked at before
+// anybody is asked again.
+func TestNewsThatHadToWaitComeBeforeTheNextMessage(t *testing.T) {
+	c := inState(copay.StateNeedsReview, true, 25_00)
+	c.p.Review = &copay.Review{Kind: copay.ReviewRefundApproval, Back: copay.StateAwaitingPayment}
+	c.p.Refunds = []copay.Refund{{ID: "ref-1", Payment: "pay-1", Amount: copay.Cents(5_00), Status: copay.RefundAwaiting}}
+	c.hear(Event{ID: "e1", Platform: "availity", Kind: string(integrations.EventEligibility)})
+	require.Nil(t, c.lookAtPlan(), "a person decides first")
+	c.p.Refunds[0].Status = copay.RefundRejected
+	c.approvalOver(biller, "rejected")
+	require.Equal(t, copay.StateAwaitingPayment, c.p.State)
+	require.NotNil(t, c.lookAtPlan())
 }
 
 // A charge that has gone meanwhile takes the money with it.

@@ -100,10 +100,14 @@ func TestThePayersNewsDisturbNoOtherReview(t *testing.T) {
 type clearinghouse struct {
 	*world
 	fresh []time.Duration
+	onAsk func()
 }
 
 func (h *clearinghouse) CheckEligibility(ctx context.Context, in activities.CheckInput) (activities.Checked, error) {
 	h.fresh = append(h.fresh, in.Fresh)
+	if h.onAsk != nil {
+		h.onAsk()
+	}
 	return h.world.CheckEligibility(ctx, in)
 }
 

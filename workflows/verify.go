@@ -25,8 +25,7 @@ func (c *coPay) verify(ctx workflow.Context) error {
 			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceCancel}})
 	}
 	c.parked = 0
-	read.Facts.SelfPay = read.Facts.SelfPay || c.p.SelfPay // a person's decision stands
-	c.learn(read)
+	c.learn(&read)
 	if read.Deleted {
 		c.takeBack(copay.PlatformActor(c.p.Key.EHR), "the charge was deleted in the EHR")
 		return nil
@@ -65,7 +64,8 @@ func (c *coPay) askPayer(ctx workflow.Context, fresh time.Duration) (got activit
 }
 
 // learn takes over what the EHR says.
-func (c *coPay) learn(read activities.ChargeRead) {
+func (c *coPay) learn(read *activities.ChargeRead) {
+	read.Facts.SelfPay = read.Facts.SelfPay || c.p.SelfPay // a person's decision stands
 	c.p.Facts = &read.Facts
 	c.p.Insured = read.Insured
 	c.p.Patient, c.p.Provider, c.p.Appointment = read.Patient, read.Provider, read.Appointment

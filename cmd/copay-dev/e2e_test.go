@@ -22,6 +22,7 @@ import (
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/dispatch"
 	"github.com/copayflow/copayflow/internal/serve"
+	availitysim "github.com/copayflow/copayflow/sandbox/availity"
 	drchronosim "github.com/copayflow/copayflow/sandbox/drchrono"
 	"github.com/copayflow/copayflow/sandbox/sim"
 	"github.com/copayflow/copayflow/telemetry"
@@ -251,6 +252,21 @@ func TestFaultsChangeNothing(t *testing.T) {
 	s.in(second, copay.StateAwaitingPayment)
 	s.Sandbox.DrChrono.DeleteCharge(string(second.Charge))
 	s.in(second, copay.StateCancelled)
+	s.invariants()
+}
+
+// Staff enter weeks later that the patient is a Qualified Medicare Beneficiary:
+// what was paid goes back through processor, EHR and books without anybody's act.
+func TestWhoTurnsOutNotToBeBilledGetsTheMoneyBack(t *testing.T) {
+	s := begin(t, nil)
+	key := s.charge("ana")
+	s.in(key, copay.StateAwaitingPayment)
+	s.pays(key)
+	require.Equal(t, copay.Cents(25_00), s.in(key, copay.StateSettled).Amounts.Collected)
+	s.Sandbox.DrChrono.Insure(s.Patients["ana"], drchronosim.Patient{PayerID: "60054", PayerName: "MOCK PAYER A", MemberID: availitysim.MemberQMB + "111222333"})
+	c := s.in(key, copay.StateRefunded)
+	require.Equal(t, copay.Cents(25_00), c.Amounts.Refunded)
+	require.Equal(t, copay.EstimateZeroByRule, c.Estimate.Kind)
 	s.invariants()
 }
 

@@ -136,6 +136,7 @@ type patient struct {
 	RespName   string     `json:"responsible_party_name"`
 	RespEmail  string     `json:"responsible_party_email"`
 	RespPhone  string     `json:"responsible_party_phone"`
+	UpdatedAt  string     `json:"updated_at"`
 }
 
 type deletion struct {

@@ -37,7 +37,11 @@ func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integratio
 	if err != nil {
 		return nil, cursor, err
 	}
-	out := make([]integrations.Event, 0, len(changed)+len(gone))
+	people, err := list[patient](ctx, c.api, "patients.list", "/api/patients", url.Values{"since": {from}, "page_size": {pageSize}})
+	if err != nil {
+		return nil, cursor, err
+	}
+	out := make([]integrations.Event, 0, len(changed)+len(gone)+len(people))
 	for _, l := range changed {
 		// A listing does not tell new from changed. The id is that of
 		// LINE_ITEM_CREATE, so that a charge whose webhook came and that has not
@@ -48,6 +52,10 @@ func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integratio
 	for _, d := range gone {
 		out = append(out, integrations.Event{ID: "line_item_delete:" + string(d.LineItem) + ":" + d.CreatedAt, Kind: integrations.EventChargeDeleted,
 			Type: "line_item_deletions", At: now, Charge: copay.ChargeID(d.LineItem), Appointment: copay.AppointmentID(d.Appointment), Object: string(d.LineItem)})
+	}
+	for _, p := range people { // the id is that of PATIENT_MODIFY
+		out = append(out, integrations.Event{ID: "patient_modify:" + string(p.ID) + ":" + p.UpdatedAt, Kind: integrations.EventPatientChanged, Type: "patients",
+			At: now, Patient: copay.PatientRef(p.ID), Object: string(p.ID)})
 	}
 	return out, now.UTC().Format(time.RFC3339), nil
 }

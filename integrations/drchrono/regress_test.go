@@ -113,7 +113,7 @@ func TestPollingAndListingKnowTheOfficesClock(t *testing.T) {
 			for _, e := range events {
 				kinds[e.Charge] = e.Kind
 			}
-			require.Equal(t, map[copay.ChargeID]integrations.EventKind{id: integrations.EventChargeChanged, gone: integrations.EventChargeDeleted}, kinds)
+			require.Equal(t, map[copay.ChargeID]integrations.EventKind{"": integrations.EventPatientChanged, id: integrations.EventChargeChanged, gone: integrations.EventChargeDeleted}, kinds)
 			page, err := o.c.ChargesSince(t.Context(), before, "")
 			require.NoError(t, err)
 			require.Len(t, page.Charges, 1)
@@ -123,6 +123,37 @@ func TestPollingAndListingKnowTheOfficesClock(t *testing.T) {
 			require.Empty(t, page.Charges, "nothing older than asked for")
 		})
 	}
+}
+
+// A patient's new insurance is heard of by webhook, and found by polling under
+// the same id when the webhook was lost.
+func TestANewInsuranceIsHeardOf(t *testing.T) {
+	o := newOffice(t, drchronosim.Config{NoLimits: true}, nil)
+	charge := o.charge()
+	_, cursor, err := o.c.PollEvents(t.Context(), "")
+	require.NoError(t, err)
+	before, err := o.c.Charge(t.Context(), charge)
+	require.NoError(t, err)
+	o.sim.Insure(string(before.Patient), drchronosim.Patient{PayerID: "MCD01", PayerName: "MEDICAID", MemberID: "NEW1"})
+	events, _, err := o.c.PollEvents(t.Context(), cursor)
+	require.NoError(t, err)
+	var polled integrations.Event
+	for _, e := range events {
+		if e.Kind == integrations.EventPatientChanged {
+			polled = e
+		}
+	}
+	require.Equal(t, before.Patient, polled.Patient)
+	at := strings.TrimPrefix(polled.ID, "patient_modify:"+string(before.Patient)+":")
+	got, err := o.c.Verify(t.Context(), hook("PATIENT_MODIFY", "sandbox-hook", `{"object":{"id":`+string(before.Patient)+`,"updated_at":"`+at+`"}}`))
+	require.NoError(t, err)
+	e := got.Events[0]
+	require.Equal(t, integrations.EventPatientChanged, e.Kind)
+	require.Equal(t, before.Patient, e.Patient)
+	require.Equal(t, polled.ID, e.ID)
+	who, err := o.c.Patient(t.Context(), before.Patient, before.Appointment)
+	require.NoError(t, err)
+	require.Equal(t, "NEW1", who.Insurance[0].MemberID)
 }
 
 func TestListingsArePagedToTheEnd(t *testing.T) {

@@ -39,11 +39,30 @@ func (s *Server) AddPatient(p Patient) string {
 		o["patient_payment_profile"] = "Cash"
 	}
 	if p.MemberID != "" {
-		o["primary_insurance"] = object{"insurance_company": p.PayerName, "insurance_payer_id": p.PayerID, "insurance_id_number": p.MemberID,
-			"insurance_group_number": "G100", "insurance_plan_name": "PPO", "is_subscriber_the_patient": true}
+		o["primary_insurance"] = policy(p)
 	}
 	s.patients[id] = o
 	return id
+}
+
+func policy(p Patient) object {
+	return object{"insurance_company": p.PayerName, "insurance_payer_id": p.PayerID, "insurance_id_number": p.MemberID,
+		"insurance_group_number": "G100", "insurance_plan_name": "PPO", "is_subscriber_the_patient": true}
+}
+
+// Insure replaces a patient's first insurance by that of p, as staff do in the
+// web interface, and fires PATIENT_MODIFY.
+func (s *Server) Insure(id string, p Patient) {
+	s.mu.Lock()
+	o := s.patients[id]
+	if o == nil {
+		s.mu.Unlock()
+		return
+	}
+	o["primary_insurance"], o["patient_payment_profile"], o["updated_at"] = policy(p), "Insurance", s.stamp()
+	body := public(o)
+	s.mu.Unlock()
+	s.fire("PATIENT_MODIFY", body)
 }
 
 // language is DrChrono's ISO 639 alpha-3 code.

@@ -179,6 +179,13 @@ func values(m map[string]object) []object {
 	return out
 }
 
+func (s *Server) listPatients(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	all := values(s.patients)
+	s.mu.Unlock()
+	s.answer(w, r, all, "first_name", "last_name", "date_of_birth", "gender", "doctor", "preferred_language", "email")
+}
+
 func (s *Server) listLines(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	all := values(s.lines)

@@ -120,6 +120,7 @@ func (s *Server) routes() http.Handler {
 	m.HandleFunc("GET /api/users/{id}", s.user)
 	m.HandleFunc("GET /api/doctors", s.listDoctors)
 	m.HandleFunc("GET /api/doctors/{id}", s.one(func() map[string]object { return s.doctors }))
+	m.HandleFunc("GET /api/patients", s.listPatients)
 	m.HandleFunc("GET /api/patients/{id}", s.one(func() map[string]object { return s.patients }))
 	m.HandleFunc("GET /api/appointments/{id}", s.one(func() map[string]object { return s.visits }))
 	m.HandleFunc("GET /api/appointments", s.listVisits)
