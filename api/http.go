@@ -17,6 +17,8 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -49,12 +51,27 @@ func (s *Server) makeHTTP() (http.Handler, error) {
 	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	mux.HandleFunc("GET /readyz", s.readyz)
-	for path, h := range map[string]http.Handler{"/webhooks/": s.o.Webhooks, "/pay/": s.o.Pay, "/codec/": s.o.Codec} {
+	if s.o.Webhooks != nil {
+		mux.Handle("/webhooks/", s.o.Webhooks) // begins a trace for each delivery itself
+	}
+	for name, h := range map[string]http.Handler{"pay": s.o.Pay, "codec": s.o.Codec} {
 		if h != nil {
-			mux.Handle(path, h)
+			mux.Handle("/"+name+"/", traced(otel.GetTracerProvider(), name, h))
 		}
 	}
 	return outermost(mux), nil
+}
+
+// traced begins a trace for each request of a browser, by which the audit log
+// names what it led to. It is a new one whatever the browser sends, and holds
+// no address: that of a payment page is its key.
+func traced(tp trace.TracerProvider, name string, next http.Handler) http.Handler {
+	tracer := tp.Tracer("github.com/copayflow/copayflow/api")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, span := tracer.Start(r.Context(), name, trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer))
+		defer span.End()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
 }
 
 // strictJSON is the gateway's JSON, but refuses fields there are not: a mistake
