@@ -431,7 +431,7 @@ func TestWhatIsPausedDoesNotComeNext(t *testing.T) {
 	var paused, resumed *answer
 	w.after(time.Hour, func() { paused = w.update(UpdatePauseReminders, PauseReminders{by(frontDesk, "a")}) })
 	w.after(2*time.Hour, func() {
-		require.Equal(t, "ask the processor", paused.copay.NextAction, "the page runs out before the practice gives up")
+		require.Equal(t, "look whether it was paid", paused.copay.NextAction, "the page runs out before the practice gives up")
 		w.agrees(paused)
 		resumed = w.update(UpdateResumeReminders, ResumeReminders{by(frontDesk, "b")})
 	})

@@ -128,7 +128,7 @@ func (c *coPay) waitOrGiveUp(ctx workflow.Context, next time.Duration) error {
 	poll := false
 	if open := c.openPayment(); open != nil {
 		if d := c.untilPoll(ctx, open); d < next {
-			next, what, poll = d, "ask the processor", true
+			next, what, poll = d, "look whether it was paid", true
 		}
 	}
 	c.plan(ctx, what, next)

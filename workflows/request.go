@@ -145,7 +145,7 @@ func (c *coPay) closeRequest(ctx workflow.Context, open *copay.Payment) error {
 // steps whether they were lost.
 func (c *coPay) awaitBank(ctx workflow.Context, pay *copay.Payment) error {
 	id, d := pay.ID, c.untilPoll(ctx, pay)
-	c.plan(ctx, "ask the processor", d)
+	c.plan(ctx, "look whether it was paid", d)
 	if err := c.flush(ctx); err != nil {
 		return err
 	}

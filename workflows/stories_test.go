@@ -353,7 +353,7 @@ func (s *story) payerReports() {
 }
 
 func (s *story) ehrReports() {
-	kinds := []integrations.EventKind{integrations.EventChargeChanged, integrations.EventEligibility, integrations.EventVisitChanged, integrations.EventChargeDeleted}
+	kinds := []integrations.EventKind{integrations.EventChargeChanged, integrations.EventEligibility, integrations.EventVisitChanged, integrations.EventPatientChanged, integrations.EventChargeDeleted}
 	s.tells("drchrono", Event{Kind: string(kinds[s.r.IntN(len(kinds))])})
 }
 
@@ -411,7 +411,7 @@ func (s *story) factsChange() {
 	case 1:
 		s.est.Estimate = copay.Estimate{Kind: copay.EstimateOwed, Amount: copay.Cents(0), Confidence: 100}
 	}
-	s.tells("drchrono", Event{Kind: string([]integrations.EventKind{integrations.EventChargeChanged, integrations.EventEligibility}[s.r.IntN(2)])})
+	s.tells("drchrono", Event{Kind: string([]integrations.EventKind{integrations.EventChargeChanged, integrations.EventEligibility, integrations.EventPatientChanged}[s.r.IntN(3)])})
 }
 
 // refundBounces lets the patient's bank send a refund back. That it did is
