@@ -35,7 +35,7 @@ func (d *Dispatcher) deliver(ctx context.Context, v delivery) error {
 	case integrations.EventMessageHelp:
 		return ignored{"the platform answers requests for help itself"}
 	case integrations.EventAccountingChanged:
-		return nil // the daily close compares the books
+		return nil // kept in the inbox; nobody acts on it yet
 	case integrations.EventIgnored:
 		return ignored{"nothing of interest"}
 	}

@@ -20,7 +20,7 @@ type Accounting interface {
 	VoidInvoice(ctx context.Context, id string, ref copay.Ref) (AccountingDoc, error)
 	// FindDoc looks for a document by our reference; KindNotFound when there is none.
 	FindDoc(ctx context.Context, kind DocKind, ref copay.Ref) (AccountingDoc, error)
-	// Docs lists documents changed since a moment, for the daily close.
+	// Docs lists documents changed since a moment.
 	Docs(ctx context.Context, since time.Time, cursor string) (DocPage, error)
 }
 

@@ -64,8 +64,7 @@ func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integratio
 }
 
 // allChanges completes a listing that was cut off, whatever its order, by
-// paging through each entity. Deletions beyond the cut stay unseen here and
-// come out in the daily close.
+// paging through each entity. Deletions beyond the cut stay unseen.
 func (c *Connector) allChanges(ctx context.Context, since time.Time, have []integrations.Event) ([]integrations.Event, error) {
 	seen := make(map[string]bool, len(have))
 	for _, e := range have {
