@@ -24,8 +24,9 @@ type File struct {
 	checked time.Time
 }
 
-// fresh is how long an offset is used before the file is looked at again.
-const fresh = time.Millisecond
+// fresh is how long an offset is used before the file is looked at again:
+// everything asks for the time, so that reading it each time would cost.
+const fresh = 20 * time.Millisecond
 
 // NewFile makes a clock on a file; a file that is missing means no offset.
 func NewFile(path string) *File { return &File{path: path} }
@@ -61,11 +62,18 @@ func (f *File) read() (time.Duration, error) {
 // Advance moves the clock on by d for every process that shares the file.
 func (f *File) Advance(d time.Duration) error { return f.Set(f.Now().Add(d)) }
 
-// Set moves the clock to t.
+// Set moves the clock to t. When it returns, every process sees it.
 func (f *File) Set(t time.Time) error {
+	if err := f.write(time.Until(t)); err != nil {
+		return err
+	}
+	time.Sleep(fresh)
+	return nil
+}
+
+func (f *File) write(off time.Duration) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	off := time.Until(t)
 	tmp := f.path + ".new"
 	if err := os.WriteFile(tmp, []byte(strconv.FormatInt(int64(off), 10)), 0o600); err != nil {
 		return err
