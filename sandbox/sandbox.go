@@ -107,6 +107,10 @@ var (
 	quickBooksEntities = []string{"Invoice", "Payment", "RefundReceipt"}
 )
 
+// batchEvery is how long platforms that tell of things in batches gather them
+// here; the real ones take half a minute and more.
+const batchEvery = 500 * time.Millisecond
+
 func (s *Sandbox) simulators(o Options) {
 	at := func(name string) sim.Options { return sim.Options{Now: o.Now, Hooks: s.Hooks, PublicURL: s.URLs[name]} }
 	hook := func(name string) string {
@@ -123,8 +127,8 @@ func (s *Sandbox) simulators(o Options) {
 	s.Availity = availitysim.New(at("availity"), availitysim.Config{Polls: polls, NoLimits: o.Fast})
 	s.Stripe = stripesim.New(at("stripe"), stripesim.Config{SecretKey: StripeKey, WebhookURL: hook("stripe"), WebhookSecret: StripeHookSecret, WebhookEvents: stripeEvents, Merchant: o.Merchant})
 	s.Twilio = twiliosim.New(at("twilio"), twiliosim.Config{AuthToken: TwilioToken, InboundURL: hook("twilio")})
-	s.SendGrid = sendgridsim.New(at("sendgrid"), sendgridsim.Config{APIKey: SendGridKey, WebhookURL: hook("sendgrid")})
-	s.QuickBooks = quickbookssim.New(at("quickbooks"), quickbookssim.Config{WebhookURL: hook("quickbooks"), VerifierToken: QuickBooksVerifier, Entities: quickBooksEntities, NoLimits: o.Fast})
+	s.SendGrid = sendgridsim.New(at("sendgrid"), sendgridsim.Config{APIKey: SendGridKey, WebhookURL: hook("sendgrid"), BatchEvery: batchEvery})
+	s.QuickBooks = quickbookssim.New(at("quickbooks"), quickbookssim.Config{WebhookURL: hook("quickbooks"), VerifierToken: QuickBooksVerifier, Entities: quickBooksEntities, NoLimits: o.Fast, NotifyEvery: batchEvery})
 }
 
 // tick lets time pass at the processor: sessions expire, bank debits settle.
@@ -148,6 +152,8 @@ func (s *Sandbox) Stop(ctx context.Context) error {
 	for _, srv := range s.servers {
 		errs = append(errs, srv.Shutdown(ctx))
 	}
+	s.SendGrid.Flush()
+	s.QuickBooks.Flush()
 	s.Hooks.Close()
 	return errors.Join(errs...)
 }

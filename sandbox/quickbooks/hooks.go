@@ -17,15 +17,19 @@ import (
 // cloudOperation spells an operation as the newer envelope does.
 var cloudOperation = map[string]string{"Create": "created", "Update": "updated", "Delete": "deleted", "Merge": "merged", "Void": "void", "Emailed": "emailed"}
 
-// notify signs the changes of a write that the app wants to hear of and sends
-// them.
+// notify puts the changes of a write that the app wants to hear of into the
+// next notification.
 func (s *Server) notify(changes []change) {
 	if len(s.c.Entities) > 0 {
 		changes = slices.DeleteFunc(slices.Clone(changes), func(c change) bool { return !slices.Contains(s.c.Entities, c.entity) })
 	}
-	if len(changes) == 0 || s.c.WebhookURL == "" {
-		return
+	if s.c.WebhookURL != "" {
+		s.hooks.Add(changes...)
 	}
+}
+
+// send signs a notification of changes and sends it.
+func (s *Server) send(changes []change) {
 	body := s.cloudEvents(changes)
 	if s.c.Envelope == "legacy" {
 		body = s.legacy(changes)

@@ -34,6 +34,9 @@ type Config struct {
 	// Entities are those that the app's webhooks are switched on for, such as
 	// Invoice; all when empty.
 	Entities []string
+	// NotifyEvery is how long changes are gathered for one notification; 0
+	// notifies of each write at once.
+	NotifyEvery time.Duration
 	// Envelope is "cloudevents" (default) or "legacy".
 	Envelope string
 
@@ -56,6 +59,7 @@ type Server struct {
 	calls   []time.Time
 	replays map[string]replay // by requestid
 	tid     sim.Counter
+	hooks   sim.Gather[change]
 	books
 }
 
@@ -85,6 +89,7 @@ func New(o sim.Options, c Config) *Server {
 	}
 	s := &Server{o: o, c: c, replays: map[string]replay{}}
 	s.oauth = oauth{refresh: c.RefreshToken, issued: s.now(), access: map[string]time.Time{}, codes: map[string]string{}}
+	s.hooks = sim.Gather[change]{Every: c.NotifyEvery, Flush: s.send}
 	s.seed()
 	s.faults.Render = s.renderFault
 	mux := http.NewServeMux()
@@ -104,6 +109,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("intuit_tid", "1-sandbox-"+strconv.FormatInt(s.tid.Next(), 10))
 	s.handler.ServeHTTP(w, r)
 }
+
+// Flush sends the notifications that wait for others.
+func (s *Server) Flush() { s.hooks.Now() }
 
 // Faults are the misbehaviours asked for.
 func (s *Server) Faults() *sim.Faults { return &s.faults }

@@ -38,6 +38,9 @@ type Config struct {
 	// Groups are the suppression groups of the account.
 	Groups     []int
 	WebhookURL string
+	// BatchEvery is how long events are gathered for one post of the webhook:
+	// 30 s at the platform; 0 posts each mail's at once.
+	BatchEvery time.Duration
 	// NoEvents leaves mails where they are; Deliver moves them.
 	NoEvents bool
 	// EmailActivity says that the add-on of that name is bought.
@@ -63,6 +66,7 @@ type Server struct {
 	suppressed map[string]map[string]suppression
 	windows    map[string]*window
 	disorder   int
+	hooks      sim.Gather[event]
 }
 
 // New makes an account with a signing key of its own.
@@ -88,10 +92,14 @@ func New(o sim.Options, c Config) *Server {
 		panic(err) // the system has no randomness
 	}
 	s := &Server{o: o, cfg: c, key: key, suppressed: map[string]map[string]suppression{}, windows: map[string]*window{}}
+	s.hooks = sim.Gather[event]{Every: c.BatchEvery, Flush: s.sendBatch}
 	s.faults = &sim.Faults{Render: s.renderFault}
 	s.handler = s.faults.Wrap(s.guard(s.routes()))
 	return s
 }
+
+// Flush posts the events that wait for their batch.
+func (s *Server) Flush() { s.hooks.Now() }
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()

@@ -167,9 +167,11 @@ type Deliverer struct {
 // NewDeliverer makes a Deliverer; Close waits for what is on its way.
 func NewDeliverer() *Deliverer {
 	ctx, cancel := context.WithCancel(context.Background())
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 32 // all go to one
 	return &Deliverer{
 		// A redirect is no 2xx: it is a failed try and is not followed.
-		Client:  &http.Client{Timeout: 15 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		Client:  &http.Client{Transport: t, Timeout: 15 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		Gaps:    []time.Duration{200 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second},
 		baseCtx: ctx, stop: cancel,
 	}
@@ -251,7 +253,7 @@ func (d *Deliverer) once(x Delivery) (int, error) {
 }
 
 // Close stops retrying and waits.
-func (d *Deliverer) Close() { d.stop(); d.wg.Wait() }
+func (d *Deliverer) Close() { d.stop(); d.wg.Wait(); d.Client.CloseIdleConnections() }
 
 // WriteJSON answers with JSON.
 func WriteJSON(w http.ResponseWriter, status int, v any) {
