@@ -271,12 +271,6 @@ func TestRefusedRecipientsAreRemembered(t *testing.T) {
 	require.Equal(t, []copay.Channel{copay.ChannelSMS}, b.s.bad)
 }
 
-func TestQuietFromTakesTheEarliestZone(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 7, 1, 18, 0, 0, 0, time.UTC)
-	require.Equal(t, "2026-07-02T01:00:00Z", quietFrom(now, []string{"America/Los_Angeles", "America/New_York"}, 21).UTC().Format(time.RFC3339))
-}
-
 func TestMailHTMLEscapes(t *testing.T) {
 	t.Parallel()
 	h := mailHTML("A <b> & https://x.example/pay/t", "https://x.example/pay/t")

@@ -65,7 +65,7 @@ func (a *Activities) decide(ctx context.Context, in PlanInput, pat integrations.
 		}
 	}
 	d := in.Policy.Next(copay.ReminderInput{Now: now, State: in.State, RequestedAt: in.RequestedAt,
-		Zones: copay.ZonesFor(pat.State, pat.Phone), Reach: served, Sent: in.Sent, Earlier: in.Earlier, Paused: in.Paused, Forced: in.Forced})
+		Zones: copay.ZonesFor(pat.State, pat.Phone), Region: pat.State, Reach: served, Sent: in.Sent, Earlier: in.Earlier, Paused: in.Paused, Forced: in.Forced})
 	return d, now, nil
 }
 
@@ -182,7 +182,7 @@ func (a *Activities) send(ctx context.Context, in NotifyInput, pat integrations.
 	}
 	m := compose(in, pr, pat, link)
 	m.Attempt, m.Since = int(activity.GetInfo(ctx).Attempt), in.Since
-	m.Expires = quietFrom(now, copay.ZonesFor(pat.State, pat.Phone), in.Policy.WithDefaults().QuietFrom)
+	m.Expires = in.Policy.Closes(now, pat.State, copay.ZonesFor(pat.State, pat.Phone))
 	sent, err := n.Send(ctx, m)
 	if err != nil {
 		return a.refused(ctx, in, m.To, platform, err)
@@ -216,24 +216,6 @@ func (a *Activities) refused(ctx context.Context, in NotifyInput, to string, pla
 		return Notified{}, classify(kept)
 	}
 	return Notified{Why: why}, nil
-}
-
-// quietFrom is when the quiet hours begin that follow now, in the patient's
-// earliest zone, so that a queued text dies before them.
-func quietFrom(now time.Time, zones []string, hour int) time.Time {
-	var first time.Time
-	for _, z := range zones {
-		loc, err := time.LoadLocation(z)
-		if err != nil {
-			continue
-		}
-		l := now.In(loc)
-		q := time.Date(l.Year(), l.Month(), l.Day(), hour, 0, 0, 0, loc)
-		if first.IsZero() || q.Before(first) {
-			first = q
-		}
-	}
-	return first
 }
 
 func contains[T comparable](list []T, x T) bool {

@@ -103,6 +103,7 @@ type Reminders struct {
 	QuietFrom  int             `koanf:"quiet_from"`
 	QuietUntil int             `koanf:"quiet_until"`
 	NoSunday   bool            `koanf:"no_sunday"`
+	Federal    bool            `koanf:"federal_hours"`
 	MaxPerDay  int             `koanf:"max_per_day"`
 	MaxPerWeek int             `koanf:"max_per_week"`
 	MaxTotal   int             `koanf:"max_total"`
@@ -115,7 +116,7 @@ func (p Policy) Build() (copay.Policy, error) {
 		CardOnFile: p.CardOnFile, CardNotice: p.CardNotice, CardTerm: p.CardTerm, LinkLifetime: p.LinkLifetime, GiveUpAfter: p.GiveUpAfter, PollEvery: p.PollEvery, CallTimeout: p.CallTimeout,
 		TrueUp: copay.TrueUpMode(p.TrueUp),
 		Reminders: copay.ReminderPolicy{Ladder: p.Reminders.Ladder, QuietFrom: p.Reminders.QuietFrom, QuietUntil: p.Reminders.QuietUntil,
-			NoSunday: p.Reminders.NoSunday, MaxPerDay: p.Reminders.MaxPerDay, MaxPerWeek: p.Reminders.MaxPerWeek, MaxTotal: p.Reminders.MaxTotal},
+			NoSunday: p.Reminders.NoSunday, FederalHours: p.Reminders.Federal, MaxPerDay: p.Reminders.MaxPerDay, MaxPerWeek: p.Reminders.MaxPerWeek, MaxTotal: p.Reminders.MaxTotal},
 	}
 	for _, c := range p.Reminders.Channels {
 		out.Reminders.Channels = append(out.Reminders.Channels, copay.Channel(c))

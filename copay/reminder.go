@@ -34,6 +34,8 @@ type ReminderPolicy struct {
 	// (say 21). Narrower than 8 to 21 is allowed, wider is not.
 	QuietFrom  int `json:"quiet_from"`
 	QuietUntil int `json:"quiet_until"`
+	// FederalHours drops what states ask for beyond 8 to 21 o'clock.
+	FederalHours bool `json:"federal_hours,omitempty"`
 	// NoSunday keeps Sundays free of messages.
 	NoSunday bool `json:"no_sunday"`
 	// Caps over all channels together.
@@ -95,7 +97,8 @@ type ReminderInput struct {
 	Now         time.Time     `json:"now"`
 	State       State         `json:"state"`
 	RequestedAt time.Time     `json:"requested_at"`
-	Zones       []string      `json:"zones"` // IANA zones the patient may be in; quiet hours hold in all
+	Zones       []string      `json:"zones"`  // IANA zones the patient may be in; quiet hours hold in all
+	Region      string        `json:"region"` // state of the postal address, "TX"; empty where it is not known
 	Reach       []Reach       `json:"reach"`
 	Sent        []SentMessage `json:"sent"`
 	// Earlier are messages of ladders before this one; they count for the caps

@@ -27,9 +27,9 @@ func (p ReminderPolicy) Next(in ReminderInput) ReminderDecision {
 	if !ok {
 		return ReminderDecision{Action: ReminderDone, Reason: fmt.Sprintf("all messages of the ladder were sent (%d)", len(past.at))}
 	}
-	at, why := p.allowed(due, in.Zones, append(roundsOf(in.Earlier).at, past.at...))
+	at, why := p.allowed(due, in.Region, in.Zones, append(roundsOf(in.Earlier).at, past.at...))
 	if at.IsZero() {
-		return ReminderDecision{Action: ReminderEscalate, Reason: "no hour of the week is allowed in all of the patient's time zones"}
+		return ReminderDecision{Action: ReminderEscalate, Reason: "no hour of the week is allowed everywhere the patient may be: their time zones and state leave none of the practice's hours"}
 	}
 	d := ReminderDecision{Action: ReminderSend, At: in.Now, Channels: channels, Template: TemplateRequest, Round: past.next,
 		Reason: "due, and allowed at this hour"}
@@ -113,7 +113,7 @@ const horizon = 14 * 24 * time.Hour
 
 // allowed is the first moment at or after t at which a message may go out:
 // within the hours of every zone and the caps. Zero when there is none.
-func (p ReminderPolicy) allowed(t time.Time, zones []string, past []time.Time) (time.Time, string) {
+func (p ReminderPolicy) allowed(t time.Time, region string, zones []string, past []time.Time) (time.Time, string) {
 	why := "the next message is due then"
 	if first := p.capped(t, past); first.After(t) {
 		t, why = first, "held back by the cap on messages"
@@ -122,7 +122,7 @@ func (p ReminderPolicy) allowed(t time.Time, zones []string, past []time.Time) (
 	for end := t.Add(horizon); t.Before(end); {
 		next := t
 		for _, loc := range locs {
-			if open := p.opening(t, loc); open.After(next) {
+			if open := p.opening(t, region, loc); open.After(next) {
 				next = open
 			}
 		}
@@ -153,18 +153,15 @@ func (p ReminderPolicy) capped(t time.Time, past []time.Time) time.Time {
 }
 
 // opening is t when messages are allowed at t in loc, otherwise the start of
-// the next allowed hours there. The hours are half-open: from QuietUntil to
-// just before QuietFrom.
-func (p ReminderPolicy) opening(t time.Time, loc *time.Location) time.Time {
-	if p.QuietUntil >= p.QuietFrom {
-		return t.Add(horizon) // no hour is allowed
-	}
+// the next allowed hours there.
+func (p ReminderPolicy) opening(t time.Time, region string, loc *time.Location) time.Time {
 	l := t.In(loc)
 	for i := range 9 { // a week and a day: today may be over already
-		from := time.Date(l.Year(), l.Month(), l.Day()+i, p.QuietUntil, 0, 0, 0, loc)
-		until := time.Date(l.Year(), l.Month(), l.Day()+i, p.QuietFrom, 0, 0, 0, loc)
+		hour := func(h int) time.Time { return time.Date(l.Year(), l.Month(), l.Day()+i, h, 0, 0, 0, loc) }
+		open := p.hoursOn(hour(12).Weekday(), region)
+		from, until := hour(open.from), hour(open.until)
 		switch {
-		case p.NoSunday && from.Weekday() == time.Sunday, !t.Before(until):
+		case open.none(), !t.Before(until):
 			continue
 		case t.Before(from):
 			return from
