@@ -144,6 +144,16 @@ type Delivery struct {
 	// Sign, when set, adds to the headers of every try: a signature over the
 	// time is made anew each time.
 	Sign func(http.Header)
+	// Retry is the platform's own way to try again; nil: the deliverer's.
+	Retry *Retry
+}
+
+// Retry says how a delivery that failed is tried again.
+type Retry struct {
+	Gaps []time.Duration // between tries
+	// After reports whether a failure is worth another try: no answer (err), or
+	// a status that is no 2xx. Nil: any is.
+	After func(status int, err error) bool
 }
 
 // Deliverer posts webhooks to the product in the background and tries again
@@ -212,6 +222,10 @@ func (d *Deliverer) Send(x Delivery) {
 }
 
 func (d *Deliverer) deliver(x Delivery) {
+	retry := Retry{Gaps: d.Gaps}
+	if x.Retry != nil {
+		retry = *x.Retry
+	}
 	for try := 0; ; try++ {
 		status, err := d.once(x)
 		if d.OnResult != nil {
@@ -220,12 +234,12 @@ func (d *Deliverer) deliver(x Delivery) {
 		if err == nil && status >= 200 && status < 300 {
 			return
 		}
-		if try >= len(d.Gaps) {
+		if try >= len(retry.Gaps) || (retry.After != nil && !retry.After(status, err)) {
 			slog.Warn("sandbox: webhook given up", "status", status)
 			return
 		}
 		select {
-		case <-time.After(d.Gaps[try]):
+		case <-time.After(retry.Gaps[try]):
 		case <-d.baseCtx.Done():
 			return
 		}
