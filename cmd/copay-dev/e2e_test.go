@@ -337,12 +337,23 @@ func TestNothingOfThePatientLeaks(t *testing.T) {
 	require.NotEmpty(t, logs)
 	secrets := []string{"Ana", "Sample", "1980-02-03", "3125550142", "ana.sample", "COP123456789", "60601", "99213", "MOCK PAYER",
 		"sandbox-secret", "sk_test_sandbox", "sandboxtwilio", "SG.sandbox", "asked for a receipt"}
-	for _, x := range secrets {
-		require.NotContains(t, raw, x, "Temporal holds it in clear")
-		require.NotContains(t, logs, x, "a log holds it in clear")
+	for where, text := range map[string]string{"Temporal": raw, "a log": logs} {
+		require.Empty(t, found(text, secrets...), "%s holds it in clear", where)
 	}
+	require.Equal(t, []string{"Ana"}, found(`{"first_name":"Ana"}`, "Ana", "Sample"))
 	require.NotContains(t, key.WorkflowID(), s.Patients["ana"])
 	require.False(t, strings.Contains(raw, "$25.00"), "summaries are encrypted too")
+}
+
+// found lists the words that stand in a text. Three letters by themselves stand
+// in any ciphertext sooner or later.
+func found(text string, words ...string) (out []string) {
+	for _, w := range words {
+		if regexp.MustCompile(`(^|\W)` + regexp.QuoteMeta(w) + `(\W|$)`).MatchString(text) {
+			out = append(out, w)
+		}
+	}
+	return out
 }
 
 func TestMetricsAnswerQuestions(t *testing.T) {
