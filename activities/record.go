@@ -3,6 +3,8 @@ package activities
 import (
 	"context"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/internal/tracing"
 	"github.com/copayflow/copayflow/ledger"
@@ -27,14 +29,18 @@ type Booking struct {
 }
 
 // Record writes read model, timeline, audit row and journal in one
-// transaction; the same version again is a no-op. It runs as a local activity.
+// transaction; the same version again is a no-op. It runs as a local activity,
+// so it commits before Temporal has the task that asked for it: the ledger lets
+// a task that is done again take the place of one that was lost.
 func (a *Activities) Record(ctx context.Context, in RecordInput) error {
 	now := a.now()
 	// Events carry the workflow's time. They are kept in business time, which
 	// development can move: as long before now as they were before this record.
-	shift := now.Sub(in.CoPay.UpdatedAt)
+	asked := in.CoPay.UpdatedAt
+	shift := now.Sub(asked)
 	in.CoPay.UpdatedAt = now
-	r := ledger.Record{CoPay: in.CoPay, Version: in.CoPay.Counters.Version, Events: in.Events, TraceID: tracing.ID(ctx)}
+	r := ledger.Record{CoPay: in.CoPay, Version: in.CoPay.Counters.Version, Events: in.Events, TraceID: tracing.ID(ctx),
+		Run: activity.GetInfo(ctx).WorkflowExecution.RunID, Asked: asked}
 	if r.TraceID == "" {
 		r.TraceID = in.Trace
 	}

@@ -203,20 +203,21 @@ func (s *Store) findRef(ctx context.Context, practice copay.PracticeID, platform
 	return row, found("co-pay", err)
 }
 
-// sqlUpsert writes the picture when it is newer than the one that stands. The
-// names are those of the arguments in upsertArgs.
+// sqlUpsert writes the picture when it is newer than the one that stands, and
+// not from a worker whose task was given to another. The names are those of the
+// arguments in upsertArgs and picture.
 const sqlUpsert = `INSERT INTO copays AS c (practice, id, ehr, charge, workflow_id, state, rail, currency, billed, estimated, requested,
   collected, refunded, adjudicated, service_date, appointment, patient_key, review, next_action_at, claimed_at, started_at,
-  updated_at, version, seq, view)
+  updated_at, version, seq, view, run, asked)
 VALUES (@practice, @id, @ehr, @charge, @workflow_id, @state, @rail, @currency, @billed, @estimated, @requested,
   @collected, @refunded, @adjudicated, @service_date, @appointment, @patient_key, @review, @next_action_at, @now, @started_at,
-  @updated_at, @version, @events, @view)
+  @updated_at, @version, @events, @view, @run, @asked)
 ON CONFLICT (practice, id) DO UPDATE SET (state, rail, currency, billed, estimated, requested, collected, refunded, adjudicated, service_date,
-  appointment, patient_key, review, next_action_at, started_at, updated_at, version, seq, view)
+  appointment, patient_key, review, next_action_at, started_at, updated_at, version, seq, view, run, asked)
 = (excluded.state, excluded.rail, excluded.currency, excluded.billed, excluded.estimated, excluded.requested, excluded.collected,
   excluded.refunded, excluded.adjudicated, excluded.service_date, excluded.appointment, excluded.patient_key,
-  excluded.review, excluded.next_action_at, excluded.started_at, excluded.updated_at, excluded.version, c.seq + @events, excluded.view)
-WHERE c.version < excluded.version
+  excluded.review, excluded.next_action_at, excluded.started_at, excluded.updated_at, excluded.version, c.seq + @events, excluded.view, excluded.run, excluded.asked)
+WHERE @redone OR (c.version < excluded.version AND (c.run <> excluded.run OR c.asked <= excluded.asked))
 RETURNING seq`
 
 func upsertArgs(r Record, ring *keyring, now time.Time) (pgx.NamedArgs, error) {
@@ -240,7 +241,7 @@ func upsertArgs(r Record, ring *keyring, now time.Time) (pgx.NamedArgs, error) {
 		"requested": a.Requested.Minor, "collected": a.Collected.Minor, "refunded": a.Refunded.Minor, "adjudicated": a.Adjudicated.Minor,
 		"service_date": day(c.ServiceDate), "appointment": c.Appointment, "patient_key": ring.patientKey(c.Patient),
 		"review": review, "next_action_at": orNil(c.NextActionAt), "now": now, "started_at": orNil(c.StartedAt),
-		"updated_at": moment(updated), "version": r.Version, "events": len(r.Events), "view": view}, nil
+		"updated_at": moment(updated), "version": r.Version, "events": len(r.Events), "view": view, "run": r.Run, "asked": r.Asked}, nil
 }
 
 // currencyOf is the currency of a co-pay's amounts.

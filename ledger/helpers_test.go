@@ -44,6 +44,7 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 // bench is a store on its own database with a clock in hand.
 type bench struct {
 	*ledger.Store
+	ctx   context.Context //nolint:containedctx // of the test
 	db    *pgxpool.Pool
 	clock *clock
 }
@@ -51,7 +52,7 @@ type bench struct {
 func setup(t *testing.T, change ...func(*ledger.Config)) bench {
 	t.Helper()
 	t.Parallel()
-	b := bench{db: pgtest.Pool(t), clock: &clock{at: noon}}
+	b := bench{ctx: t.Context(), db: pgtest.Pool(t), clock: &clock{at: noon}}
 	b.Store = b.another(t, change...)
 	return b
 }

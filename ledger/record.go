@@ -18,8 +18,9 @@ import (
 
 // Record writes what one step leaves behind in one transaction: picture,
 // timeline, audit rows and journal. The same record again is a no-op, whatever
-// the times in it. A record whose version is not newer than the picture but
-// was never written (a workflow was reset and takes another way) adds its
+// the times in it. A record of a run that had to do its last steps again takes
+// the place of what was lost. One whose version is not newer than the picture
+// but was never written (a workflow was reset and takes another way) adds its
 // events and entries and leaves the picture alone; entries are booked once by
 // their step in any case.
 func (s *Store) Record(ctx context.Context, r Record) error {
@@ -32,6 +33,7 @@ func (s *Store) Record(ctx context.Context, r Record) error {
 		return err
 	}
 	r = r.stamped(s.now())
+	r.Asked = moment(r.Asked)
 	digest, err := r.digest()
 	if err != nil {
 		return err
@@ -127,16 +129,13 @@ type recordWriter struct {
 	ring   *keyring
 	digest []byte
 	seq    int64 // of the last event
+	redone bool  // it takes the place of records that were lost
 }
 
-const sqlAddRecord = `INSERT INTO records (practice, copay_id, version, digest) VALUES ($1, $2, $3, $4)`
+const sqlAddRecord = `INSERT INTO records (practice, copay_id, version, digest, run, asked) VALUES ($1, $2, $3, $4, $5, $6)`
 
 func (w *recordWriter) write(ctx context.Context, tx pgx.Tx) (bool, error) {
-	args, err := upsertArgs(w.r, w.ring, w.s.now())
-	if err != nil {
-		return false, err
-	}
-	err = tx.QueryRow(ctx, sqlUpsert, args).Scan(&w.seq)
+	err := w.picture(ctx, tx)
 	if errors.Is(err, pgx.ErrNoRows) {
 		done, err := w.late(ctx, tx)
 		if done || err != nil {
@@ -146,7 +145,7 @@ func (w *recordWriter) write(ctx context.Context, tx pgx.Tx) (bool, error) {
 		return false, err
 	}
 	b := &pgx.Batch{}
-	b.Queue(sqlAddRecord, w.r.CoPay.Key.Practice, w.r.CoPay.ID, w.r.Version, w.digest)
+	b.Queue(sqlAddRecord, w.r.CoPay.Key.Practice, w.r.CoPay.ID, w.r.Version, w.digest, w.r.Run, w.r.Asked)
 	if err := w.queueTimeline(b); err != nil {
 		return false, err
 	}
@@ -162,29 +161,24 @@ func (w *recordWriter) write(ctx context.Context, tx pgx.Tx) (bool, error) {
 	return true, sameEntries(ctx, tx, w.r, repeated)
 }
 
-const (
-	sqlLockCoPay = `SELECT seq FROM copays WHERE practice = $1 AND id = $2 FOR UPDATE`
-	sqlRecorded  = `SELECT EXISTS (SELECT FROM records WHERE practice = $1 AND copay_id = $2 AND version = $3 AND digest = $4)`
-	sqlAdvance   = `UPDATE copays SET seq = seq + $3 WHERE practice = $1 AND id = $2 RETURNING seq`
-)
-
-// late handles a record that is not newer than the picture: done when it was
-// written before.
-func (w *recordWriter) late(ctx context.Context, tx pgx.Tx) (done bool, err error) {
-	practice, id := w.r.CoPay.Key.Practice, w.r.CoPay.ID
-	if err := tx.QueryRow(ctx, sqlLockCoPay, practice, id).Scan(&w.seq); err != nil {
-		return false, err
+// picture writes the read model's row when it is newer than the one that stands.
+func (w *recordWriter) picture(ctx context.Context, tx pgx.Tx) error {
+	args, err := upsertArgs(w.r, w.ring, w.s.now())
+	if err != nil {
+		return err
 	}
-	if err := tx.QueryRow(ctx, sqlRecorded, practice, id, w.r.Version, w.digest).Scan(&done); done || err != nil {
-		return done, err
-	}
-	return false, tx.QueryRow(ctx, sqlAdvance, practice, id, len(w.r.Events)).Scan(&w.seq)
+	args["redone"] = w.redone
+	return tx.QueryRow(ctx, sqlUpsert, args).Scan(&w.seq)
 }
 
 // auditRows makes one row an event; a record without events leaves one, too.
 func (w *recordWriter) auditRows() []AuditEntry {
 	base := AuditEntry{Practice: w.r.CoPay.Key.Practice, CoPay: w.r.CoPay.ID, TraceID: clean(w.r.TraceID)}
 	events := w.r.Events
+	if w.redone {
+		events = append([]TimelineEvent{{At: w.s.now(), Kind: "redone", Actor: copay.System(), After: w.r.CoPay.State,
+			Summary: "a step was done again of which the workflow's history had not heard; what it had recorded was taken back"}}, events...)
+	}
 	if len(events) == 0 {
 		events = []TimelineEvent{{At: w.s.now(), Kind: "recorded", Actor: copay.System(), Before: w.r.CoPay.State, After: w.r.CoPay.State}}
 	}

@@ -18,8 +18,8 @@ type timelineDetail struct {
 	After  copay.State `json:"after,omitempty"`
 }
 
-const sqlAddTimeline = `INSERT INTO timeline (practice, copay_id, seq, version, at, kind, actor, summary, detail, reason, sensitive)
-SELECT $1, $2, e.seq, $3, e.at, e.kind, e.actor, e.summary, e.detail, e.reason, e.sensitive
+const sqlAddTimeline = `INSERT INTO timeline (practice, copay_id, seq, version, asked, at, kind, actor, summary, detail, reason, sensitive)
+SELECT $1, $2, e.seq, $3, $12, e.at, e.kind, e.actor, e.summary, e.detail, e.reason, e.sensitive
 FROM unnest($4::bigint[], $5::timestamptz[], $6::text[], $7::jsonb[], $8::text[], $9::jsonb[], $10::bytea[], $11::bytea[])
   AS e (seq, at, kind, actor, summary, detail, reason, sensitive)`
 
@@ -48,7 +48,7 @@ func (w *recordWriter) queueTimeline(b *pgx.Batch) error {
 			return err
 		}
 	}
-	b.Queue(sqlAddTimeline, w.r.CoPay.Key.Practice, w.r.CoPay.ID, w.r.Version, seqs, ats, kinds, jsons(actors), summaries, jsons(details), reasons, sensitive)
+	b.Queue(sqlAddTimeline, w.r.CoPay.Key.Practice, w.r.CoPay.ID, w.r.Version, seqs, ats, kinds, jsons(actors), summaries, jsons(details), reasons, sensitive, w.r.Asked)
 	return nil
 }
 
@@ -71,8 +71,10 @@ func jsons(list [][]byte) []string {
 	return out
 }
 
-const sqlTimeline = `SELECT seq, version, at, kind, actor, summary, detail, reason, sensitive FROM timeline
-WHERE practice = $1 AND copay_id = $2 ORDER BY seq`
+const sqlTimeline = `SELECT seq, version, at, kind, actor, summary, detail, reason, sensitive FROM timeline t
+WHERE practice = $1 AND copay_id = $2
+  AND NOT EXISTS (SELECT FROM lost_records l WHERE (l.practice, l.copay_id, l.version, l.asked) = (t.practice, t.copay_id, t.version, t.asked))
+ORDER BY seq`
 
 // Timeline is the story of a co-pay, oldest first.
 func (s *Store) Timeline(ctx context.Context, practice copay.PracticeID, id copay.ID) ([]TimelineRow, error) {

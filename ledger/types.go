@@ -80,6 +80,11 @@ type Record struct {
 	Events  []TimelineEvent
 	Entries []Entry
 	TraceID string
+	// Run is the workflow run that writes, and Asked the moment of its clock at
+	// which it decided to. A run may do a step again, with other content, when
+	// Temporal never heard of the first time: what was asked for later counts.
+	Run   string    `json:"-"`
+	Asked time.Time `json:"-"`
 }
 
 // EntryRow is a booked entry.

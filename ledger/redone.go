@@ -1,0 +1,125 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	sqlLockCoPay = `SELECT seq, run, coalesce(nullif(asked, '-infinity'), 'epoch') FROM copays WHERE practice = $1 AND id = $2 FOR UPDATE`
+	sqlAdvance   = `UPDATE copays SET seq = seq + $3 WHERE practice = $1 AND id = $2 RETURNING seq`
+
+	// The same version may have been written by a run that was reset, too.
+	sqlStanding = `SELECT digest FROM records r WHERE practice = $1 AND copay_id = $2 AND version = $3
+  AND NOT EXISTS (SELECT FROM lost_records l WHERE (l.practice, l.copay_id, l.version, l.asked) = (r.practice, r.copay_id, r.version, r.asked))`
+)
+
+// late handles a record that is not newer than the picture, or comes from a
+// worker that is not in charge any more: done when there is nothing to write.
+func (w *recordWriter) late(ctx context.Context, tx pgx.Tx) (done bool, err error) {
+	practice, id := w.r.CoPay.Key.Practice, w.r.CoPay.ID
+	var run string
+	var asked time.Time
+	if err := tx.QueryRow(ctx, sqlLockCoPay, practice, id).Scan(&w.seq, &run, &asked); err != nil {
+		return false, err
+	}
+	rows, err := tx.Query(ctx, sqlStanding, practice, id, w.r.Version)
+	if err != nil {
+		return false, err
+	}
+	standing, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	if err != nil {
+		return false, err
+	}
+	for _, digest := range standing {
+		done = done || bytes.Equal(digest, w.digest)
+	}
+	ours := w.r.Run != "" && run == w.r.Run
+	switch {
+	case ours && w.r.Asked.Before(asked):
+		return true, nil // a later one stands, of this worker or of the one that took over
+	case ours && w.r.Asked.After(asked):
+		return w.redo(ctx, tx, done)
+	case done:
+		return true, nil
+	}
+	return false, tx.QueryRow(ctx, sqlAdvance, practice, id, len(w.r.Events)).Scan(&w.seq)
+}
+
+const (
+	sqlLose = `INSERT INTO lost_records (practice, copay_id, version, asked)
+SELECT DISTINCT practice, copay_id, version, asked FROM records
+WHERE practice = $1 AND copay_id = $2 AND run = $3 AND version >= $4 AND asked < $5 ON CONFLICT DO NOTHING`
+
+	sqlInCharge = `UPDATE copays SET asked = $3 WHERE practice = $1 AND id = $2`
+
+	sqlUndone = `SELECT e.id, e.again, e.step, e.currency, l.account, l.credit, l.debit
+FROM entries e JOIN lines l ON l.practice = e.practice AND l.entry_id = e.id
+JOIN lost_records x ON (x.practice, x.copay_id, x.version, x.asked) = (e.practice, e.copay_id, e.version, e.asked)
+WHERE e.practice = $1 AND e.copay_id = $2 AND e.undoes IS NULL AND NOT EXISTS (SELECT FROM entries u WHERE u.undoes = e.id)
+ORDER BY e.id, l.no`
+)
+
+// redo takes back what a run has recorded from this version on (or behind it,
+// where same says that the version stands as it is): the run is at it again, so
+// Temporal never heard of that, nobody was answered and nothing was done outside.
+func (w *recordWriter) redo(ctx context.Context, tx pgx.Tx, same bool) (done bool, err error) {
+	practice, id := w.r.CoPay.Key.Practice, w.r.CoPay.ID
+	from := w.r.Version
+	if same {
+		from++
+	}
+	lost, err := tx.Exec(ctx, sqlLose, practice, id, w.r.Run, from, w.r.Asked)
+	if err != nil {
+		return false, err
+	}
+	if same && lost.RowsAffected() == 0 {
+		_, err := tx.Exec(ctx, sqlInCharge, practice, id, w.r.Asked)
+		return true, err
+	}
+	if err := w.takeBack(ctx, tx); err != nil {
+		return false, err
+	}
+	w.redone = true
+	if same { // its events are there
+		w.r.Events = nil
+	}
+	return false, w.picture(ctx, tx)
+}
+
+// takeBack books the opposite of every entry that was lost.
+func (w *recordWriter) takeBack(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, sqlUndone, w.r.CoPay.Key.Practice, w.r.CoPay.ID)
+	if err != nil {
+		return err
+	}
+	type lost struct {
+		id    int64
+		again int
+		Entry
+	}
+	var all []lost
+	var e lost
+	var l Line
+	_, err = pgx.ForEachRow(rows, []any{&e.id, &e.again, &e.Step, &e.Currency, &l.Account, &l.Debit, &l.Credit}, func() error {
+		if n := len(all); n == 0 || all[n-1].id != e.id {
+			all = append(all, e)
+		}
+		last := &all[len(all)-1]
+		last.Lines = append(last.Lines, l)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
+		e.At, e.Memo = w.s.now(), "taken back: the step is done again"
+		if _, err := tx.Exec(ctx, sqlAddEntry, entryArgs(w.r, e.Entry, e.again+1, &e.id)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
