@@ -80,6 +80,74 @@ func TestACardIsChargedWhereItIsKept(t *testing.T) {
 	require.Equal(t, copay.Platform("square"), got.Platform)
 }
 
+// two is a practice with two processors, stripe being the first.
+type two struct {
+	*platforms
+	square *platforms
+}
+
+func (p *two) Collector(_ copay.PracticeID, at copay.Platform) (copay.Platform, integrations.Collector, error) {
+	if at == "square" {
+		return at, p.square, nil
+	}
+	return "stripe", p.platforms, nil
+}
+
+func (p *two) Stored(practice copay.PracticeID, at copay.Platform) (copay.Platform, integrations.StoredCollector, error) {
+	platform, col, err := p.Collector(practice, at)
+	return platform, col.(integrations.StoredCollector), err
+}
+
+// withTwo is a bench whose patient's card is kept at the second processor.
+func withTwo(t *testing.T) (bench, *two) {
+	b := setup(t)
+	ports := &two{platforms: b.p, square: &platforms{}}
+	b.a.Ports = ports
+	b.s.hasCard, b.s.card = true, ledger.CardOnFile{Platform: "square", Customer: "cus_9", Method: "ccof_9", Consent: copay.CardConsent{Scope: copay.ScopeUntil,
+		Cap: copay.Cents(100_00), Until: b.a.now().Add(time.Hour), TextVersion: "v1", GivenAt: b.a.now().Add(-time.Hour)}}
+	return b, ports
+}
+
+// The answer to a charge at the second processor is lost, and staff withdraw it,
+// or its webhook comes.
+func TestAChargeAtTheSecondProcessorIsNotOverlooked(t *testing.T) {
+	for name, step := range map[string]func(b bench) any{
+		"withdrawn": func(b bench) any { return b.a.CancelRequest },
+		"read":      func(b bench) any { return b.a.FetchPayment },
+		"again":     func(b bench) any { return b.a.ChargeCard },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, ports := withTwo(t)
+			var est Estimated
+			require.NoError(t, b.run(b.a.Estimate, EstimateInput{Key: key, Patient: "p1", Policy: copay.Policy{CardOnFile: true}.WithDefaults(),
+				Facts: copay.ChargeFacts{Billed: copay.Cents(145_00), Service: copay.ServiceOfficeVisit, SelfPay: true}, Ask: copay.Cents(25_00)}, &est))
+			require.True(t, est.Card)
+			in := payment(copay.RailCard)
+			in.Payment.Platform = est.CardAt // as the workflow does
+			ports.square.failAfter = &integrations.Error{Kind: integrations.KindUnknown, Platform: "square", Message: "no answer"}
+			require.Error(t, b.run(b.a.ChargeCard, in, nil))
+			in.Look = true
+			var got PaymentState
+			require.NoError(t, b.run(step(b), in, &got))
+			require.Equal(t, copay.PaymentCaptured, got.Status)
+			require.Equal(t, 1, ports.square.requests, "charged once")
+			require.Zero(t, ports.requests)
+		})
+	}
+}
+
+// Between the notice and the charge the patient has kept another card, at
+// another processor: what was begun at the first one is not done at the second.
+func TestACardThatIsKeptElsewhereByNowIsNotCharged(t *testing.T) {
+	b, ports := withTwo(t)
+	in := payment(copay.RailCard)
+	in.Payment.Platform, in.Look = "stripe", true
+	var got PaymentState
+	require.NoError(t, b.run(b.a.ChargeCard, in, &got))
+	require.Equal(t, copay.DeclineNoConsent, got.Decline)
+	require.Zero(t, ports.square.requests+ports.requests)
+}
+
 func TestACardThatMustNotBeTriedAgainIsForgotten(t *testing.T) {
 	for name, final := range map[string]bool{"final": true, "not final": false} {
 		t.Run(name, func(t *testing.T) {

@@ -90,9 +90,10 @@ func (a *Activities) ChargeCard(ctx context.Context, in PaymentInput) (PaymentSt
 		return PaymentState{}, classify(err)
 	}
 	at := in.Payment.Platform
-	if at == "" { // where the card is kept, which need not be the practice's first
+	if at == "" { // it was begun before payments knew it from the start
 		at = card.Platform
 	}
+	moved := ok && card.Platform != at // the patient has another card now, kept elsewhere
 	platform, col, err := a.Ports.Collector(in.Key.Practice, at)
 	if err != nil {
 		return PaymentState{}, classify(err)
@@ -104,7 +105,11 @@ func (a *Activities) ChargeCard(ctx context.Context, in PaymentInput) (PaymentSt
 	// An earlier try is looked for even when the consent has gone meanwhile:
 	// money that was taken must be known.
 	if in.Look || retrying(ctx) {
-		p, err := col.FindPayment(ctx, integrations.PaymentQuery{Ref: in.Payment.Ref, CoPay: in.Key.ID(), Customer: card.Customer, Since: in.Payment.AskedAt})
+		q := integrations.PaymentQuery{Ref: in.Payment.Ref, CoPay: in.Key.ID(), Customer: card.Customer, Since: in.Payment.AskedAt}
+		if moved {
+			q.Customer = ""
+		}
+		p, err := col.FindPayment(ctx, q)
 		if err == nil {
 			return stateOf(platform, p), nil
 		}
@@ -112,7 +117,7 @@ func (a *Activities) ChargeCard(ctx context.Context, in PaymentInput) (PaymentSt
 			return PaymentState{}, classify(err)
 		}
 	}
-	if covered, _ := card.Consent.Covers(in.Key.Charge, in.Payment.Amount, a.now()); !ok || !covered {
+	if covered, _ := card.Consent.Covers(in.Key.Charge, in.Payment.Amount, a.now()); !ok || !covered || moved {
 		return PaymentState{Platform: platform, Status: copay.PaymentFailed, Amount: in.Payment.Amount, Decline: copay.DeclineNoConsent, Final: true}, nil
 	}
 	pr, err := a.Practices(in.Key.Practice)

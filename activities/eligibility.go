@@ -196,9 +196,11 @@ type EstimateInput struct {
 // Estimated is the estimate and how it may be collected.
 type Estimated struct {
 	Estimate copay.Estimate `json:"estimate"`
-	// Card says that a stored card may be charged for it; WhyNot is for staff.
-	Card   bool   `json:"card,omitempty"`
-	WhyNot string `json:"why_not,omitempty"`
+	// Card says that a stored card may be charged for it, CardAt where it is kept;
+	// WhyNot is for staff.
+	Card   bool           `json:"card,omitempty"`
+	CardAt copay.Platform `json:"card_at,omitempty"`
+	WhyNot string         `json:"why_not,omitempty"`
 	// Reachable says that at least one channel may be used.
 	Reachable bool `json:"reachable"`
 }
@@ -255,6 +257,7 @@ func (a *Activities) Estimate(ctx context.Context, in EstimateInput) (Estimated,
 		}
 		out.WhyNot = "no card is on file"
 		if ok {
+			out.CardAt = card.Platform
 			out.Card, out.WhyNot = card.Consent.Covers(in.Key.Charge, ask, a.now())
 		}
 	}

@@ -247,9 +247,10 @@ type CoPay struct {
 	AskPayer bool `json:"ask_payer,omitempty"`
 	// Override says that a person set the requested amount.
 	Override bool `json:"override,omitempty"`
-	// Card says that the stored card may be charged; ChargeAt is when, Noticed the
-	// amount that was open when the patient was told.
+	// Card says that the stored card may be charged, CardAt where it is kept;
+	// ChargeAt is when, Noticed the amount that was open when the patient was told.
 	Card     bool      `json:"card,omitempty"`
+	CardAt   Platform  `json:"card_at,omitempty"`
 	ChargeAt time.Time `json:"charge_at,omitzero"`
 	Noticed  Money     `json:"noticed,omitzero"`
 	// After is the state that follows once everything has been given back.

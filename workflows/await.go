@@ -280,6 +280,7 @@ func (c *coPay) chargeCard(ctx workflow.Context) error {
 	look := pay != nil
 	if pay == nil {
 		pay = c.newPayment(ctx, copay.RailCard, owed)
+		pay.Platform = c.p.CardAt // known before the answer, which may be lost: it is looked for there
 	}
 	id := pay.ID
 	var got activities.PaymentState

@@ -120,6 +120,17 @@ func TestAChargeOfUnknownOutcomeIsNotAskedForAgainByLink(t *testing.T) {
 	require.Len(t, w.captured, 1)
 }
 
+// What is charged at the processor that keeps the card is withdrawn there, also
+// when no answer ever told where it was.
+func TestAChargeOfUnknownOutcomeIsWithdrawnWhereTheCardIs(t *testing.T) {
+	w := newWorld(t)
+	w.est.Card, w.est.CardAt = true, "square"
+	w.fail["ChargeCard"] = []error{down(), down()}
+	w.after(24*time.Hour+2*time.Minute, func() { w.act("", UpdateCancel, Cancel{by(frontDesk, "k")}) })
+	require.Equal(t, copay.StateCancelled, w.run(input()))
+	require.Equal(t, []copay.Platform{"square", "square"}, w.chargedAt)
+}
+
 func TestTheNoticeIsOverByTheClockThePatientWasToldBy(t *testing.T) {
 	w := newWorld(t)
 	w.est.Card = true

@@ -154,6 +154,7 @@ func (c *coPay) changeRail(ctx workflow.Context, in ChangeRail) error {
 		if !got.Card {
 			return copay.Errorf(copay.CodePrecondition, "rail", "the stored card cannot be charged: %s", or(got.WhyNot, "the practice does not use cards on file"))
 		}
+		c.p.CardAt = got.CardAt
 	}
 	c.p.Rail, c.p.ChargeAt = in.Rail, zeroTime
 	c.note(in.Actor, UpdateChangeRail, "to be paid by "+string(in.Rail), in.Reason)

@@ -25,7 +25,7 @@ func (c *coPay) estimate(ctx workflow.Context) error {
 		c.readClock(ctx, e.At)
 	}
 	c.p.Amounts.Estimated = e.Amount
-	c.p.Card = got.Card
+	c.p.Card, c.p.CardAt = got.Card, got.CardAt
 	c.note(copay.System(), "estimate", "estimated "+e.Amount.String(), "")
 	// The rule comes before everything, also before a person's override:
 	// somebody who must not be billed is not billed.

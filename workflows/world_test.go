@@ -32,6 +32,7 @@ type world struct {
 	reach   bool
 	stored  *copay.CoPay // the lasting record
 
+	chargedAt   []copay.Platform // where the stored card's charge was asked for, or withdrawn
 	cardDecline string
 	cardPending bool   // the charge is at the bank
 	onFetch     func() // when a payment is read
@@ -212,6 +213,7 @@ func (w *world) KeepCard(_ context.Context, in activities.PaymentInput) (activit
 }
 
 func (w *world) ChargeCard(_ context.Context, in activities.PaymentInput) (activities.PaymentState, error) {
+	w.chargedAt = append(w.chargedAt, in.Payment.Platform)
 	if err := w.trouble("ChargeCard"); err != nil {
 		return activities.PaymentState{}, err
 	}
@@ -278,6 +280,9 @@ func (w *world) OpenPage(_ context.Context, in activities.PaymentInput) (activit
 }
 
 func (w *world) CancelRequest(_ context.Context, in activities.PaymentInput) (activities.PaymentState, error) {
+	if in.Payment.Rail == copay.RailCard {
+		w.chargedAt = append(w.chargedAt, in.Payment.Platform)
+	}
 	if err := w.trouble("CancelRequest"); err != nil {
 		return activities.PaymentState{}, err
 	}
