@@ -159,7 +159,7 @@ func openReview(r *copay.Review) *copayv1.Review {
 	if r == nil {
 		return nil
 	}
-	out := &copayv1.Review{Kind: reviewOut(r.Kind), Message: r.Message, Since: timeOut(r.Since), PaymentId: string(r.Payment)}
+	out := &copayv1.Review{Kind: reviewOut(r.Kind), Message: r.Message, Since: timeOut(r.Since), PaymentId: string(r.Payment), RefundId: string(r.Refund)}
 	for _, c := range r.Choices {
 		out.Choices = append(out.Choices, choiceOut(c))
 	}

@@ -115,6 +115,7 @@ const (
 	ReviewOverpaid       ReviewKind = "overpaid"        // more came in than was owed
 	ReviewConfig         ReviewKind = "configuration"   // a platform rejects our credentials
 	ReviewRefundApproval ReviewKind = "refund_approval" // a second person must approve a refund
+	ReviewHandBack       ReviewKind = "hand_back"       // money of the desk has to be handed back there
 )
 
 // Choice is something a person may do about a review.
@@ -142,8 +143,9 @@ type Review struct {
 	Since   time.Time  `json:"since"`
 	// Back is the state to go on from when the choice is to retry or proceed.
 	Back State `json:"back,omitempty"`
-	// Payment is the payment in question, when it is about one.
+	// Payment is the payment in question, when it is about one; Refund the refund.
 	Payment PaymentID `json:"payment,omitempty"`
+	Refund  RefundID  `json:"refund,omitempty"`
 	// Held is the review that this one came before; it is open again after it.
 	Held *Review `json:"held,omitempty"`
 	// Amount is the difference in question (true-up, overpayment).

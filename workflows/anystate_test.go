@@ -78,8 +78,8 @@ func TestNothingThatCanComeIsForbiddenByTheStates(t *testing.T) {
 			return nil
 		},
 		"posting gone": func(c *coPay) error { c.postingGone(&c.p.Payments[0], biller); return nil },
-		"more money":   func(c *coPay) error { c.arrived(); return nil },
-		"true up":      func(c *coPay) error { c.p.Amounts.Adjudicated = ten; c.remittedNow(biller); return nil },
+		"more money":   func(c *coPay) error { c.arrived(nil); return nil },
+		"true up":      func(c *coPay) error { c.p.Amounts.Adjudicated = ten; c.remittedNow(nil, biller); return nil },
 	}
 	for _, s := range copay.States() {
 		for _, paid := range []bool{false, true} {
@@ -89,7 +89,7 @@ func TestNothingThatCanComeIsForbiddenByTheStates(t *testing.T) {
 			for _, cents := range []int64{25_00, 140_00} {
 				at := fmt.Sprintf("%s, paid %t, %d", s, paid, cents)
 				for _, e := range facts {
-					assert.NotPanics(t, func() { inState(s, paid, cents).hear(e) }, "%s: %s %s", at, e.Kind, e.Status)
+					assert.NotPanics(t, func() { inState(s, paid, cents).hear(nil, e) }, "%s: %s %s", at, e.Kind, e.Status)
 				}
 				for name, act := range acts {
 					assert.NotPanics(t, func() { _ = act(inState(s, paid, cents)) }, "%s: %s", at, name)
@@ -139,7 +139,7 @@ func TestEveryChoiceOfEveryReviewLeadsSomewhere(t *testing.T) {
 			ten := copay.Cents(10_00)
 			in := ResolveReview{Act: by(biller, "k"), Choice: choice, Amount: &ten}
 			require.NoError(t, c.checkResolve(in))
-			require.NotPanics(t, func() { require.NoError(t, c.resolve(in)) }, "%s of %s", choice, r.kind)
+			require.NotPanics(t, func() { require.NoError(t, c.resolve(nil, in)) }, "%s of %s", choice, r.kind)
 			require.NotEqual(t, copay.StateNeedsReview, c.p.State, "%s of %s leads nowhere", choice, r.kind)
 		}
 	}

@@ -54,6 +54,9 @@ func TestAChargeDeletedBeforeItWasRead(t *testing.T) {
 				}
 			})
 			want := copay.StateCancelled
+			if tc.cash > 0 && !tc.large {
+				w.decides(time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
+			}
 			if tc.large {
 				want = copay.StateRefunded
 				w.after(time.Hour, func() {

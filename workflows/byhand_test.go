@@ -172,3 +172,57 @@ func TestAnAmountsBucketTellsNoAmount(t *testing.T) {
 		require.Equal(t, want, bucket(copay.Cents(cents)), cents)
 	}
 }
+
+// Cash of somebody who turns out not to be billable weeks later does not go
+// back by itself: somebody has to hand it out, and EHR and books follow.
+func TestCashThatHasToGoBackIsSomebodysWork(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 25_00)) })
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	w = newWorldAfter(t, w)
+	w.after(0, func() { turnsOut(w) })
+	w.after(day, func() {
+		require.Equal(t, copay.StateNeedsReview, w.stored.State)
+		require.Equal(t, copay.ReviewHandBack, w.stored.Review.Kind)
+		require.Equal(t, copay.RefundID("ref-1"), w.stored.Review.Refund)
+		require.Contains(t, w.stored.Review.Message, "Hand $25.00 (cash) back to the patient")
+		require.Zero(t, w.stored.Amounts.Refunded.Minor, "nobody has it yet")
+		require.NotContains(t, w.calls, "ReversePosting")
+	})
+	w.decides(2*day, copay.ReviewHandBack, copay.ChoiceDone)
+	require.Equal(t, copay.StateRefunded, w.run(input()))
+	require.Contains(t, w.calls, "ReversePosting")
+	require.Contains(t, w.calls, "BookRefund")
+}
+
+// Staff who give cash back have it in their hands.
+func TestCashThatStaffGiveBackNeedsNobodyElse(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 25_00)) })
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	w = newWorldAfter(t, w)
+	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(25_00)}) })
+	require.Equal(t, copay.StateRefunded, w.run(input()))
+	require.True(t, w.told("at the desk"))
+}
+
+// Two refunds of one payment wait: what a person did by hand is one of them.
+func TestOneRefundByHandIsNotTwo(t *testing.T) {
+	w := settledWorld(t)
+	w.fail["RefundPayment"] = []error{refuse(integrations.KindInvalid), refuse(integrations.KindInvalid)}
+	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
+	w.after(time.Hour, func() {
+		require.Equal(t, copay.ReviewCompensation, w.stored.Review.Kind)
+		w.act("", UpdateRefund, Refund{Act: by(biller, "k2"), Amount: copay.Cents(20_00)})
+	})
+	w.after(2*time.Hour, func() {
+		require.Equal(t, copay.RefundID("ref-1"), w.stored.Review.Refund)
+		require.Contains(t, w.stored.Review.Message, "Refund ref-1 of $5.00")
+	})
+	w.decides(2*time.Hour, copay.ReviewCompensation, copay.ChoiceDone)
+	w.expect = append(w.expect, func() {
+		require.Len(t, w.refunded, 1, "the other goes back through the processor")
+		w.refunded["by-hand"], w.posted["by-hand"], w.booked["by-hand"] = copay.Cents(5_00), copay.Cents(-5_00), copay.Cents(-5_00)
+	})
+	require.Equal(t, copay.StateRefunded, w.run(input()))
+}

@@ -92,7 +92,7 @@ func (c *coPay) recordPayment(ctx workflow.Context, in RecordPayment) {
 		c.move(copay.StateRequesting, in.Actor, "a part was paid at the desk")
 		return
 	}
-	c.arrived()
+	c.arrived(ctx)
 }
 
 func (c *coPay) checkResend(Resend) error {
@@ -255,8 +255,7 @@ func (c *coPay) undecided() *copay.Refund {
 // all refunds together: a large one does not pass in slices.
 func (c *coPay) givenByOne() (minor int64) {
 	for _, r := range c.p.Refunds {
-		ours := r.RequestedBy != copay.System().ID && !strings.HasPrefix(r.RequestedBy, copay.PlatformActor("").ID)
-		if ours && r.Status != copay.RefundRejected && r.ApprovedBy == "" {
+		if byStaff(&r) && r.Status != copay.RefundRejected && r.ApprovedBy == "" {
 			minor += r.Amount.Minor
 		}
 	}
@@ -369,7 +368,7 @@ func (c *coPay) perform(ctx workflow.Context, in any) error {
 	case ChangeRail:
 		return c.changeRail(ctx, in)
 	case ResolveReview:
-		return c.resolve(in)
+		return c.resolve(ctx, in)
 	case AddNote:
 		c.noteSensitive(in.Actor, in.Text, in.Reason)
 	}

@@ -111,10 +111,10 @@ func (c *coPay) nothingDue(ctx workflow.Context, why string) error {
 		return c.closeRequest(ctx, open)
 	}
 	if c.surplus().IsPositive() || c.hasPendingRefund() {
-		c.giveSurplusBack(why)
+		c.giveSurplusBack(ctx, why)
 		return c.flush(ctx)
 	}
-	c.settle(why)
+	c.settle(ctx, why)
 	return nil
 }
 

@@ -44,7 +44,7 @@ func (c *coPay) drain(ctx workflow.Context) error {
 		c.events = c.events[1:]
 		if c.first("event/" + e.ID) {
 			c.cause = cause{trace: e.Trace}
-			c.hear(e)
+			c.hear(ctx, e)
 			c.cause = cause{}
 		}
 	}
@@ -68,7 +68,7 @@ func (c *coPay) first(key string) bool {
 
 // hear takes a fact in. Facts only change what is known and where the story
 // goes on; the steps do the work.
-func (c *coPay) hear(e Event) {
+func (c *coPay) hear(ctx workflow.Context, e Event) {
 	who := copay.PlatformActor(e.Platform)
 	switch integrations.EventKind(e.Kind) {
 	case integrations.EventChargeDeleted:
@@ -90,7 +90,7 @@ func (c *coPay) hear(e Event) {
 	case integrations.EventPostingDeleted:
 		c.postingDeleted(e)
 	case integrations.EventRemittance:
-		c.remitted(e, who)
+		c.remitted(ctx, e, who)
 	case integrations.EventMessageStatus:
 		c.note(who, "message", "a message was not delivered"+codeText(e.Code), "")
 	}
@@ -301,7 +301,7 @@ func (c *coPay) postingDeleted(e Event) {
 }
 
 // remitted compares what the payer says with what was collected (true-up).
-func (c *coPay) remitted(e Event, who copay.Actor) {
+func (c *coPay) remitted(ctx workflow.Context, e Event, who copay.Actor) {
 	if e.Amount == nil || !e.Amount.Currency.Supported() || e.Amount.IsNegative() {
 		return
 	}
@@ -311,18 +311,18 @@ func (c *coPay) remitted(e Event, who copay.Actor) {
 	}
 	c.p.Amounts.Adjudicated, c.p.AdjudicatedAt = *e.Amount, later(c.p.AdjudicatedAt, e.At)
 	c.note(who, "remittance", "the payer says that the patient owes "+e.Amount.String(), "")
-	c.remittedNow(who)
+	c.remittedNow(ctx, who)
 }
 
 // remittedNow compares at once what is settled already, or would be but for the
 // remittance before; until then the remittance is only known, and compared
 // before the co-pay settles.
-func (c *coPay) remittedNow(who copay.Actor) {
+func (c *coPay) remittedNow(ctx workflow.Context, who copay.Actor) {
 	if r := c.p.Review; c.p.State == copay.StateNeedsReview && r != nil && r.Kind == copay.ReviewTrueUp {
 		c.move(copay.StateSettled, who, "another remittance came")
 	}
 	if c.p.State == copay.StateSettled {
-		c.trueUp(who)
+		c.trueUp(ctx, who)
 	}
 }
 
@@ -337,7 +337,7 @@ func (c *coPay) byItself(diff copay.Money) bool {
 
 // trueUp compares what the payer says with what was collected and reports
 // whether the difference has to be dealt with.
-func (c *coPay) trueUp(who copay.Actor) bool {
+func (c *coPay) trueUp(ctx workflow.Context, who copay.Actor) bool {
 	owes := c.p.Amounts.Adjudicated
 	diff := copay.Cents(owes.Minor - c.held().Minor)
 	if owes.Currency == "" || max(diff.Minor, -diff.Minor) <= c.in.Policy.TrueUpTolerance.Minor {
@@ -357,7 +357,7 @@ func (c *coPay) trueUp(who copay.Actor) bool {
 	c.p.Review = &r
 	if c.in.Policy.TrueUp == copay.TrueUpAuto && c.byItself(diff) {
 		choice := r.Choices[0]
-		_ = c.resolve(ResolveReview{Act: Act{Actor: copay.System(), Reason: "practice policy"}, Choice: choice})
+		_ = c.resolve(ctx, ResolveReview{Act: Act{Actor: copay.System(), Reason: "practice policy"}, Choice: choice})
 	}
 	return true
 }

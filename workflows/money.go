@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -134,7 +135,7 @@ func (c *coPay) capture(ctx workflow.Context, pay *copay.Payment, got activities
 		summary += ", though " + asked.String() + " was asked for"
 	}
 	c.note(payer(*pay), "paid", summary, "")
-	c.arrived()
+	c.arrived(ctx)
 }
 
 func payer(p copay.Payment) copay.Actor { return platformOrUs(p.Platform) }
@@ -149,16 +150,16 @@ func platformOrUs(p copay.Platform) copay.Actor {
 }
 
 // arrived decides where money leads that has just come in.
-func (c *coPay) arrived() {
+func (c *coPay) arrived(ctx workflow.Context) {
 	if c.p.After != "" { // it is being given up
-		c.giveSurplusBack("money came in that is not owed")
+		c.giveSurplusBack(ctx, "money came in that is not owed")
 		return
 	}
 	switch c.p.State {
 	case copay.StateReceived, copay.StateVerifying, copay.StateEstimating, copay.StateRequesting:
 		return // the story goes on and finds the money when it comes to asking
 	case copay.StateWaived, copay.StateCancelled, copay.StateWrittenOff, copay.StateSettled, copay.StateRefunded, copay.StateRefunding:
-		c.giveSurplusBack("money came in that is not owed")
+		c.giveSurplusBack(ctx, "money came in that is not owed")
 		return
 	}
 	if c.p.Amounts.Outstanding().IsPositive() {
@@ -172,12 +173,12 @@ func (c *coPay) arrived() {
 	}
 }
 
-// giveSurplusBack starts refunds, newest payment first, for whatever we hold
-// beyond what is owed.
-func (c *coPay) giveSurplusBack(why string) {
+// giveSurplusBack starts refunds for whatever we hold beyond what is owed: what
+// goes back by itself first, then what somebody has to hand out at the desk, of
+// each the newest payment first.
+func (c *coPay) giveSurplusBack(ctx workflow.Context, why string) {
 	left := c.surplus()
-	for i := len(c.p.Payments) - 1; i >= 0 && left.IsPositive(); i-- {
-		p := &c.p.Payments[i]
+	for _, p := range c.returnable(ctx) {
 		part := copay.Cents(min(left.Minor, c.refundable(p).Minor))
 		if !part.IsPositive() {
 			continue
@@ -191,6 +192,28 @@ func (c *coPay) giveSurplusBack(why string) {
 		}
 		c.move(copay.StateRefunding, copay.System(), why)
 	}
+}
+
+// returnable are the payments in the order in which they are given back.
+func (c *coPay) returnable(ctx workflow.Context) []*copay.Payment {
+	var newest, byItself, byHand []*copay.Payment
+	for i := len(c.p.Payments) - 1; i >= 0; i-- {
+		p := &c.p.Payments[i]
+		switch {
+		case !c.refundable(p).IsPositive():
+			continue
+		case p.Rail.Manual():
+			byHand = append(byHand, p)
+		default:
+			byItself = append(byItself, p)
+		}
+		newest = append(newest, p)
+	}
+	sorted := slices.Concat(byItself, byHand)
+	if !slices.Equal(newest, sorted) && workflow.GetVersion(ctx, changeByHand, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return newest
+	}
+	return sorted
 }
 
 // refundable is what is left of a captured payment.

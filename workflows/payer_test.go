@@ -23,7 +23,7 @@ func turnsOut(w *world) {
 }
 
 // It may turn out late that somebody must not be billed: no more is asked, and
-// what was paid goes back by itself.
+// what was paid goes back, cash by somebody's hand.
 func TestWhoTurnsOutNotToBeBilledIsAskedForNothing(t *testing.T) {
 	for name, tc := range map[string]struct {
 		before func(*world)
@@ -41,6 +41,9 @@ func TestWhoTurnsOutNotToBeBilledIsAskedForNothing(t *testing.T) {
 			w := newWorld(t)
 			w.after(time.Hour, func() { tc.before(w) })
 			w.after(2*time.Hour, func() { turnsOut(w) })
+			if tc.back > 0 {
+				w.decides(3*time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
+			}
 			require.Equal(t, tc.ends, w.run(input()))
 			require.Equal(t, tc.back, w.stored.Amounts.Refunded.Minor)
 			require.Zero(t, w.stored.Amounts.Outstanding().Minor)
@@ -87,12 +90,12 @@ func TestThePayersNewsDisturbNoOtherReview(t *testing.T) {
 	} {
 		c := inState(copay.StateNeedsReview, true, 25_00)
 		set(c)
-		c.hear(Event{ID: "e1", Platform: "availity", Kind: string(integrations.EventEligibility)})
+		c.hear(nil, Event{ID: "e1", Platform: "availity", Kind: string(integrations.EventEligibility)})
 		require.Equal(t, copay.StateNeedsReview, c.p.State, name)
 		require.NotNil(t, c.p.Review, name)
 	}
 	closed := inState(copay.StateSettled, true, 25_00)
-	closed.hear(Event{ID: "e1", Kind: string(integrations.EventEligibility)})
+	closed.hear(nil, Event{ID: "e1", Kind: string(integrations.EventEligibility)})
 	require.Equal(t, copay.StateSettled, closed.p.State)
 }
 

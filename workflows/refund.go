@@ -35,7 +35,7 @@ func (c *coPay) giveBack(ctx workflow.Context) error {
 		return err
 	}
 	c.parked = 0
-	c.given()
+	c.given(ctx)
 	return nil
 }
 
@@ -43,6 +43,9 @@ func (c *coPay) giveBack(ctx workflow.Context) error {
 // as it is done, so nothing is undone twice.
 func (c *coPay) giveOneBack(ctx workflow.Context, r *copay.Refund) (bool, error) {
 	for _, kind := range c.undoing(r) {
+		if kind == copay.DidCapture && c.needsHand(ctx, r) {
+			return false, c.askToHandBack(ctx, r)
+		}
 		var err error
 		switch kind {
 		case copay.DidCapture:
@@ -53,9 +56,9 @@ func (c *coPay) giveOneBack(ctx workflow.Context, r *copay.Refund) (bool, error)
 			err = c.unbook(ctx, r)
 		}
 		if err != nil {
-			id := r.Payment
-			return false, c.troubled(ctx, err, "give "+r.Amount.String()+" back", copay.Review{Kind: copay.ReviewCompensation, Effect: kind, Back: copay.StateRefunding, Payment: id,
-				Message: "Money could not be turned back completely (" + string(kind) + "); do it by hand at the platform or try again. ",
+			return false, c.troubled(ctx, err, "give "+r.Amount.String()+" back", copay.Review{Kind: copay.ReviewCompensation, Effect: kind, Back: copay.StateRefunding,
+				Payment: r.Payment, Refund: c.oneByHand(ctx, r),
+				Message: "Refund " + string(r.ID) + " of " + r.Amount.String() + " could not be turned back completely (" + string(kind) + "); do it by hand at the platform or try again. ",
 				Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}})
 		}
 	}
@@ -63,6 +66,36 @@ func (c *coPay) giveOneBack(ctx workflow.Context, r *copay.Refund) (bool, error)
 	c.bookReceivable()
 	c.note(returner(r, c.payment(r.Payment)), "refunded", r.Amount.String()+" went back", r.Reason)
 	return true, c.flush(ctx)
+}
+
+// changeByHand marks runs in which a person answers for one refund at a time,
+// and hands money of the desk back that nobody there has asked for.
+const changeByHand = "by-hand-one-at-a-time"
+
+// oneByHand names the refund that a person may turn back by hand.
+func (c *coPay) oneByHand(ctx workflow.Context, r *copay.Refund) copay.RefundID {
+	if workflow.GetVersion(ctx, changeByHand, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return ""
+	}
+	return r.ID
+}
+
+// needsHand reports whether somebody has yet to hand money of the desk back:
+// it goes back by itself, and who took it knows nothing of that.
+func (c *coPay) needsHand(ctx workflow.Context, r *copay.Refund) bool {
+	return r.PlatformID == "" && c.payment(r.Payment).Rail.Manual() && !byStaff(r) && c.oneByHand(ctx, r) != ""
+}
+
+func (c *coPay) askToHandBack(ctx workflow.Context, r *copay.Refund) error {
+	return c.ask(ctx, copay.Review{Kind: copay.ReviewHandBack, Back: copay.StateRefunding, Payment: r.Payment, Refund: r.ID,
+		Message: "Hand " + r.Amount.String() + " (" + string(c.payment(r.Payment).Rail) + ") back to the patient, and confirm it when they have it: " + r.Reason + ".",
+		Choices: []copay.Choice{copay.ChoiceDone}})
+}
+
+// byStaff reports whether a person has asked for a refund, or approved it.
+func byStaff(r *copay.Refund) bool {
+	asked := r.RequestedBy != copay.System().ID && r.RequestedBy != operator.ID && !strings.HasPrefix(r.RequestedBy, copay.PlatformActor("").ID)
+	return asked || r.ApprovedBy != ""
 }
 
 // returner is who gave the money back: the processor, unless a person did.
@@ -194,7 +227,8 @@ func (c *coPay) catchUp(ctx workflow.Context) (ok bool, err error) {
 		}
 		if err != nil {
 			return false, c.troubled(ctx, err, "take a refund out of EHR and books", copay.Review{Kind: copay.ReviewCompensation, Effect: effect, Payment: r.Payment,
-				Message: "A refund could not be taken out of the EHR or the books (" + string(effect) + "); do it by hand or try again. ",
+				Refund:  c.oneByHand(ctx, r),
+				Message: "Refund " + string(r.ID) + " of " + r.Amount.String() + " could not be taken out of the EHR or the books (" + string(effect) + "); do it by hand or try again. ",
 				Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}})
 		}
 	}
@@ -221,7 +255,7 @@ func (c *coPay) lateUndo(id copay.PaymentID, undone func(*copay.Refund) *string)
 }
 
 // given decides where a co-pay stands once everything is back.
-func (c *coPay) given() {
+func (c *coPay) given(ctx workflow.Context) {
 	after := c.p.After
 	c.p.After = ""
 	switch net := c.held().Minor; {
@@ -307,5 +341,8 @@ func (c *coPay) withdrawByOperator() {
 	if c.p.State.Closed() || c.p.State == copay.StateRefunding || c.atTheBank() {
 		return
 	}
-	c.cancel(copay.Actor{ID: "operator", Kind: "system"}, "the workflow was cancelled by an operator")
+	c.cancel(operator, "the workflow was cancelled by an operator")
 }
+
+// operator is whoever cancels the workflow itself.
+var operator = copay.Actor{ID: "operator", Kind: "system"}

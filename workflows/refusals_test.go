@@ -189,6 +189,7 @@ func TestMoneyThatIsNotDueGoesBack(t *testing.T) {
 	w.est.Estimate = copay.Estimate{Kind: copay.EstimateNothing, Confidence: 95, Amount: copay.Cents(0)}
 	w.fail["ReadCharge"] = []error{down()}
 	w.after(time.Minute, func() { w.update(UpdateRecordPayment, cash("a", 20_00)) })
+	w.decides(time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
 	require.Equal(t, copay.StateRefunded, w.run(input()))
 	require.Equal(t, copay.Cents(20_00), w.stored.Amounts.Refunded)
 }

@@ -20,7 +20,7 @@ func (c *coPay) awaitPerson(ctx workflow.Context) error {
 }
 
 // resolve carries out a person's choice.
-func (c *coPay) resolve(in ResolveReview) error {
+func (c *coPay) resolve(ctx workflow.Context, in ResolveReview) error {
 	if err := c.checkResolve(in); err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (c *coPay) resolve(in ResolveReview) error {
 	case copay.ChoiceRetry:
 		c.retry(*r, who, why)
 	case copay.ChoiceProceed:
-		c.proceed(*r, who, why)
+		c.proceed(ctx, *r, who, why)
 	case copay.ChoiceSetAmount:
 		c.setAmount(*in.Amount, who, why)
 	case copay.ChoiceSelfPay:
@@ -47,7 +47,7 @@ func (c *coPay) resolve(in ResolveReview) error {
 		if r.Kind == copay.ReviewTrueUp {
 			c.p.Amounts.Requested = copay.Cents(c.held().Minor + r.Amount.Minor)
 		}
-		c.giveSurplusBack(why)
+		c.giveSurplusBack(ctx, why)
 	case copay.ChoiceRequest:
 		if r.Amount != nil {
 			c.p.Amounts.Requested = copay.Cents(c.p.Amounts.Requested.Minor + r.Amount.Minor)
@@ -94,7 +94,7 @@ func (c *coPay) startLadder() {
 }
 
 // proceed accepts what was doubted.
-func (c *coPay) proceed(r copay.Review, who copay.Actor, why string) {
+func (c *coPay) proceed(ctx workflow.Context, r copay.Review, who copay.Actor, why string) {
 	switch r.Kind {
 	case copay.ReviewLowConfidence, copay.ReviewAmount:
 		c.p.Amounts.Requested, c.p.Confirmed = c.p.Estimate.Amount, c.p.Estimate.Amount
@@ -159,12 +159,14 @@ func (c *coPay) doneByHand(r copay.Review, who copay.Actor, why string) {
 		p.PostedID = hand
 	case copay.ReviewAccounting:
 		p.InvoiceID, p.BookedID = hand, hand
+	case copay.ReviewHandBack:
+		c.refundByID(r.Refund).PlatformID = hand
 	case copay.ReviewCompensation:
 		if p.Status == copay.PaymentRequested || p.Status == copay.PaymentProcessing {
 			p.Status = copay.PaymentCancelled
 		}
 		for i := range c.p.Refunds {
-			if f := &c.p.Refunds[i]; f.Payment == p.ID && (f.Status == copay.RefundPending || f.Status == copay.RefundDone) {
+			if f := &c.p.Refunds[i]; f.Payment == p.ID && (r.Refund == "" || r.Refund == f.ID) && (f.Status == copay.RefundPending || f.Status == copay.RefundDone) {
 				undoneByHand(f, r.Effect, hand)
 			}
 		}

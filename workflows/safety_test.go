@@ -24,6 +24,7 @@ func TestCashInFullWhileTheBankIsAtIt(t *testing.T) {
 	})
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Refunded)
+	require.Equal(t, copay.PaymentID("pay-1"), w.stored.Refunds[0].Payment, "by the processor, though the cash is newer: that needs nobody")
 	require.Less(t, len(w.calls), 60)
 }
 
@@ -517,6 +518,7 @@ func TestRuleThatForbidsToBillClosesThePage(t *testing.T) {
 		w.update(UpdateOverrideAmount, OverrideAmount{by(biller, "k2"), copay.Cents(20_00)})
 	})
 	w.after(3*time.Hour, func() { w.processing = false })
+	w.decides(2*day, copay.ReviewHandBack, copay.ChoiceDone)
 	require.Equal(t, copay.StateRefunded, w.run(input()))
 	require.Len(t, w.cancelled, 2)
 }

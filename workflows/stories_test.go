@@ -256,7 +256,7 @@ func (s *story) staffActs() {
 }
 
 // decide answers an open review in one of the ways it allows, save for "done
-// by hand": nobody's hands are in this story.
+// by hand": there are no hands in this story but those that hand cash back.
 func (s *story) decide() {
 	c := s.stored
 	if c.State != copay.StateNeedsReview || c.Review == nil {
@@ -267,7 +267,9 @@ func (s *story) decide() {
 			s.update(UpdateApproveRefund, ApproveRefund{Act: s.act(), Refund: r.ID, Approve: s.r.IntN(3) > 0})
 		}
 	}
-	choices := slices.DeleteFunc(slices.Clone(c.Review.Choices), func(x copay.Choice) bool { return x == copay.ChoiceDone })
+	choices := slices.DeleteFunc(slices.Clone(c.Review.Choices), func(x copay.Choice) bool {
+		return x == copay.ChoiceDone && c.Review.Kind != copay.ReviewHandBack
+	})
 	if len(choices) == 0 {
 		return
 	}

@@ -973,7 +973,9 @@ type Review struct {
 	// The payment in question, if any.
 	PaymentId string `protobuf:"bytes,5,opt,name=payment_id,json=paymentId,proto3" json:"payment_id,omitempty"`
 	// The difference in question, if any; negative when it goes back.
-	Amount        *Money `protobuf:"bytes,6,opt,name=amount,proto3" json:"amount,omitempty"`
+	Amount *Money `protobuf:"bytes,6,opt,name=amount,proto3" json:"amount,omitempty"`
+	// The refund in question, if any.
+	RefundId      string `protobuf:"bytes,7,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1048,6 +1050,13 @@ func (x *Review) GetAmount() *Money {
 		return x.Amount
 	}
 	return nil
+}
+
+func (x *Review) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
 }
 
 // SentMessage is one message that went out.
@@ -1354,7 +1363,7 @@ const file_copay_v1_copay_proto_rawDesc = "" +
 	"\frequested_by\x18\x06 \x01(\tR\vrequestedBy\x12\x1d\n" +
 	"\n" +
 	"decided_by\x18\a \x01(\tR\tdecidedBy\x12.\n" +
-	"\x06status\x18\b \x01(\x0e2\x16.copay.v1.RefundStatusR\x06status\"\xf2\x01\n" +
+	"\x06status\x18\b \x01(\x0e2\x16.copay.v1.RefundStatusR\x06status\"\x8f\x02\n" +
 	"\x06Review\x12(\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x14.copay.v1.ReviewKindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12*\n" +
@@ -1362,7 +1371,8 @@ const file_copay_v1_copay_proto_rawDesc = "" +
 	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x1d\n" +
 	"\n" +
 	"payment_id\x18\x05 \x01(\tR\tpaymentId\x12'\n" +
-	"\x06amount\x18\x06 \x01(\v2\x0f.copay.v1.MoneyR\x06amount\"\xb3\x01\n" +
+	"\x06amount\x18\x06 \x01(\v2\x0f.copay.v1.MoneyR\x06amount\x12\x1b\n" +
+	"\trefund_id\x18\a \x01(\tR\brefundId\"\xb3\x01\n" +
 	"\vSentMessage\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12+\n" +
 	"\achannel\x18\x02 \x01(\x0e2\x11.copay.v1.ChannelR\achannel\x125\n" +

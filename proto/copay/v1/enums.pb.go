@@ -381,6 +381,8 @@ const (
 	ReviewKind_REVIEW_KIND_CONFIGURATION ReviewKind = 18
 	// A second person must approve a refund.
 	ReviewKind_REVIEW_KIND_REFUND_APPROVAL ReviewKind = 19
+	// Money that was taken at the desk has to be handed back there.
+	ReviewKind_REVIEW_KIND_HAND_BACK ReviewKind = 20
 )
 
 // Enum value maps for ReviewKind.
@@ -406,6 +408,7 @@ var (
 		17: "REVIEW_KIND_OVERPAID",
 		18: "REVIEW_KIND_CONFIGURATION",
 		19: "REVIEW_KIND_REFUND_APPROVAL",
+		20: "REVIEW_KIND_HAND_BACK",
 	}
 	ReviewKind_value = map[string]int32{
 		"REVIEW_KIND_UNSPECIFIED":     0,
@@ -428,6 +431,7 @@ var (
 		"REVIEW_KIND_OVERPAID":        17,
 		"REVIEW_KIND_CONFIGURATION":   18,
 		"REVIEW_KIND_REFUND_APPROVAL": 19,
+		"REVIEW_KIND_HAND_BACK":       20,
 	}
 )
 
@@ -824,7 +828,7 @@ const file_copay_v1_enums_proto_rawDesc = "" +
 	"\x1fREFUND_STATUS_AWAITING_APPROVAL\x10\x01\x12\x19\n" +
 	"\x15REFUND_STATUS_PENDING\x10\x02\x12\x16\n" +
 	"\x12REFUND_STATUS_DONE\x10\x03\x12\x1a\n" +
-	"\x16REFUND_STATUS_REJECTED\x10\x04*\xbc\x04\n" +
+	"\x16REFUND_STATUS_REJECTED\x10\x04*\xd7\x04\n" +
 	"\n" +
 	"ReviewKind\x12\x1b\n" +
 	"\x17REVIEW_KIND_UNSPECIFIED\x10\x00\x12\x1e\n" +
@@ -847,7 +851,8 @@ const file_copay_v1_enums_proto_rawDesc = "" +
 	"\x13REVIEW_KIND_TRUE_UP\x10\x10\x12\x18\n" +
 	"\x14REVIEW_KIND_OVERPAID\x10\x11\x12\x1d\n" +
 	"\x19REVIEW_KIND_CONFIGURATION\x10\x12\x12\x1f\n" +
-	"\x1bREVIEW_KIND_REFUND_APPROVAL\x10\x13*\xe5\x01\n" +
+	"\x1bREVIEW_KIND_REFUND_APPROVAL\x10\x13\x12\x19\n" +
+	"\x15REVIEW_KIND_HAND_BACK\x10\x14*\xe5\x01\n" +
 	"\x06Choice\x12\x16\n" +
 	"\x12CHOICE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fCHOICE_RETRY\x10\x01\x12\x12\n" +
