@@ -280,7 +280,7 @@ func TestEnumsAgree(t *testing.T) {
 	check(copayv1.ReviewKind_name, "REVIEW_KIND_", texts(copay.ReviewUnknownCharge, copay.ReviewNoContact, copay.ReviewNoCoverage, copay.ReviewInactive,
 		copay.ReviewLowConfidence, copay.ReviewAmount, copay.ReviewEligibility, copay.ReviewCollect, copay.ReviewUnpaid, copay.ReviewPosting, copay.ReviewAccounting,
 		copay.ReviewCompensation, copay.ReviewMismatch, copay.ReviewDispute, copay.ReviewPostingDeleted, copay.ReviewTrueUp, copay.ReviewOverpaid, copay.ReviewConfig,
-		copay.ReviewRefundApproval)...)
+		copay.ReviewRefundApproval, copay.ReviewHandBack)...)
 	check(copayv1.Choice_name, "CHOICE_", texts(copay.ChoiceRetry, copay.ChoiceProceed, copay.ChoiceSetAmount, copay.ChoiceSelfPay, copay.ChoiceWaive,
 		copay.ChoiceCancel, copay.ChoiceWriteOff, copay.ChoiceRefund, copay.ChoiceRequest, copay.ChoiceDone)...)
 	check(copayv1.EstimateKind_name, "ESTIMATE_KIND_", texts(copay.EstimateOwed, copay.EstimateSelfPay, copay.EstimateNothing, copay.EstimateZeroByRule, copay.EstimateUnknown)...)
@@ -316,7 +316,7 @@ func TestThePictureIsComplete(t *testing.T) {
 		Payments: []copay.Payment{{ID: "pay-1", Ref: "r", Rail: copay.RailLink, Platform: "stripe", PlatformID: "pi", Amount: five, Refunded: five, Status: copay.PaymentCaptured,
 			Decline: "d", ExpiresAt: now, CapturedAt: now, PostedID: "1", InvoiceID: "2", BookedID: "3", Received: "2026-11-20", Number: "4"}},
 		Refunds:   []copay.Refund{{ID: "ref-1", Ref: "r", Payment: "pay-1", Amount: five, Reason: "x", RequestedBy: "a", ApprovedBy: "b", Status: copay.RefundDone}},
-		Review:    &copay.Review{Kind: copay.ReviewDispute, Message: "m", Choices: []copay.Choice{copay.ChoiceDone}, Since: now, Payment: "pay-1", Amount: &five},
+		Review:    &copay.Review{Kind: copay.ReviewDispute, Message: "m", Choices: []copay.Choice{copay.ChoiceDone}, Since: now, Payment: "pay-1", Refund: "ref-1", Amount: &five},
 		Reminders: []copay.SentMessage{{At: now, Channel: copay.ChannelSMS, Template: copay.TemplateReminder, Round: 1}},
 		Paused:    true, Override: true, ChargeAt: now, RequestedAt: now, NextAction: "n", NextActionAt: now, StartedAt: now, UpdatedAt: now, Counters: copay.Counters{Version: 4}}
 	out := copayOut(c)
