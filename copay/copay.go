@@ -14,6 +14,9 @@ type Amounts struct {
 	Refunded    Money `json:"refunded,omitzero"`  // given back
 	Adjudicated Money `json:"adjudicated"`        // patient responsibility by the remittance, which may be nothing; without currency: not known
 	Journaled   Money `json:"journaled,omitzero"` // receivable that stands in the journal
+	// Accepted is by how much the remittance may differ from what was collected,
+	// because a person let it: more than nothing is not asked for, less is kept.
+	Accepted Money `json:"accepted,omitzero"`
 }
 
 // Outstanding is what the patient still owes: requested − (collected − refunded).

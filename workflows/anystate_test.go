@@ -7,6 +7,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
@@ -57,29 +60,35 @@ func TestNothingThatCanComeIsForbiddenByTheStates(t *testing.T) {
 	}
 	facts = append(facts, Event{Kind: string(integrations.EventPostingDeleted), Object: "post-1"}, Event{Kind: string(integrations.EventRemittance), Amount: &ten})
 
-	acts := map[string]func(c *coPay) error{
-		"override": func(c *coPay) error {
+	acts := map[string]func(workflow.Context, *coPay) error{
+		"override": func(ctx workflow.Context, c *coPay) error {
 			in := OverrideAmount{by(biller, "k"), copay.Cents(30_00)}
 			return after(c.checkOverride(in), func() { c.override(in) })
 		},
-		"waive": func(c *coPay) error {
+		"waive": func(ctx workflow.Context, c *coPay) error {
 			return after(c.checkWaive(Waive{}), func() { c.giveUp(copay.StateWaived, biller, "waived") })
 		},
-		"cancel":   func(c *coPay) error { return after(c.checkCancel(Cancel{}), func() { c.cancel(biller, "cancelled") }) },
-		"operator": func(c *coPay) error { c.withdrawByOperator(); return nil },
-		"refund": func(c *coPay) error {
+		"cancel": func(ctx workflow.Context, c *coPay) error {
+			return after(c.checkCancel(Cancel{}), func() { c.cancel(biller, "cancelled") })
+		},
+		"operator": func(ctx workflow.Context, c *coPay) error { c.withdrawByOperator(); return nil },
+		"refund": func(ctx workflow.Context, c *coPay) error {
 			in := Refund{Act: by(biller, "k"), Amount: copay.Cents(10_00)}
 			return after(c.checkRefund(in), func() { c.refund(in) })
 		},
-		"deleted": func(c *coPay) error {
+		"deleted": func(ctx workflow.Context, c *coPay) error {
 			if !c.givenUp() && !c.atTheBank() {
 				c.takeBack(biller, "deleted")
 			}
 			return nil
 		},
-		"posting gone": func(c *coPay) error { c.postingGone(&c.p.Payments[0], biller); return nil },
-		"more money":   func(c *coPay) error { c.arrived(nil); return nil },
-		"true up":      func(c *coPay) error { c.p.Amounts.Adjudicated = ten; c.remittedNow(nil, biller); return nil },
+		"posting gone": func(ctx workflow.Context, c *coPay) error { c.postingGone(&c.p.Payments[0], biller); return nil },
+		"more money":   func(ctx workflow.Context, c *coPay) error { c.arrived(ctx); return nil },
+		"true up": func(ctx workflow.Context, c *coPay) error {
+			c.p.Amounts.Adjudicated = ten
+			c.remittedNow(ctx, biller)
+			return nil
+		},
 	}
 	for _, s := range copay.States() {
 		for _, paid := range []bool{false, true} {
@@ -88,12 +97,14 @@ func TestNothingThatCanComeIsForbiddenByTheStates(t *testing.T) {
 			}
 			for _, cents := range []int64{25_00, 140_00} {
 				at := fmt.Sprintf("%s, paid %t, %d", s, paid, cents)
-				for _, e := range facts {
-					assert.NotPanics(t, func() { inState(s, paid, cents).hear(nil, e) }, "%s: %s %s", at, e.Kind, e.Status)
-				}
-				for name, act := range acts {
-					assert.NotPanics(t, func() { _ = act(inState(s, paid, cents)) }, "%s: %s", at, name)
-				}
+				inWorkflow(t, func(ctx workflow.Context) {
+					for _, e := range facts {
+						assert.NotPanics(t, func() { inState(s, paid, cents).hear(ctx, e) }, "%s: %s %s", at, e.Kind, e.Status)
+					}
+					for name, act := range acts {
+						assert.NotPanics(t, func() { _ = act(ctx, inState(s, paid, cents)) }, "%s: %s", at, name)
+					}
+				})
 			}
 		}
 	}
@@ -126,6 +137,7 @@ func TestEveryChoiceOfEveryReviewLeadsSomewhere(t *testing.T) {
 		{copay.ReviewPostingDeleted, copay.StateSettled, true, []copay.Choice{retry, did}},
 		{copay.ReviewPostingDeleted, copay.StateReconciling, true, []copay.Choice{retry, did}},
 		{copay.ReviewCompensation, copay.StateRefunding, true, []copay.Choice{retry, did}},
+		{copay.ReviewHandBack, copay.StateRefunding, true, []copay.Choice{did}},
 		{copay.ReviewTrueUp, copay.StateSettled, true, []copay.Choice{request, proceed, refund}},
 		{copay.ReviewDispute, copay.StateRequesting, true, []copay.Choice{request, off, waive, cancel}},
 	} {
@@ -133,16 +145,34 @@ func TestEveryChoiceOfEveryReviewLeadsSomewhere(t *testing.T) {
 			c := inState(copay.StateNeedsReview, r.paid, 25_00)
 			less := copay.Cents(-5_00)
 			c.p.Review = &copay.Review{Kind: r.kind, Back: r.back, Payment: "pay-1", Choices: r.choices, Amount: &less}
+			if r.kind == copay.ReviewHandBack {
+				c.p.Review.Refund = c.newRefund(&c.p.Payments[0], copay.Cents(5_00), copay.System(), "not owed").ID
+			}
 			if choice == refund {
 				c.p.Amounts.Requested = copay.Cents(20_00) // as the remittance says
 			}
 			ten := copay.Cents(10_00)
 			in := ResolveReview{Act: by(biller, "k"), Choice: choice, Amount: &ten}
 			require.NoError(t, c.checkResolve(in))
-			require.NotPanics(t, func() { require.NoError(t, c.resolve(nil, in)) }, "%s of %s", choice, r.kind)
+			inWorkflow(t, func(ctx workflow.Context) {
+				assert.NotPanics(t, func() { assert.NoError(t, c.resolve(ctx, in)) }, "%s of %s", choice, r.kind)
+			})
 			require.NotEqual(t, copay.StateNeedsReview, c.p.State, "%s of %s leads nowhere", choice, r.kind)
 		}
 	}
+}
+
+// inWorkflow runs what asks for the version of a run in one.
+func inWorkflow(t *testing.T, f func(workflow.Context)) {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 10 * time.Second}) // the machine may be busy
+	env.ExecuteWorkflow(func(ctx workflow.Context) error {
+		f(ctx)
+		return nil
+	})
+	require.NoError(t, env.GetWorkflowError())
 }
 
 func after(refused error, do func()) error {

@@ -152,3 +152,65 @@ func TestALookAtTheCoverageFindsTheChargeGone(t *testing.T) {
 	require.Equal(t, copay.StateCancelled, w.run(input()))
 	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Refunded)
 }
+
+// What staff gave back is not asked for again because the patient's record has
+// changed, be it a telephone number; less is.
+func TestWhatWasGivenBackIsNotAskedForAgain(t *testing.T) {
+	for name, tc := range map[string]struct{ estimate, open int64 }{"the same plan": {25_00, 5_00}, "a worse one": {40_00, 5_00}, "a better one": {18_00, 3_00}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
+			w.after(2*time.Hour, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
+			w.after(3*time.Hour, func() {
+				require.EqualValues(t, 5_00, w.stored.Amounts.Outstanding().Minor)
+				w.est.Estimate.Amount = copay.Cents(tc.estimate)
+				w.event("drchrono", integrations.EventPatientChanged, "p1", "")
+			})
+			w.after(4*time.Hour, func() { require.EqualValues(t, tc.open, w.stored.Amounts.Outstanding().Minor) })
+			w.after(5*time.Hour, w.pays)
+			require.Equal(t, copay.StateSettled, w.run(input()))
+		})
+	}
+}
+
+// What a person decided after a remittance is not undone by a new telephone number.
+func TestATrueUpRequestSurvivesAChangeOfThePatient(t *testing.T) {
+	w := settledWorld(t)
+	w.after(0, func() { w.remits("era/1", 40_00) })
+	w.decides(time.Hour, copay.ReviewTrueUp, copay.ChoiceRequest)
+	w.after(2*time.Hour, func() {
+		require.EqualValues(t, 15_00, w.stored.Amounts.Outstanding().Minor)
+		w.event("drchrono", integrations.EventPatientChanged, "p1", "")
+	})
+	w.after(3*time.Hour, func() {
+		require.Equal(t, copay.StateAwaitingPayment, w.stored.State)
+		require.EqualValues(t, 15_00, w.stored.Amounts.Outstanding().Minor)
+		w.pays()
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Empty(t, w.cancelled, "the page stays open")
+}
+
+// The payer said 10; the bank took it; it is asked for again: 10 stay 10.
+func TestTheRemittanceHoldsAfterAChangeOfThePatient(t *testing.T) {
+	w := settledWorld(t)
+	in := input()
+	in.Policy.TrueUp = copay.TrueUpAuto
+	w.after(0, func() { w.remits("era/1", 10_00) })
+	require.Equal(t, copay.StateSettled, w.run(in))
+	require.EqualValues(t, 10_00, w.stored.Amounts.Requested.Minor)
+	w = newWorldAfter(t, w)
+	w.after(0, func() { w.dispute("d1", "opened", w.now()) })
+	w.after(time.Hour, func() {
+		w.refunded["bank"] = copay.Cents(10_00)
+		w.dispute("d2", "lost", w.now())
+	})
+	w.decides(2*time.Hour, copay.ReviewDispute, copay.ChoiceRequest)
+	w.after(3*time.Hour, func() {
+		require.EqualValues(t, 10_00, w.stored.Amounts.Outstanding().Minor)
+		w.event("drchrono", integrations.EventPatientChanged, "p1", "")
+	})
+	w.after(4*time.Hour, func() { require.EqualValues(t, 10_00, w.stored.Amounts.Outstanding().Minor) })
+	w.after(5*time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(in))
+}

@@ -10,7 +10,7 @@ import (
 // estimate works out what the patient owes and decides whether to ask for it.
 func (c *coPay) estimate(ctx workflow.Context) error {
 	ask := copay.Money{} // the estimate itself
-	if c.p.Override {
+	if c.p.Override || c.decided() {
 		ask = c.p.Amounts.Outstanding()
 	}
 	got, err := c.callEstimate(ctx, ask)
@@ -39,6 +39,10 @@ func (c *coPay) estimate(ctx workflow.Context) error {
 		c.goAsk("a person set the amount")
 		return nil
 	}
+	if c.stands(ctx, e) {
+		c.goAsk("what was asked for stands")
+		return nil
+	}
 	if e.Kind == copay.EstimateNothing {
 		return c.nothingDue(ctx, "nothing is due")
 	}
@@ -51,6 +55,27 @@ func (c *coPay) estimate(ctx workflow.Context) error {
 	c.p.Amounts.Requested = e.Amount
 	c.goAsk("the estimate is sure enough")
 	return nil
+}
+
+// changeStands marks runs that keep what was asked for when they look at the
+// coverage once more.
+const changeStands = "what-was-asked-stands"
+
+// decided reports that more than an estimate says what is open: the payer has
+// spoken, or something was given back.
+func (c *coPay) decided() bool {
+	a := c.p.Amounts
+	return !c.p.Override && a.Requested.IsPositive() && (a.Refunded.IsPositive() || a.Adjudicated.Currency != "")
+}
+
+// stands reports that a new estimate changes nothing of what is asked for: the
+// payer's remittance is worth more than it, and what was given back is not asked
+// for again.
+func (c *coPay) stands(ctx workflow.Context, e copay.Estimate) bool {
+	a := c.p.Amounts
+	more := e.Kind == copay.EstimateUnknown || e.Amount.Minor >= a.Requested.Minor
+	return c.decided() && (more || a.Adjudicated.Currency != "") &&
+		workflow.GetVersion(ctx, changeStands, workflow.DefaultVersion, 1) != workflow.DefaultVersion
 }
 
 // aboveCharge is the review of an amount that a person set before the charge

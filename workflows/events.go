@@ -309,6 +309,9 @@ func (c *coPay) remitted(ctx workflow.Context, e Event, who copay.Actor) {
 		c.note(who, "remittance", "an older remittance over "+e.Amount.String()+" came late and changes nothing", "")
 		return
 	}
+	if !e.Amount.Equal(c.p.Amounts.Adjudicated) {
+		c.p.Amounts.Accepted = copay.Money{} // what a person let stand was about the amount before
+	}
 	c.p.Amounts.Adjudicated, c.p.AdjudicatedAt = *e.Amount, later(c.p.AdjudicatedAt, e.At)
 	c.note(who, "remittance", "the payer says that the patient owes "+e.Amount.String(), "")
 	c.remittedNow(ctx, who)
@@ -326,6 +329,35 @@ func (c *coPay) remittedNow(ctx workflow.Context, who copay.Actor) {
 	}
 }
 
+// changeAccepted marks runs that do not undo by themselves what a person decided
+// about the difference to a remittance.
+const changeAccepted = "accepted-difference"
+
+func (c *coPay) accepts(ctx workflow.Context) bool {
+	return workflow.GetVersion(ctx, changeAccepted, workflow.DefaultVersion, 1) != workflow.DefaultVersion
+}
+
+// goodwill reports that staff gave something back: whether that is asked for
+// again, because the payer says that it was owed, is not decided without them.
+func (c *coPay) goodwill(ctx workflow.Context) bool {
+	given := func(r copay.Refund) bool { return r.Status == copay.RefundDone && !r.Taken && byStaff(&r) }
+	return slices.ContainsFunc(c.p.Refunds, given) && c.accepts(ctx)
+}
+
+// accept notes how much of a refund that staff asked for goes back although the
+// payer says that the patient owes it.
+func (c *coPay) accept(ctx workflow.Context, r *copay.Refund) {
+	a := &c.p.Amounts
+	if a.Adjudicated.Currency == "" || r.Taken || r.Bounced > 0 || !byStaff(r) {
+		return
+	}
+	short := func(held int64) int64 { return max(a.Adjudicated.Minor-held, 0) }
+	held := c.held().Minor
+	if below := short(held-r.Amount.Minor) - short(held); below > 0 && c.accepts(ctx) {
+		a.Accepted = copay.Cents(a.Accepted.Minor + below)
+	}
+}
+
 // byItself reports whether a difference is dealt with without a person: no more is
 // asked, and no more given back, than elsewhere.
 func (c *coPay) byItself(diff copay.Money) bool {
@@ -339,7 +371,7 @@ func (c *coPay) byItself(diff copay.Money) bool {
 // whether the difference has to be dealt with.
 func (c *coPay) trueUp(ctx workflow.Context, who copay.Actor) bool {
 	owes := c.p.Amounts.Adjudicated
-	diff := copay.Cents(owes.Minor - c.held().Minor)
+	diff := copay.Cents(owes.Minor - c.held().Minor - c.p.Amounts.Accepted.Minor)
 	if owes.Currency == "" || max(diff.Minor, -diff.Minor) <= c.in.Policy.TrueUpTolerance.Minor {
 		return false
 	}
@@ -355,7 +387,7 @@ func (c *coPay) trueUp(ctx workflow.Context, who copay.Actor) bool {
 		r.Choices = []copay.Choice{copay.ChoiceRefund, copay.ChoiceProceed}
 	}
 	c.p.Review = &r
-	if c.in.Policy.TrueUp == copay.TrueUpAuto && c.byItself(diff) {
+	if c.in.Policy.TrueUp == copay.TrueUpAuto && c.byItself(diff) && !(diff.IsPositive() && c.goodwill(ctx)) {
 		choice := r.Choices[0]
 		_ = c.resolve(ctx, ResolveReview{Act: Act{Actor: copay.System(), Reason: "practice policy"}, Choice: choice})
 	}

@@ -175,3 +175,63 @@ func TestARefundThatWaitsIsAskedForAgain(t *testing.T) {
 	require.Equal(t, copay.StateSettled, again.run(input()))
 	require.Equal(t, copay.Cents(120_00), again.stored.Amounts.Refunded)
 }
+
+// Staff give back what the payer says is owed: true-up does not ask for it again,
+// whether it decides by itself or by asking staff.
+func TestAGoodwillRefundIsNotAskedForAgain(t *testing.T) {
+	for _, how := range []copay.TrueUpMode{copay.TrueUpAuto, copay.TrueUpReview} {
+		t.Run(string(how), func(t *testing.T) { goodwill(t, how) })
+	}
+}
+
+func goodwill(t *testing.T, how copay.TrueUpMode) {
+	w := settledWorld(t)
+	in := input()
+	in.Policy.TrueUp = how
+	w.after(0, func() { w.remits("era/1", 25_00) })
+	require.Equal(t, copay.StateSettled, w.run(in))
+	w = newWorldAfter(t, w)
+	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
+	require.Equal(t, copay.StateSettled, w.run(in))
+	require.Empty(t, w.sent)
+	require.Zero(t, w.stored.Amounts.Outstanding().Minor)
+	w = newWorldAfter(t, w) // the same amount again changes nothing, another one does
+	w.after(0, func() { w.remits("era/2", 25_00) })
+	require.Equal(t, copay.StateSettled, w.run(in))
+	w = newWorldAfter(t, w)
+	w.after(0, func() { w.remits("era/3", 40_00) })
+	w.decides(time.Hour, copay.ReviewTrueUp, copay.ChoiceProceed)
+	require.Equal(t, copay.StateSettled, w.run(in), "a person decides, since a person gave it back")
+}
+
+// Staff gave back what they believed was too much; the payer says otherwise: a
+// person decides, though true-up is automatic.
+func TestWhatStaffGaveBackBeforeTheRemittanceIsTheirsToAskFor(t *testing.T) {
+	w := settledWorld(t)
+	in := input()
+	in.Policy.TrueUp = copay.TrueUpAuto
+	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
+	require.Equal(t, copay.StateSettled, w.run(in))
+	w = newWorldAfter(t, w)
+	w.after(0, func() { w.remits("era/1", 25_00) })
+	w.decides(time.Hour, copay.ReviewTrueUp, copay.ChoiceRequest)
+	w.after(2*time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(in))
+	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Requested)
+}
+
+// What a person accepted is not asked about again when something else happens.
+func TestAnAcceptedDifferenceIsNotAskedAboutAgain(t *testing.T) {
+	for name, owes := range map[string]int64{"more": 40_00, "less": 10_00} {
+		t.Run(name, func(t *testing.T) {
+			w := settledWorld(t)
+			w.after(0, func() { w.remits("era/1", owes) })
+			w.decides(time.Hour, copay.ReviewTrueUp, copay.ChoiceProceed)
+			require.Equal(t, copay.StateSettled, w.run(input()))
+			w = newWorldAfter(t, w)
+			w.after(0, func() { w.dispute("d1", "opened", w.now()) })
+			w.after(time.Hour, func() { w.dispute("d2", "won", w.now()) })
+			require.Equal(t, copay.StateSettled, w.run(input()))
+		})
+	}
+}

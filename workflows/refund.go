@@ -62,6 +62,7 @@ func (c *coPay) giveOneBack(ctx workflow.Context, r *copay.Refund) (bool, error)
 				Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}})
 		}
 	}
+	c.accept(ctx, r)
 	c.returned(r)
 	c.bookReceivable()
 	c.note(returner(r, c.payment(r.Payment)), "refunded", r.Amount.String()+" went back", r.Reason)

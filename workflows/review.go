@@ -36,6 +36,7 @@ func (c *coPay) resolve(ctx workflow.Context, in ResolveReview) error {
 		c.setAmount(*in.Amount, who, why)
 	case copay.ChoiceSelfPay:
 		c.p.Facts.SelfPay, c.p.SelfPay = true, true
+		c.p.Amounts.Requested = copay.Cents(0) // the whole charge, whatever was asked before
 		c.move(copay.StateEstimating, who, why)
 	case copay.ChoiceWaive:
 		c.giveUp(copay.StateWaived, who, why)
@@ -101,6 +102,9 @@ func (c *coPay) proceed(ctx workflow.Context, r copay.Review, who copay.Actor, w
 		c.goAsk(why)
 		return
 	case copay.ReviewTrueUp, copay.ReviewOverpaid:
+		if r.Kind == copay.ReviewTrueUp && c.accepts(ctx) {
+			c.p.Amounts.Accepted = copay.Cents(c.p.Amounts.Accepted.Minor + r.Amount.Minor)
+		}
 		c.p.Amounts.Requested = c.held()
 		c.bookReceivable()
 	}
