@@ -2,9 +2,11 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
@@ -100,8 +102,13 @@ type Notified struct {
 
 // Notify decides once more, at the moment of sending and against the recorded
 // state, and then sends. A message crosses neither with a payment nor with a
-// STOP nor into quiet hours.
+// STOP nor into quiet hours. When it fails as unknown, it may have gone out.
 func (a *Activities) Notify(ctx context.Context, in NotifyInput) (Notified, error) {
+	n, err := a.notify(ctx, in)
+	return n, unclear(ctx, err)
+}
+
+func (a *Activities) notify(ctx context.Context, in NotifyInput) (Notified, error) {
 	row, err := a.Store.CoPay(ctx, in.Key.Practice, in.Key.ID())
 	if err != nil {
 		return Notified{}, classify(err)
@@ -216,6 +223,22 @@ func (a *Activities) refused(ctx context.Context, in NotifyInput, to string, pla
 		return Notified{}, classify(kept)
 	}
 	return Notified{Why: why}, nil
+}
+
+// unclear keeps in mind, from attempt to attempt, that the outcome of one was
+// not known: as long as nobody can look it up, it stays so.
+func unclear(ctx context.Context, err error) error {
+	var app *temporal.ApplicationError
+	f := FailureOf(err)
+	if !errors.As(err, &app) || (f.Kind != integrations.KindUnknown && !activity.HasHeartbeatDetails(ctx)) {
+		return err
+	}
+	activity.RecordHeartbeat(ctx, string(integrations.KindUnknown))
+	if f.Kind == integrations.KindUnknown {
+		return err
+	}
+	f.Kind = integrations.KindUnknown
+	return temporal.NewApplicationErrorWithOptions(f.Message, string(f.Kind), temporal.ApplicationErrorOptions{NextRetryDelay: app.NextRetryDelay(), Details: []any{f}})
 }
 
 func contains[T comparable](list []T, x T) bool {

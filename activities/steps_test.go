@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/copayflow/copayflow/copay"
@@ -329,6 +331,25 @@ func TestATemporaryRefusalOfAMessageIsTriedAgain(t *testing.T) {
 	b.p.failBefore = &integrations.Error{Kind: integrations.KindRateLimited, Platform: "twilio", RetryAfter: time.Minute}
 	require.Equal(t, integrations.KindRateLimited, FailureOf(b.run(b.a.Notify, in, nil)).Kind)
 	require.Empty(t, b.s.sent)
+}
+
+// Once the outcome of an attempt is not known, it stays so until it is looked up:
+// that the platform is down by then says nothing of it.
+func TestAMessageStaysUnclearUntilItIsLookedUp(t *testing.T) {
+	b := setup(t)
+	in := notify(b)
+	b.p.failBefore = &integrations.Error{Kind: integrations.KindUnavailable, Platform: "twilio"}
+	require.Equal(t, integrations.KindUnavailable, FailureOf(b.run(b.a.Notify, in, nil)).Kind)
+	kept := false
+	b.env.SetOnActivityHeartbeatListener(func(*activity.Info, converter.EncodedValues) { kept = true })
+	b.p.failBefore = &integrations.Error{Kind: integrations.KindUnknown, Platform: "twilio"}
+	require.Equal(t, integrations.KindUnknown, FailureOf(b.run(b.a.Notify, in, nil)).Kind)
+	require.True(t, kept, "for the next attempt")
+	b.env.SetHeartbeatDetails("unknown")
+	b.p.failBefore = &integrations.Error{Kind: integrations.KindUnavailable, Platform: "twilio"}
+	require.Equal(t, integrations.KindUnknown, FailureOf(b.run(b.a.Notify, in, nil)).Kind)
+	b.p.failBefore = nil
+	require.NoError(t, b.run(b.a.Notify, in, nil))
 }
 
 func TestFailureOfReadsWhateverComesOutOfAnActivity(t *testing.T) {

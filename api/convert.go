@@ -120,7 +120,7 @@ func copayOut(c copay.CoPay) *copayv1.CoPay {
 			Status: toEnum[copayv1.RefundStatus](copayv1.RefundStatus_value, "REFUND_STATUS_", string(r.Status))})
 	}
 	for _, m := range c.Reminders {
-		out.Messages = append(out.Messages, &copayv1.SentMessage{At: timeOut(m.At), Round: int32(m.Round),
+		out.Messages = append(out.Messages, &copayv1.SentMessage{At: timeOut(m.At), Round: int32(m.Round), Unconfirmed: m.Unconfirmed,
 			Channel:  toEnum[copayv1.Channel](copayv1.Channel_value, "CHANNEL_", string(m.Channel)),
 			Template: toEnum[copayv1.MessageTemplate](copayv1.MessageTemplate_value, "MESSAGE_TEMPLATE_", string(m.Template))})
 	}

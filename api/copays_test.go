@@ -317,7 +317,7 @@ func TestThePictureIsComplete(t *testing.T) {
 			Decline: "d", ExpiresAt: now, CapturedAt: now, PostedID: "1", InvoiceID: "2", BookedID: "3", Received: "2026-11-20", Number: "4"}},
 		Refunds:   []copay.Refund{{ID: "ref-1", Ref: "r", Payment: "pay-1", Amount: five, Reason: "x", RequestedBy: "a", ApprovedBy: "b", Status: copay.RefundDone}},
 		Review:    &copay.Review{Kind: copay.ReviewDispute, Message: "m", Choices: []copay.Choice{copay.ChoiceDone}, Since: now, Payment: "pay-1", Refund: "ref-1", Amount: &five},
-		Reminders: []copay.SentMessage{{At: now, Channel: copay.ChannelSMS, Template: copay.TemplateReminder, Round: 1}},
+		Reminders: []copay.SentMessage{{At: now, Channel: copay.ChannelSMS, Template: copay.TemplateReminder, Round: 1, Unconfirmed: true}},
 		Paused:    true, Override: true, ChargeAt: now, RequestedAt: now, NextAction: "n", NextActionAt: now, StartedAt: now, UpdatedAt: now, Counters: copay.Counters{Version: 4}}
 	out := copayOut(c)
 	for _, m := range []proto.Message{out, out.GetAmounts(), out.GetEstimate(), out.GetEstimate().GetReasons()[0], out.GetPayments()[0], out.GetRefunds()[0], out.GetReview(), out.GetMessages()[0]} {

@@ -258,8 +258,10 @@ type CoPay struct {
 	CardAt   Platform  `json:"card_at,omitempty"`
 	ChargeAt time.Time `json:"charge_at,omitzero"`
 	Noticed  Money     `json:"noticed,omitzero"`
-	// After is the state that follows once everything has been given back.
+	// After is the state that follows once everything has been given back; Bank
+	// says that the patient's bank took some of it, which a person has not seen yet.
 	After     State         `json:"after,omitempty"`
+	Bank      bool          `json:"bank,omitempty"`
 	Payments  []Payment     `json:"payments,omitempty"`
 	Refunds   []Refund      `json:"refunds,omitempty"`
 	Review    *Review       `json:"review,omitempty"`

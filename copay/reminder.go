@@ -90,6 +90,8 @@ type SentMessage struct {
 	// Round groups the messages of one occasion over several channels: 0 is
 	// the request, 1 the first reminder…; caps count rounds, not messages.
 	Round int `json:"round"`
+	// Unconfirmed says that nobody knows whether it went out. It counts as sent.
+	Unconfirmed bool `json:"unconfirmed,omitempty"`
 }
 
 // ReminderInput is everything a reminder decision depends on.

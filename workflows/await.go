@@ -261,8 +261,8 @@ func (c *coPay) giveNotice(ctx workflow.Context) error {
 			return err
 		}
 		sent := len(c.p.Reminders)
-		if err := c.send(ctx, p.Decision); err != nil || len(c.p.Reminders) == sent {
-			return err
+		if err := c.send(ctx, p.Decision); err != nil || len(c.p.Reminders) == sent || c.p.Reminders[sent].Unconfirmed {
+			return err // who was perhaps not told is told again when the caps allow it
 		}
 		c.p.ChargeAt, c.p.Noticed = workflow.Now(ctx).Add(c.in.Policy.CardNotice), c.p.Amounts.Outstanding()
 		return nil

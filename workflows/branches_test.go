@@ -259,3 +259,69 @@ func TestWhatIsAskedOnAMovedClockIsAskedThen(t *testing.T) {
 	})
 	require.Equal(t, copay.StateSettled, w.run(input()))
 }
+
+// A dispute that is won while a posting's deletion is with staff is over.
+func TestADisputeThatIsWonDuringAReviewIsOver(t *testing.T) {
+	for _, choice := range []copay.Choice{copay.ChoiceDone, copay.ChoiceRetry} {
+		t.Run(string(choice), func(t *testing.T) {
+			w := settledWorld(t)
+			id := w.stored.Payments[0].PostedID
+			w.after(0, func() { w.dispute("d1", "opened", w.now()) })
+			w.after(time.Hour, func() {
+				require.Equal(t, copay.StateDisputed, w.stored.State)
+				clear(w.posted)
+				w.event("drchrono", integrations.EventPostingDeleted, id, "")
+			})
+			w.after(2*time.Hour, func() {
+				require.Equal(t, copay.ReviewPostingDeleted, w.stored.Review.Kind)
+				w.dispute("d2", "won", w.now())
+			})
+			if choice == copay.ChoiceDone {
+				w.after(3*time.Hour, func() { w.posted["by-hand"] = copay.Cents(25_00) })
+			}
+			w.decides(3*time.Hour, copay.ReviewPostingDeleted, choice)
+			require.Equal(t, copay.StateSettled, w.run(input()))
+		})
+	}
+}
+
+// Still disputed, it is so again after the review.
+func TestADisputeThatLastsIsThereAfterAReview(t *testing.T) {
+	w := settledWorld(t)
+	id := w.stored.Payments[0].PostedID
+	w.after(0, func() { w.dispute("d1", "opened", w.now()) })
+	w.after(time.Hour, func() { w.event("drchrono", integrations.EventPostingDeleted, id, ""); clear(w.posted) })
+	w.decides(2*time.Hour, copay.ReviewPostingDeleted, copay.ChoiceDone)
+	w.after(3*time.Hour, func() {
+		require.Equal(t, copay.StateDisputed, w.stored.State)
+		w.posted["by-hand"] = copay.Cents(25_00)
+		w.dispute("d2", "won", w.now())
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+// The bank took a part, and before that was through staff gave back another: it
+// is still a person who says whether the patient is asked again.
+func TestAfterTheBankAPersonDecidesWhateverElseGoesBack(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 10_00)) })
+	w.after(2*time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	w = newWorldAfter(t, w)
+	link := w.stored.Payments[2]
+	require.Equal(t, copay.Cents(15_00), link.Amount)
+	lost := func(status string) { w.event("stripe", integrations.EventDispute, link.PlatformID, status) }
+	w.fail["ReversePosting"] = []error{refuse(integrations.KindInvalid)}
+	w.after(0, func() { lost("opened") })
+	w.after(time.Hour, func() {
+		w.refunded["bank"] = copay.Cents(15_00)
+		lost("lost")
+	})
+	w.after(2*time.Hour, func() {
+		require.Equal(t, copay.ReviewCompensation, w.stored.Review.Kind)
+		w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Payment: "pay-2", Amount: copay.Cents(5_00)})
+	})
+	w.after(3*time.Hour, func() { require.Empty(t, w.sent, "nobody is asked yet") })
+	w.decides(3*time.Hour, copay.ReviewDispute, copay.ChoiceWriteOff)
+	require.Equal(t, copay.StateWrittenOff, w.run(input()))
+}

@@ -214,3 +214,23 @@ func TestTheRemittanceHoldsAfterAChangeOfThePatient(t *testing.T) {
 	w.after(5*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(in))
 }
+
+// Much that came in before it was known that nothing is due goes back with a
+// person's approval, as it does after the co-pay was settled; or it stays.
+func TestMuchThatIsNotDueGoesBackWithAPersonsApproval(t *testing.T) {
+	for approve, want := range map[bool]copay.State{true: copay.StateRefunded, false: copay.StateSettled} {
+		t.Run(string(want), func(t *testing.T) {
+			w := newWorld(t)
+			w.est.Estimate.Amount = copay.Cents(140_00)
+			w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 120_00)) })
+			w.after(2*time.Hour, func() { turnsOut(w) })
+			w.after(3*time.Hour, func() {
+				require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
+				require.Zero(t, w.stored.Amounts.Refunded.Minor)
+				w.act("", UpdateApproveRefund, ApproveRefund{Act: by(biller, "b"), Refund: "ref-1", Approve: approve})
+			})
+			require.Equal(t, want, w.run(input()))
+			require.Zero(t, w.stored.Amounts.Outstanding().Minor)
+		})
+	}
+}

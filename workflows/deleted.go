@@ -75,9 +75,17 @@ func (c *coPay) confirmPosting(ctx workflow.Context) error {
 		c.note(copay.PlatformActor(c.p.Key.EHR), "posting", "the deletion of our posting was reported, but it is there", "")
 		return nil
 	}
+	atBank := c.p.State == copay.StateDisputed
 	c.postingGone(pay, copay.PlatformActor(c.p.Key.EHR))
+	if atBank && workflow.GetVersion(ctx, changeBackFromBank, workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+		c.p.Review.Back = copay.StateReconciling // which knows whether the bank is still at it
+	}
 	return nil
 }
+
+// changeBackFromBank marks runs that look, after a review that came up during a
+// dispute, whether the dispute is over.
+const changeBackFromBank = "back-from-the-bank"
 
 // postingGone lets a person decide about a posting that somebody deleted. Until
 // then the payment counts as one that is not posted, under a reference of its

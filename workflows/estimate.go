@@ -135,12 +135,29 @@ func (c *coPay) nothingDue(ctx workflow.Context, why string) error {
 	if open := c.openPayment(); open != nil { // asked for before more was known
 		return c.closeRequest(ctx, open)
 	}
+	if c.surplus().Minor > c.in.Policy.RefundApprovalAbove.Minor && workflow.GetVersion(ctx, changeMuch, workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+		return c.askToReturnUnasked(ctx, why)
+	}
 	if c.surplus().IsPositive() || c.hasPendingRefund() {
 		c.giveSurplusBack(ctx, why)
 		return c.flush(ctx)
 	}
 	c.settle(ctx, why)
 	return nil
+}
+
+// changeMuch marks runs in which a person approves when much goes back of what
+// came in before it was known that nothing is due.
+const changeMuch = "approve-what-was-not-due"
+
+// askToReturnUnasked lets a person decide on money above what goes back without
+// one. When they say that it stays, it is posted as it is.
+func (c *coPay) askToReturnUnasked(ctx workflow.Context, why string) error {
+	c.p.Amounts.Requested = c.held()
+	c.bookReceivable()
+	c.askToReturn(copay.System(), why, "It turned out that nothing is due ("+why+"), after "+c.held().String()+" had been paid. Approve the refund, or reject it and the money stays.")
+	c.p.Review.Back, c.p.Review.Since = copay.StatePaid, workflow.Now(ctx)
+	return c.flush(ctx)
 }
 
 // surplus is money we hold beyond what was asked, without what is already on

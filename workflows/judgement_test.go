@@ -420,3 +420,53 @@ func TestAPageThatEndsWhileTheBankIsAtItIsLookedAt(t *testing.T) {
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Empty(t, w.refunded)
 }
+
+// mute is a world whose message platforms give no answer at first, though the
+// messages go out.
+type mute struct {
+	*world
+	left int
+}
+
+func (m *mute) Notify(ctx context.Context, in activities.NotifyInput) (activities.Notified, error) {
+	m.mu.Lock()
+	m.left--
+	silent := m.left >= 0
+	m.mu.Unlock()
+	out, err := m.world.Notify(ctx, in)
+	if silent {
+		return activities.Notified{}, refuse(integrations.KindUnknown)
+	}
+	return out, err
+}
+
+func quiet(t *testing.T, n int) *world {
+	w := newWorld(t)
+	w.env.RegisterActivityWithOptions(&mute{world: w, left: n}, activity.RegisterOptions{DisableAlreadyRegisteredCheck: true})
+	return w
+}
+
+// A message of which nobody knows whether it went out counts as sent.
+func TestAMessageOfUnknownOutcomeCounts(t *testing.T) {
+	w := quiet(t, 2)
+	w.after(23*time.Hour, func() {
+		require.Len(t, w.sent, 2, "one round a day")
+		require.Len(t, w.stored.Reminders, 2)
+		require.True(t, w.stored.Reminders[0].Unconfirmed)
+		w.pays()
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.True(t, w.told("may have gone out or not"))
+}
+
+// But whoever was perhaps not told that the card is charged is told again before it is.
+func TestANoticeOfUnknownOutcomeIsNoNotice(t *testing.T) {
+	w := quiet(t, 1)
+	w.est.Card = true
+	w.after(25*time.Hour, func() { require.Empty(t, w.captured) })
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Len(t, w.sent, 2)
+	require.Equal(t, copay.TemplateCardNotice, w.sent[1].Template)
+	require.GreaterOrEqual(t, w.stored.Reminders[1].At.Sub(w.stored.Reminders[0].At), 23*time.Hour, "not twice on one day")
+	require.False(t, w.stored.Payments[0].CapturedAt.Before(w.stored.Reminders[1].At.Add(24*time.Hour)))
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/copayflow/copayflow/activities"
 	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
 )
 
 // send puts one round of messages on its way: the request on all channels
@@ -63,7 +64,14 @@ func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels 
 			if ctx.Err() != nil {
 				return sent, ctx.Err()
 			}
-			got.Why = activities.FailureOf(err).Message
+			failed := activities.FailureOf(err)
+			got.Why = failed.Message
+			if failed.Kind == integrations.KindUnknown && workflow.GetVersion(ctx, changeUnconfirmed, workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+				sent++
+				c.p.Reminders = append(c.p.Reminders, copay.SentMessage{At: c.clock(ctx), Channel: channels[i], Template: d.Template, Round: d.Round, Unconfirmed: true})
+				c.note(copay.System(), "not_confirmed", string(channels[i])+" may have gone out or not, and is not sent again: "+got.Why, "")
+				continue
+			}
 		}
 		if got.Payment != nil {
 			c.apply(ctx, c.payment(asked), *got.Payment)
@@ -78,6 +86,10 @@ func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels 
 	}
 	return sent, nil
 }
+
+// changeUnconfirmed marks runs that count a message of which nobody knows
+// whether it went out.
+const changeUnconfirmed = "count-the-unconfirmed"
 
 // changeAttend marks runs that look at what arrives while a message is sent.
 const changeAttend = "attend-while-sending"

@@ -115,7 +115,7 @@ func (c *coPay) returned(r *copay.Refund) {
 	if r.Bounced == 0 && (!r.Taken || c.p.After != "") { // given up before: nobody owes it again
 		a.Requested = copay.Cents(max(a.Requested.Minor-max(r.Amount.Minor-surplus, 0), 0))
 	}
-	r.Status = copay.RefundDone
+	r.Status, c.p.Bank = copay.RefundDone, c.p.Bank || r.Taken
 	a.Refunded = copay.Cents(a.Refunded.Minor + r.Amount.Minor)
 	pay := c.payment(r.Payment)
 	pay.Refunded = copay.Cents(pay.Refunded.Minor + r.Amount.Minor)
@@ -258,11 +258,12 @@ func (c *coPay) lateUndo(id copay.PaymentID, undone func(*copay.Refund) *string)
 // given decides where a co-pay stands once everything is back.
 func (c *coPay) given(ctx workflow.Context) {
 	after := c.p.After
-	c.p.After = ""
+	bank := after == "" && c.p.Amounts.Outstanding().IsPositive() && c.bankTook(ctx)
+	c.p.After, c.p.Bank = "", false
 	switch net := c.held().Minor; {
 	case after != "":
 		c.move(after, copay.System(), "everything has been given back")
-	case c.p.Amounts.Outstanding().IsPositive() && !c.p.Refunds[len(c.p.Refunds)-1].Taken:
+	case c.p.Amounts.Outstanding().IsPositive() && !bank:
 		c.move(copay.StateAwaitingPayment, copay.System(), "a part went back, another is still open")
 	case c.p.Amounts.Outstanding().IsPositive():
 		c.move(copay.StateNeedsReview, copay.System(), "the bank took the money back")
@@ -274,6 +275,20 @@ func (c *coPay) given(ctx workflow.Context) {
 	default:
 		c.move(copay.StateReconciling, copay.System(), "a part went back")
 	}
+}
+
+// changeBank marks runs that remember that the bank took money when something
+// else goes back after it.
+const changeBank = "the-bank-took-some"
+
+// bankTook reports that money was taken by the patient's bank since a person was
+// last asked what to do about it.
+func (c *coPay) bankTook(ctx workflow.Context) bool {
+	last := c.p.Refunds[len(c.p.Refunds)-1].Taken
+	if c.p.Bank != last && workflow.GetVersion(ctx, changeBank, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return last
+	}
+	return c.p.Bank
 }
 
 // cancel withdraws the co-pay; what was done is undone newest first.

@@ -1069,7 +1069,10 @@ type SentMessage struct {
 	// What it said.
 	Template MessageTemplate `protobuf:"varint,3,opt,name=template,proto3,enum=copay.v1.MessageTemplate" json:"template,omitempty"`
 	// The occasion: 0 the request, 1 the first reminder, and so on.
-	Round         int32 `protobuf:"varint,4,opt,name=round,proto3" json:"round,omitempty"`
+	Round int32 `protobuf:"varint,4,opt,name=round,proto3" json:"round,omitempty"`
+	// Whether it went out is not known: no answer came, and it could not be
+	// looked up. It counts as sent, so that nobody is written to twice.
+	Unconfirmed   bool `protobuf:"varint,5,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1130,6 +1133,13 @@ func (x *SentMessage) GetRound() int32 {
 		return x.Round
 	}
 	return 0
+}
+
+func (x *SentMessage) GetUnconfirmed() bool {
+	if x != nil {
+		return x.Unconfirmed
+	}
+	return false
 }
 
 // TimelineEvent is one line of a co-pay's story.
@@ -1372,12 +1382,13 @@ const file_copay_v1_copay_proto_rawDesc = "" +
 	"\n" +
 	"payment_id\x18\x05 \x01(\tR\tpaymentId\x12'\n" +
 	"\x06amount\x18\x06 \x01(\v2\x0f.copay.v1.MoneyR\x06amount\x12\x1b\n" +
-	"\trefund_id\x18\a \x01(\tR\brefundId\"\xb3\x01\n" +
+	"\trefund_id\x18\a \x01(\tR\brefundId\"\xd5\x01\n" +
 	"\vSentMessage\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12+\n" +
 	"\achannel\x18\x02 \x01(\x0e2\x11.copay.v1.ChannelR\achannel\x125\n" +
 	"\btemplate\x18\x03 \x01(\x0e2\x19.copay.v1.MessageTemplateR\btemplate\x12\x14\n" +
-	"\x05round\x18\x04 \x01(\x05R\x05round\"\xbd\x02\n" +
+	"\x05round\x18\x04 \x01(\x05R\x05round\x12 \n" +
+	"\vunconfirmed\x18\x05 \x01(\bR\vunconfirmed\"\xbd\x02\n" +
 	"\rTimelineEvent\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x03R\x03seq\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
