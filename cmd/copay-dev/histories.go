@@ -63,6 +63,7 @@ func recordHistories(ctx context.Context, out io.Writer, file, dir string) error
 	}{
 		{"must-not-be-billed", r.notBilled}, {"review-cash", r.reviewCash}, {"charge-deleted", r.deleted}, {"waived", r.waived},
 		{"link-after-reminder", r.link}, {"card-on-file", r.card}, {"card-kept", r.cardKept}, {"refunded", r.refunded},
+		{"cash-handed-back", r.handedBack},
 	} {
 		key, err := story.play()
 		if err != nil {
@@ -137,6 +138,27 @@ func (r recording) deleted() (copay.Key, error) {
 		return key, err
 	}
 	r.s.Sandbox.DrChrono.DeleteCharge(string(key.Charge))
+	return key, r.until(key, copay.StateCancelled)
+}
+
+// handedBack is a part paid in cash of a charge that is deleted then.
+func (r recording) handedBack() (copay.Key, error) {
+	key := r.charge("kim")
+	if err := r.until(key, copay.StateAwaitingPayment); err != nil {
+		return key, err
+	}
+	if err := r.act(key, workflows.UpdateRecordPayment, workflows.RecordPayment{Act: workflows.Act{Actor: clerk, Reason: "at the desk", Key: "k1"},
+		Rail: copay.RailCash, Amount: copay.Cents(10_00)}); err != nil {
+		return key, err
+	}
+	r.s.Sandbox.DrChrono.DeleteCharge(string(key.Charge))
+	if err := r.until(key, copay.StateNeedsReview); err != nil {
+		return key, err
+	}
+	if err := r.act(key, workflows.UpdateResolveReview, workflows.ResolveReview{Act: workflows.Act{Actor: clerk, Reason: "handed out", Key: "k2"},
+		Choice: copay.ChoiceDone}); err != nil {
+		return key, err
+	}
 	return key, r.until(key, copay.StateCancelled)
 }
 
