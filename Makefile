@@ -71,8 +71,8 @@ generate-check: generate ## fails when committed generated code is not current
 	@test -z "$$(git status --porcelain -- proto)" || { git status --short -- proto; echo "generated code is not current: run 'make generate' and commit"; exit 1; }
 
 .PHONY: histories
-histories: setup build ## record histories anew for the replay test (a decision, not a routine)
-	@exec $(BIN)/copay-dev histories --out workflows/testdata/histories
+histories: setup build ## record histories of the newest rules for the replay test (a decision, not a routine)
+	@exec $(BIN)/copay-dev histories
 
 .PHONY: clean
 clean: ## remove built binaries and the development stack's data

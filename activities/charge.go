@@ -12,12 +12,16 @@ import (
 type OpenInput struct {
 	Key        copay.Key `json:"key"`
 	WorkflowID string    `json:"workflow_id"`
+	// Rules are those of the workflow's code that begins the run.
+	Rules int `json:"rules,omitempty"`
 }
 
 // Opened is the lasting record of a co-pay: new, or as it was left.
 type Opened struct {
 	Created bool         `json:"created"`
 	CoPay   *copay.CoPay `json:"copay,omitempty"`
+	// Rules are those that were asked with: the history keeps them here.
+	Rules int `json:"rules,omitempty"`
 }
 
 // Open claims the co-pay's unique row. It outlives the namespace's retention,
@@ -29,9 +33,9 @@ func (a *Activities) Open(ctx context.Context, in OpenInput) (Opened, error) {
 		return Opened{}, classify(err)
 	}
 	if created || row.Version == 0 {
-		return Opened{Created: created}, nil
+		return Opened{Created: created, Rules: in.Rules}, nil
 	}
-	return Opened{CoPay: &row.CoPay}, nil
+	return Opened{CoPay: &row.CoPay, Rules: in.Rules}, nil
 }
 
 // ReadChargeInput names the charge.

@@ -51,7 +51,7 @@ func (c *coPay) plansNext(ctx workflow.Context) bool {
 	if due := c.p.ChargeAt; c.p.Rail == copay.RailCard && !due.IsZero() && !due.After(workflow.Now(ctx)) {
 		return false // the card is charged first
 	}
-	return workflow.GetVersion(ctx, changePlan, workflow.DefaultVersion, 1) != workflow.DefaultVersion
+	return c.follows(ctx, changePlan)
 }
 
 // answer lets everybody know whose act is recorded.
@@ -161,6 +161,9 @@ func (c *coPay) seen(key string) bool {
 
 // queueUp waits for an act's turn and answers with the co-pay as it then is.
 func (c *coPay) queueUp(ctx workflow.Context, a *act) (copay.CoPay, error) {
+	if c.rules >= rulesOfPeople { // also once an operator has cancelled the workflow: it may wait for a person then
+		ctx, _ = workflow.NewDisconnectedContext(ctx)
+	}
 	c.acts = append(c.acts, a)
 	if err := workflow.Await(ctx, func() bool { return a.done }); err != nil {
 		return copay.CoPay{}, err

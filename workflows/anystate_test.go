@@ -7,9 +7,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/testsuite"
-	"go.temporal.io/sdk/worker"
-	"go.temporal.io/sdk/workflow"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
@@ -18,7 +15,7 @@ import (
 // inState is a co-pay that has come to a state, with or without money.
 func inState(s copay.State, paid bool, cents int64) *coPay {
 	at := time.Date(2026, 11, 24, 16, 0, 0, 0, time.UTC)
-	c := &coPay{in: input(), opened: true, now: func() time.Time { return at },
+	c := &coPay{in: input(), opened: true, rules: Rules, now: func() time.Time { return at },
 		p: &copay.CoPay{ID: key.ID(), Key: key, State: s, Facts: &copay.ChargeFacts{Billed: copay.Cents(145_00)}, Rail: copay.RailLink,
 			Estimate: &copay.Estimate{Kind: copay.EstimateOwed, Amount: copay.Cents(cents)}, RequestedAt: at}}
 	c.p.Amounts = copay.Amounts{Billed: copay.Cents(145_00), Requested: copay.Cents(cents), Journaled: copay.Cents(cents)}
@@ -60,33 +57,33 @@ func TestNothingThatCanComeIsForbiddenByTheStates(t *testing.T) {
 	}
 	facts = append(facts, Event{Kind: string(integrations.EventPostingDeleted), Object: "post-1"}, Event{Kind: string(integrations.EventRemittance), Amount: &ten})
 
-	acts := map[string]func(workflow.Context, *coPay) error{
-		"override": func(ctx workflow.Context, c *coPay) error {
+	acts := map[string]func(c *coPay) error{
+		"override": func(c *coPay) error {
 			in := OverrideAmount{by(biller, "k"), copay.Cents(30_00)}
 			return after(c.checkOverride(in), func() { c.override(in) })
 		},
-		"waive": func(ctx workflow.Context, c *coPay) error {
+		"waive": func(c *coPay) error {
 			return after(c.checkWaive(Waive{}), func() { c.giveUp(copay.StateWaived, biller, "waived") })
 		},
-		"cancel": func(ctx workflow.Context, c *coPay) error {
+		"cancel": func(c *coPay) error {
 			return after(c.checkCancel(Cancel{}), func() { c.cancel(biller, "cancelled") })
 		},
-		"operator": func(ctx workflow.Context, c *coPay) error { c.withdrawByOperator(); return nil },
-		"refund": func(ctx workflow.Context, c *coPay) error {
+		"operator": func(c *coPay) error { c.withdrawByOperator(); return nil },
+		"refund": func(c *coPay) error {
 			in := Refund{Act: by(biller, "k"), Amount: copay.Cents(10_00)}
 			return after(c.checkRefund(in), func() { c.refund(in) })
 		},
-		"deleted": func(ctx workflow.Context, c *coPay) error {
+		"deleted": func(c *coPay) error {
 			if !c.givenUp() && !c.atTheBank() {
 				c.takeBack(biller, "deleted")
 			}
 			return nil
 		},
-		"posting gone": func(ctx workflow.Context, c *coPay) error { c.postingGone(&c.p.Payments[0], biller); return nil },
-		"more money":   func(ctx workflow.Context, c *coPay) error { c.arrived(ctx); return nil },
-		"true up": func(ctx workflow.Context, c *coPay) error {
+		"posting gone": func(c *coPay) error { c.postingGone(&c.p.Payments[0], biller); return nil },
+		"more money":   func(c *coPay) error { c.arrived(); return nil },
+		"true up": func(c *coPay) error {
 			c.p.Amounts.Adjudicated = ten
-			c.remittedNow(ctx, biller)
+			c.remittedNow(biller)
 			return nil
 		},
 	}
@@ -97,14 +94,12 @@ func TestNothingThatCanComeIsForbiddenByTheStates(t *testing.T) {
 			}
 			for _, cents := range []int64{25_00, 140_00} {
 				at := fmt.Sprintf("%s, paid %t, %d", s, paid, cents)
-				inWorkflow(t, func(ctx workflow.Context) {
-					for _, e := range facts {
-						assert.NotPanics(t, func() { inState(s, paid, cents).hear(ctx, e) }, "%s: %s %s", at, e.Kind, e.Status)
-					}
-					for name, act := range acts {
-						assert.NotPanics(t, func() { _ = act(ctx, inState(s, paid, cents)) }, "%s: %s", at, name)
-					}
-				})
+				for _, e := range facts {
+					assert.NotPanics(t, func() { inState(s, paid, cents).hear(e) }, "%s: %s %s", at, e.Kind, e.Status)
+				}
+				for name, act := range acts {
+					assert.NotPanics(t, func() { _ = act(inState(s, paid, cents)) }, "%s: %s", at, name)
+				}
 			}
 		}
 	}
@@ -154,25 +149,10 @@ func TestEveryChoiceOfEveryReviewLeadsSomewhere(t *testing.T) {
 			ten := copay.Cents(10_00)
 			in := ResolveReview{Act: by(biller, "k"), Choice: choice, Amount: &ten}
 			require.NoError(t, c.checkResolve(in))
-			inWorkflow(t, func(ctx workflow.Context) {
-				assert.NotPanics(t, func() { assert.NoError(t, c.resolve(ctx, in)) }, "%s of %s", choice, r.kind)
-			})
+			require.NotPanics(t, func() { require.NoError(t, c.resolve(in)) }, "%s of %s", choice, r.kind)
 			require.NotEqual(t, copay.StateNeedsReview, c.p.State, "%s of %s leads nowhere", choice, r.kind)
 		}
 	}
-}
-
-// inWorkflow runs what asks for the version of a run in one.
-func inWorkflow(t *testing.T, f func(workflow.Context)) {
-	t.Helper()
-	var suite testsuite.WorkflowTestSuite
-	env := suite.NewTestWorkflowEnvironment()
-	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 10 * time.Second}) // the machine may be busy
-	env.ExecuteWorkflow(func(ctx workflow.Context) error {
-		f(ctx)
-		return nil
-	})
-	require.NoError(t, env.GetWorkflowError())
 }
 
 func after(refused error, do func()) error {

@@ -13,7 +13,7 @@ import (
 // otherwise waits for whatever happens first.
 func (c *coPay) awaitPayment(ctx workflow.Context) error {
 	if !c.p.Amounts.Outstanding().IsPositive() {
-		c.paidInFull(ctx, "the amount has been paid")
+		c.paidInFull("the amount has been paid")
 		return nil
 	}
 	if c.hold { // nothing could be sent just now

@@ -226,3 +226,28 @@ func TestOneRefundByHandIsNotTwo(t *testing.T) {
 	})
 	require.Equal(t, copay.StateRefunded, w.run(input()))
 }
+
+// That the charge is gone is reported twice: the second time leads nowhere.
+func TestADeletionThatIsReportedAgainDisturbsNobody(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 10_00)) })
+	w.after(2*time.Hour, func() { w.facts.Deleted = true; w.event("drchrono", integrations.EventChargeDeleted, "1", "") })
+	w.after(3*time.Hour, func() {
+		require.Equal(t, copay.ReviewHandBack, w.stored.Review.Kind)
+		lines := len(w.timeline)
+		w.event("drchrono", integrations.EventChargeDeleted, "2", "")
+		w.after(time.Minute, func() { require.Len(t, w.timeline, lines) })
+	})
+	w.decides(4*time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
+	require.Equal(t, copay.StateCancelled, w.run(input()))
+}
+
+// An operator cancels the workflow itself: what only a person can give back waits
+// for one, who is answered.
+func TestAfterAnOperatorsCancellationAPersonIsAnswered(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 10_00)) })
+	w.after(2*time.Hour, func() { w.env.CancelWorkflow() })
+	w.decides(3*time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
+	require.Equal(t, copay.StateCancelled, w.run(input()))
+}

@@ -92,7 +92,7 @@ func (c *coPay) recordPayment(ctx workflow.Context, in RecordPayment) {
 		c.move(copay.StateRequesting, in.Actor, "a part was paid at the desk")
 		return
 	}
-	c.arrived(ctx)
+	c.arrived()
 }
 
 func (c *coPay) checkResend(Resend) error {
@@ -368,7 +368,7 @@ func (c *coPay) perform(ctx workflow.Context, in any) error {
 	case ChangeRail:
 		return c.changeRail(ctx, in)
 	case ResolveReview:
-		return c.resolve(ctx, in)
+		return c.resolve(in)
 	case AddNote:
 		c.noteSensitive(in.Actor, in.Text, in.Reason)
 	}

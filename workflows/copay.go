@@ -31,6 +31,7 @@ type coPay struct {
 	in     Input
 	p      *copay.CoPay // what is known, and what others see
 	opened bool         // p holds the lasting record
+	rules  int          // what this run goes by
 
 	events    []Event // facts that arrived and were not looked at yet
 	acts      []*act  // staff acts that wait for their turn
@@ -73,10 +74,11 @@ func open(ctx workflow.Context, in Input) (*coPay, error) {
 	}
 	var found activities.Opened
 	err := keep(ctx, "open the co-pay's lasting record", steps.Open,
-		activities.OpenInput{Key: in.Key, WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID}, &found)
+		activities.OpenInput{Key: in.Key, WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID, Rules: Rules}, &found)
 	if err != nil {
 		return nil, err
 	}
+	c.rules = found.Rules
 	if found.CoPay != nil {
 		c.p = found.CoPay
 	} else {
@@ -205,7 +207,7 @@ func (c *coPay) handOver(ctx workflow.Context) error {
 	}
 	next := c.in
 	next.Resume = &State{CoPay: *c.p, Forced: c.forced, Gone: c.gone, Missing: c.missing, Stale: c.stale, Early: c.early, Hold: c.hold, Parked: c.parked,
-		Recheck: c.recheck, StalePlan: c.stalePlan}
+		Recheck: c.recheck, StalePlan: c.stalePlan, Rules: Rules}
 	return workflow.NewContinueAsNewError(ctx, CoPay, next)
 }
 
@@ -214,5 +216,5 @@ func (c *coPay) handOver(ctx workflow.Context) error {
 func (c *coPay) takeOver(s State) {
 	c.p, c.events, c.forced, c.opened = &s.CoPay, s.Events, s.Forced, true
 	c.gone, c.missing, c.stale, c.early, c.hold, c.parked, c.recheck = s.Gone, s.Missing, s.Stale, s.Early, s.Hold, s.Parked, s.Recheck
-	c.stalePlan = s.StalePlan
+	c.stalePlan, c.rules = s.StalePlan, s.Rules
 }

@@ -78,7 +78,7 @@ func (c *coPay) recheckPlan(ctx workflow.Context) error {
 		return c.planStands(ctx, "coverage is "+string(got.Status))
 	}
 	c.p.Estimate, c.p.Amounts.Estimated = &found.Estimate, found.Estimate.Amount
-	c.returnForbidden(ctx, copay.PlatformActor(got.Source))
+	c.returnForbidden(copay.PlatformActor(got.Source))
 	return c.flush(ctx)
 }
 
@@ -106,7 +106,7 @@ func (c *coPay) planStands(ctx workflow.Context, why string) error {
 
 // returnForbidden gives back what was collected from somebody who must not be
 // billed. Above the practice's threshold a person decides.
-func (c *coPay) returnForbidden(ctx workflow.Context, who copay.Actor) {
+func (c *coPay) returnForbidden(who copay.Actor) {
 	why := "it turned out that the patient must not be billed: " + c.p.Estimate.Rule
 	if c.held().Minor > c.in.Policy.RefundApprovalAbove.Minor {
 		c.askToReturn(who, why, "The patient must not be billed for this visit ("+c.p.Estimate.Rule+"), which was not known when it was paid. Approve the refund, or reject it if the rule does not hold.")
@@ -114,7 +114,7 @@ func (c *coPay) returnForbidden(ctx workflow.Context, who copay.Actor) {
 	}
 	c.p.Amounts.Requested = copay.Cents(0)
 	c.bookReceivable()
-	c.giveSurplusBack(ctx, why)
+	c.giveSurplusBack(why)
 	if c.p.After == copay.StateSettled {
 		c.p.After = "" // nothing of it is settled any more
 	}

@@ -136,7 +136,7 @@ func TestNewsThatHadToWaitComeBeforeTheNextMessage(t *testing.T) {
 	c := inState(copay.StateNeedsReview, true, 25_00)
 	c.p.Review = &copay.Review{Kind: copay.ReviewRefundApproval, Back: copay.StateAwaitingPayment}
 	c.p.Refunds = []copay.Refund{{ID: "ref-1", Payment: "pay-1", Amount: copay.Cents(5_00), Status: copay.RefundAwaiting}}
-	c.hear(nil, Event{ID: "e1", Platform: "availity", Kind: string(integrations.EventEligibility)})
+	c.hear(Event{ID: "e1", Platform: "availity", Kind: string(integrations.EventEligibility)})
 	require.Nil(t, c.lookAtPlan(), "a person decides first")
 	c.p.Refunds[0].Status = copay.RefundRejected
 	c.approvalOver(biller, "rejected")

@@ -11,7 +11,8 @@ import (
 // confirmDeletion asks the EHR whether the charge is really gone: a report
 // alone takes no money back.
 func (c *coPay) confirmDeletion(ctx workflow.Context) error {
-	if c.givenUp() {
+	// A person may be at it: what is being taken back is not taken back anew.
+	if c.givenUp() || (c.p.After == copay.StateCancelled && c.rules >= rulesOfPeople) {
 		c.gone = false
 		return nil
 	}
@@ -77,15 +78,11 @@ func (c *coPay) confirmPosting(ctx workflow.Context) error {
 	}
 	atBank := c.p.State == copay.StateDisputed
 	c.postingGone(pay, copay.PlatformActor(c.p.Key.EHR))
-	if atBank && workflow.GetVersion(ctx, changeBackFromBank, workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+	if atBank && c.rules >= rulesOfPeople {
 		c.p.Review.Back = copay.StateReconciling // which knows whether the bank is still at it
 	}
 	return nil
 }
-
-// changeBackFromBank marks runs that look, after a review that came up during a
-// dispute, whether the dispute is over.
-const changeBackFromBank = "back-from-the-bank"
 
 // postingGone lets a person decide about a posting that somebody deleted. Until
 // then the payment counts as one that is not posted, under a reference of its

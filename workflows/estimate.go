@@ -39,7 +39,7 @@ func (c *coPay) estimate(ctx workflow.Context) error {
 		c.goAsk("a person set the amount")
 		return nil
 	}
-	if c.stands(ctx, e) {
+	if c.stands(e) {
 		c.goAsk("what was asked for stands")
 		return nil
 	}
@@ -57,10 +57,6 @@ func (c *coPay) estimate(ctx workflow.Context) error {
 	return nil
 }
 
-// changeStands marks runs that keep what was asked for when they look at the
-// coverage once more.
-const changeStands = "what-was-asked-stands"
-
 // decided reports that more than an estimate says what is open: the payer has
 // spoken, or something was given back.
 func (c *coPay) decided() bool {
@@ -71,11 +67,10 @@ func (c *coPay) decided() bool {
 // stands reports that a new estimate changes nothing of what is asked for: the
 // payer's remittance is worth more than it, and what was given back is not asked
 // for again.
-func (c *coPay) stands(ctx workflow.Context, e copay.Estimate) bool {
+func (c *coPay) stands(e copay.Estimate) bool {
 	a := c.p.Amounts
 	more := e.Kind == copay.EstimateUnknown || e.Amount.Minor >= a.Requested.Minor
-	return c.decided() && (more || a.Adjudicated.Currency != "") &&
-		workflow.GetVersion(ctx, changeStands, workflow.DefaultVersion, 1) != workflow.DefaultVersion
+	return c.decided() && (more || a.Adjudicated.Currency != "") && c.rules >= rulesOfPeople
 }
 
 // aboveCharge is the review of an amount that a person set before the charge
@@ -135,24 +130,20 @@ func (c *coPay) nothingDue(ctx workflow.Context, why string) error {
 	if open := c.openPayment(); open != nil { // asked for before more was known
 		return c.closeRequest(ctx, open)
 	}
-	if c.surplus().Minor > c.in.Policy.RefundApprovalAbove.Minor && workflow.GetVersion(ctx, changeMuch, workflow.DefaultVersion, 1) != workflow.DefaultVersion {
-		return c.askToReturnUnasked(ctx, why)
+	if c.surplus().Minor > c.in.Policy.RefundApprovalAbove.Minor && c.rules >= rulesOfPeople {
+		return c.askToReturnWhatIsNotDue(ctx, why)
 	}
 	if c.surplus().IsPositive() || c.hasPendingRefund() {
-		c.giveSurplusBack(ctx, why)
+		c.giveSurplusBack(why)
 		return c.flush(ctx)
 	}
-	c.settle(ctx, why)
+	c.settle(why)
 	return nil
 }
 
-// changeMuch marks runs in which a person approves when much goes back of what
-// came in before it was known that nothing is due.
-const changeMuch = "approve-what-was-not-due"
-
-// askToReturnUnasked lets a person decide on money above what goes back without
+// askToReturnWhatIsNotDue lets a person decide on money above what goes back without
 // one. When they say that it stays, it is posted as it is.
-func (c *coPay) askToReturnUnasked(ctx workflow.Context, why string) error {
+func (c *coPay) askToReturnWhatIsNotDue(ctx workflow.Context, why string) error {
 	c.p.Amounts.Requested = c.held()
 	c.bookReceivable()
 	c.askToReturn(copay.System(), why, "It turned out that nothing is due ("+why+"), after "+c.held().String()+" had been paid. Approve the refund, or reject it and the money stays.")

@@ -44,7 +44,7 @@ func (c *coPay) drain(ctx workflow.Context) error {
 		c.events = c.events[1:]
 		if c.first("event/" + e.ID) {
 			c.cause = cause{trace: e.Trace}
-			c.hear(ctx, e)
+			c.hear(e)
 			c.cause = cause{}
 		}
 	}
@@ -68,7 +68,7 @@ func (c *coPay) first(key string) bool {
 
 // hear takes a fact in. Facts only change what is known and where the story
 // goes on; the steps do the work.
-func (c *coPay) hear(ctx workflow.Context, e Event) {
+func (c *coPay) hear(e Event) {
 	who := copay.PlatformActor(e.Platform)
 	switch integrations.EventKind(e.Kind) {
 	case integrations.EventChargeDeleted:
@@ -90,7 +90,7 @@ func (c *coPay) hear(ctx workflow.Context, e Event) {
 	case integrations.EventPostingDeleted:
 		c.postingDeleted(e)
 	case integrations.EventRemittance:
-		c.remitted(ctx, e, who)
+		c.remitted(e, who)
 	case integrations.EventMessageStatus:
 		c.note(who, "message", "a message was not delivered"+codeText(e.Code), "")
 	}
@@ -301,7 +301,7 @@ func (c *coPay) postingDeleted(e Event) {
 }
 
 // remitted compares what the payer says with what was collected (true-up).
-func (c *coPay) remitted(ctx workflow.Context, e Event, who copay.Actor) {
+func (c *coPay) remitted(e Event, who copay.Actor) {
 	if e.Amount == nil || !e.Amount.Currency.Supported() || e.Amount.IsNegative() {
 		return
 	}
@@ -314,46 +314,38 @@ func (c *coPay) remitted(ctx workflow.Context, e Event, who copay.Actor) {
 	}
 	c.p.Amounts.Adjudicated, c.p.AdjudicatedAt = *e.Amount, later(c.p.AdjudicatedAt, e.At)
 	c.note(who, "remittance", "the payer says that the patient owes "+e.Amount.String(), "")
-	c.remittedNow(ctx, who)
+	c.remittedNow(who)
 }
 
 // remittedNow compares at once what is settled already, or would be but for the
 // remittance before; until then the remittance is only known, and compared
 // before the co-pay settles.
-func (c *coPay) remittedNow(ctx workflow.Context, who copay.Actor) {
+func (c *coPay) remittedNow(who copay.Actor) {
 	if r := c.p.Review; c.p.State == copay.StateNeedsReview && r != nil && r.Kind == copay.ReviewTrueUp {
 		c.move(copay.StateSettled, who, "another remittance came")
 	}
 	if c.p.State == copay.StateSettled {
-		c.trueUp(ctx, who)
+		c.trueUp(who)
 	}
-}
-
-// changeAccepted marks runs that do not undo by themselves what a person decided
-// about the difference to a remittance.
-const changeAccepted = "accepted-difference"
-
-func (c *coPay) accepts(ctx workflow.Context) bool {
-	return workflow.GetVersion(ctx, changeAccepted, workflow.DefaultVersion, 1) != workflow.DefaultVersion
 }
 
 // goodwill reports that staff gave something back: whether that is asked for
 // again, because the payer says that it was owed, is not decided without them.
-func (c *coPay) goodwill(ctx workflow.Context) bool {
+func (c *coPay) goodwill() bool {
 	given := func(r copay.Refund) bool { return r.Status == copay.RefundDone && !r.Taken && byStaff(&r) }
-	return slices.ContainsFunc(c.p.Refunds, given) && c.accepts(ctx)
+	return slices.ContainsFunc(c.p.Refunds, given) && c.rules >= rulesOfPeople
 }
 
 // accept notes how much of a refund that staff asked for goes back although the
 // payer says that the patient owes it.
-func (c *coPay) accept(ctx workflow.Context, r *copay.Refund) {
+func (c *coPay) accept(r *copay.Refund) {
 	a := &c.p.Amounts
 	if a.Adjudicated.Currency == "" || r.Taken || r.Bounced > 0 || !byStaff(r) {
 		return
 	}
 	short := func(held int64) int64 { return max(a.Adjudicated.Minor-held, 0) }
 	held := c.held().Minor
-	if below := short(held-r.Amount.Minor) - short(held); below > 0 && c.accepts(ctx) {
+	if below := short(held-r.Amount.Minor) - short(held); below > 0 && c.rules >= rulesOfPeople {
 		a.Accepted = copay.Cents(a.Accepted.Minor + below)
 	}
 }
@@ -369,7 +361,7 @@ func (c *coPay) byItself(diff copay.Money) bool {
 
 // trueUp compares what the payer says with what was collected and reports
 // whether the difference has to be dealt with.
-func (c *coPay) trueUp(ctx workflow.Context, who copay.Actor) bool {
+func (c *coPay) trueUp(who copay.Actor) bool {
 	owes := c.p.Amounts.Adjudicated
 	diff := copay.Cents(owes.Minor - c.held().Minor - c.p.Amounts.Accepted.Minor)
 	if owes.Currency == "" || max(diff.Minor, -diff.Minor) <= c.in.Policy.TrueUpTolerance.Minor {
@@ -387,9 +379,9 @@ func (c *coPay) trueUp(ctx workflow.Context, who copay.Actor) bool {
 		r.Choices = []copay.Choice{copay.ChoiceRefund, copay.ChoiceProceed}
 	}
 	c.p.Review = &r
-	if c.in.Policy.TrueUp == copay.TrueUpAuto && c.byItself(diff) && !(diff.IsPositive() && c.goodwill(ctx)) {
+	if c.in.Policy.TrueUp == copay.TrueUpAuto && c.byItself(diff) && !(diff.IsPositive() && c.goodwill()) {
 		choice := r.Choices[0]
-		_ = c.resolve(ctx, ResolveReview{Act: Act{Actor: copay.System(), Reason: "practice policy"}, Choice: choice})
+		_ = c.resolve(ResolveReview{Act: Act{Actor: copay.System(), Reason: "practice policy"}, Choice: choice})
 	}
 	return true
 }

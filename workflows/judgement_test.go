@@ -90,7 +90,7 @@ func TestNothingIsGivenUpOverARefundThatWaits(t *testing.T) {
 		c.p.Review = &copay.Review{Kind: copay.ReviewDispute, Choices: []copay.Choice{choice}}
 		c.p.Refunds = []copay.Refund{{ID: "ref-1", Payment: "pay-1", Amount: copay.Cents(5_00), Status: copay.RefundAwaiting}}
 		require.ErrorContains(t, c.checkResolve(ResolveReview{Choice: choice}), "decide first")
-		require.ErrorContains(t, c.resolve(nil, ResolveReview{Choice: choice}), "decide first")
+		require.ErrorContains(t, c.resolve(ResolveReview{Choice: choice}), "decide first")
 	}
 }
 

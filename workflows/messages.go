@@ -223,4 +223,6 @@ type State struct {
 	Recheck bool `json:"recheck,omitempty"`
 	// StalePlan says that the coverage may have changed since it was looked at.
 	StalePlan bool `json:"stale_plan,omitempty"`
+	// Rules are those that the next run goes by.
+	Rules int `json:"rules,omitempty"`
 }

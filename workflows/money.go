@@ -135,7 +135,7 @@ func (c *coPay) capture(ctx workflow.Context, pay *copay.Payment, got activities
 		summary += ", though " + asked.String() + " was asked for"
 	}
 	c.note(payer(*pay), "paid", summary, "")
-	c.arrived(ctx)
+	c.arrived()
 }
 
 func payer(p copay.Payment) copay.Actor { return platformOrUs(p.Platform) }
@@ -150,16 +150,16 @@ func platformOrUs(p copay.Platform) copay.Actor {
 }
 
 // arrived decides where money leads that has just come in.
-func (c *coPay) arrived(ctx workflow.Context) {
+func (c *coPay) arrived() {
 	if c.p.After != "" { // it is being given up
-		c.giveSurplusBack(ctx, "money came in that is not owed")
+		c.giveSurplusBack("money came in that is not owed")
 		return
 	}
 	switch c.p.State {
 	case copay.StateReceived, copay.StateVerifying, copay.StateEstimating, copay.StateRequesting:
 		return // the story goes on and finds the money when it comes to asking
 	case copay.StateWaived, copay.StateCancelled, copay.StateWrittenOff, copay.StateSettled, copay.StateRefunded, copay.StateRefunding:
-		c.giveSurplusBack(ctx, "money came in that is not owed")
+		c.giveSurplusBack("money came in that is not owed")
 		return
 	}
 	if c.p.Amounts.Outstanding().IsPositive() {
@@ -176,9 +176,9 @@ func (c *coPay) arrived(ctx workflow.Context) {
 // giveSurplusBack starts refunds for whatever we hold beyond what is owed: what
 // goes back by itself first, then what somebody has to hand out at the desk, of
 // each the newest payment first.
-func (c *coPay) giveSurplusBack(ctx workflow.Context, why string) {
+func (c *coPay) giveSurplusBack(why string) {
 	left := c.surplus()
-	for _, p := range c.returnable(ctx) {
+	for _, p := range c.returnable() {
 		part := copay.Cents(min(left.Minor, c.refundable(p).Minor))
 		if !part.IsPositive() {
 			continue
@@ -195,7 +195,7 @@ func (c *coPay) giveSurplusBack(ctx workflow.Context, why string) {
 }
 
 // returnable are the payments in the order in which they are given back.
-func (c *coPay) returnable(ctx workflow.Context) []*copay.Payment {
+func (c *coPay) returnable() []*copay.Payment {
 	var newest, byItself, byHand []*copay.Payment
 	for i := len(c.p.Payments) - 1; i >= 0; i-- {
 		p := &c.p.Payments[i]
@@ -209,11 +209,10 @@ func (c *coPay) returnable(ctx workflow.Context) []*copay.Payment {
 		}
 		newest = append(newest, p)
 	}
-	sorted := slices.Concat(byItself, byHand)
-	if !slices.Equal(newest, sorted) && workflow.GetVersion(ctx, changeByHand, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+	if c.rules < rulesOfPeople {
 		return newest
 	}
-	return sorted
+	return slices.Concat(byItself, byHand)
 }
 
 // refundable is what is left of a captured payment.

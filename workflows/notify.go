@@ -66,7 +66,7 @@ func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels 
 			}
 			failed := activities.FailureOf(err)
 			got.Why = failed.Message
-			if failed.Kind == integrations.KindUnknown && workflow.GetVersion(ctx, changeUnconfirmed, workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+			if failed.Kind == integrations.KindUnknown && c.rules >= rulesOfPeople {
 				sent++
 				c.p.Reminders = append(c.p.Reminders, copay.SentMessage{At: c.clock(ctx), Channel: channels[i], Template: d.Template, Round: d.Round, Unconfirmed: true})
 				c.note(copay.System(), "not_confirmed", string(channels[i])+" may have gone out or not, and is not sent again: "+got.Why, "")
@@ -87,10 +87,6 @@ func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels 
 	return sent, nil
 }
 
-// changeUnconfirmed marks runs that count a message of which nobody knows
-// whether it went out.
-const changeUnconfirmed = "count-the-unconfirmed"
-
 // changeAttend marks runs that look at what arrives while a message is sent.
 const changeAttend = "attend-while-sending"
 
@@ -101,7 +97,7 @@ func (c *coPay) attend(ctx workflow.Context, f workflow.Future) error {
 		if err := workflow.Await(ctx, func() bool { return f.IsReady() || c.interrupted() }); err != nil {
 			return err
 		}
-		if f.IsReady() || workflow.GetVersion(ctx, changeAttend, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		if f.IsReady() || !c.follows(ctx, changeAttend) {
 			break
 		}
 		if err := c.drain(ctx); err != nil {

@@ -90,12 +90,12 @@ func TestThePayersNewsDisturbNoOtherReview(t *testing.T) {
 	} {
 		c := inState(copay.StateNeedsReview, true, 25_00)
 		set(c)
-		c.hear(nil, Event{ID: "e1", Platform: "availity", Kind: string(integrations.EventEligibility)})
+		c.hear(Event{ID: "e1", Platform: "availity", Kind: string(integrations.EventEligibility)})
 		require.Equal(t, copay.StateNeedsReview, c.p.State, name)
 		require.NotNil(t, c.p.Review, name)
 	}
 	closed := inState(copay.StateSettled, true, 25_00)
-	closed.hear(nil, Event{ID: "e1", Kind: string(integrations.EventEligibility)})
+	closed.hear(Event{ID: "e1", Kind: string(integrations.EventEligibility)})
 	require.Equal(t, copay.StateSettled, closed.p.State)
 }
 

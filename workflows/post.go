@@ -131,7 +131,7 @@ func (c *coPay) reconcile(ctx workflow.Context) error {
 		return nil
 	}
 	if c.surplus().IsPositive() {
-		c.giveSurplusBack(ctx, "more came in than was owed")
+		c.giveSurplusBack("more came in than was owed")
 		return nil
 	}
 	if c.p.Amounts.Outstanding().IsPositive() {
@@ -142,6 +142,6 @@ func (c *coPay) reconcile(ctx workflow.Context) error {
 		c.move(copay.StateDisputed, copay.System(), "a payment is disputed at the patient's bank; answer it at the processor")
 		return nil
 	}
-	c.settle(ctx, "processor, EHR, books and journal agree") // unless the payer was faster than the patient
+	c.settle("processor, EHR, books and journal agree") // unless the payer was faster than the patient
 	return nil
 }

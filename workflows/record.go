@@ -98,7 +98,7 @@ func (c *coPay) plan(ctx workflow.Context, what string, in time.Duration) {
 // otherwise reports that what comes next is not what was recorded, although
 // nothing else has happened: a patient has said STOP, a bank takes its time.
 func (c *coPay) otherwise(ctx workflow.Context) bool {
-	return c.planned && workflow.GetVersion(ctx, changePlan, workflow.DefaultVersion, 1) != workflow.DefaultVersion
+	return c.planned && c.follows(ctx, changePlan)
 }
 
 // noteSensitive keeps a person's free text, which may hold anything, in the

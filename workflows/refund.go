@@ -35,7 +35,7 @@ func (c *coPay) giveBack(ctx workflow.Context) error {
 		return err
 	}
 	c.parked = 0
-	c.given(ctx)
+	c.given()
 	return nil
 }
 
@@ -43,7 +43,7 @@ func (c *coPay) giveBack(ctx workflow.Context) error {
 // as it is done, so nothing is undone twice.
 func (c *coPay) giveOneBack(ctx workflow.Context, r *copay.Refund) (bool, error) {
 	for _, kind := range c.undoing(r) {
-		if kind == copay.DidCapture && c.needsHand(ctx, r) {
+		if kind == copay.DidCapture && c.needsHand(r) {
 			return false, c.askToHandBack(ctx, r)
 		}
 		var err error
@@ -57,25 +57,21 @@ func (c *coPay) giveOneBack(ctx workflow.Context, r *copay.Refund) (bool, error)
 		}
 		if err != nil {
 			return false, c.troubled(ctx, err, "give "+r.Amount.String()+" back", copay.Review{Kind: copay.ReviewCompensation, Effect: kind, Back: copay.StateRefunding,
-				Payment: r.Payment, Refund: c.oneByHand(ctx, r),
+				Payment: r.Payment, Refund: c.oneByHand(r),
 				Message: "Refund " + string(r.ID) + " of " + r.Amount.String() + " could not be turned back completely (" + string(kind) + "); do it by hand at the platform or try again. ",
 				Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}})
 		}
 	}
-	c.accept(ctx, r)
+	c.accept(r)
 	c.returned(r)
 	c.bookReceivable()
 	c.note(returner(r, c.payment(r.Payment)), "refunded", r.Amount.String()+" went back", r.Reason)
 	return true, c.flush(ctx)
 }
 
-// changeByHand marks runs in which a person answers for one refund at a time,
-// and hands money of the desk back that nobody there has asked for.
-const changeByHand = "by-hand-one-at-a-time"
-
 // oneByHand names the refund that a person may turn back by hand.
-func (c *coPay) oneByHand(ctx workflow.Context, r *copay.Refund) copay.RefundID {
-	if workflow.GetVersion(ctx, changeByHand, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+func (c *coPay) oneByHand(r *copay.Refund) copay.RefundID {
+	if c.rules < rulesOfPeople {
 		return ""
 	}
 	return r.ID
@@ -83,8 +79,8 @@ func (c *coPay) oneByHand(ctx workflow.Context, r *copay.Refund) copay.RefundID 
 
 // needsHand reports whether somebody has yet to hand money of the desk back:
 // it goes back by itself, and who took it knows nothing of that.
-func (c *coPay) needsHand(ctx workflow.Context, r *copay.Refund) bool {
-	return r.PlatformID == "" && c.payment(r.Payment).Rail.Manual() && !byStaff(r) && c.oneByHand(ctx, r) != ""
+func (c *coPay) needsHand(r *copay.Refund) bool {
+	return r.PlatformID == "" && c.payment(r.Payment).Rail.Manual() && !byStaff(r) && c.rules >= rulesOfPeople
 }
 
 func (c *coPay) askToHandBack(ctx workflow.Context, r *copay.Refund) error {
@@ -228,7 +224,7 @@ func (c *coPay) catchUp(ctx workflow.Context) (ok bool, err error) {
 		}
 		if err != nil {
 			return false, c.troubled(ctx, err, "take a refund out of EHR and books", copay.Review{Kind: copay.ReviewCompensation, Effect: effect, Payment: r.Payment,
-				Refund:  c.oneByHand(ctx, r),
+				Refund:  c.oneByHand(r),
 				Message: "Refund " + string(r.ID) + " of " + r.Amount.String() + " could not be taken out of the EHR or the books (" + string(effect) + "); do it by hand or try again. ",
 				Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}})
 		}
@@ -256,9 +252,9 @@ func (c *coPay) lateUndo(id copay.PaymentID, undone func(*copay.Refund) *string)
 }
 
 // given decides where a co-pay stands once everything is back.
-func (c *coPay) given(ctx workflow.Context) {
+func (c *coPay) given() {
 	after := c.p.After
-	bank := after == "" && c.p.Amounts.Outstanding().IsPositive() && c.bankTook(ctx)
+	bank := after == "" && c.p.Amounts.Outstanding().IsPositive() && c.bankTook()
 	c.p.After, c.p.Bank = "", false
 	switch net := c.held().Minor; {
 	case after != "":
@@ -277,16 +273,11 @@ func (c *coPay) given(ctx workflow.Context) {
 	}
 }
 
-// changeBank marks runs that remember that the bank took money when something
-// else goes back after it.
-const changeBank = "the-bank-took-some"
-
 // bankTook reports that money was taken by the patient's bank since a person was
 // last asked what to do about it.
-func (c *coPay) bankTook(ctx workflow.Context) bool {
-	last := c.p.Refunds[len(c.p.Refunds)-1].Taken
-	if c.p.Bank != last && workflow.GetVersion(ctx, changeBank, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
-		return last
+func (c *coPay) bankTook() bool {
+	if c.rules < rulesOfPeople {
+		return c.p.Refunds[len(c.p.Refunds)-1].Taken
 	}
 	return c.p.Bank
 }

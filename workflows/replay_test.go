@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,7 +26,7 @@ func replayer(t *testing.T, f any) sdkworker.WorkflowReplayer {
 
 func histories(t *testing.T) []string {
 	t.Helper()
-	files, err := filepath.Glob("testdata/histories/*.json")
+	files, err := filepath.Glob("testdata/histories/*/*.json") // a folder for each number of rules
 	require.NoError(t, err)
 	require.NotEmpty(t, files, "no recorded histories: run 'make histories'")
 	return files
@@ -35,7 +36,7 @@ func histories(t *testing.T) []string {
 // fails, running co-pays would get stuck: put the change behind a version.
 func TestReplay(t *testing.T) {
 	for _, file := range histories(t) {
-		t.Run(filepath.Base(file), func(t *testing.T) {
+		t.Run(strings.TrimPrefix(file, "testdata/histories/"), func(t *testing.T) {
 			t.Parallel()
 			require.NoError(t, replayer(t, workflows.CoPay).ReplayWorkflowHistoryFromJSONFile(nil, file))
 		})

@@ -15,7 +15,7 @@ func (c *coPay) request(ctx workflow.Context) error {
 	c.bookReceivable()
 	owed := c.p.Amounts.Outstanding()
 	if !owed.IsPositive() {
-		c.paidInFull(ctx, "nothing is left to ask for")
+		c.paidInFull("nothing is left to ask for")
 		return nil
 	}
 	if c.p.RequestedAt.IsZero() {
@@ -157,18 +157,18 @@ func (c *coPay) awaitBank(ctx workflow.Context, pay *copay.Payment) error {
 }
 
 // paidInFull goes on to posting when money is there, and ends otherwise.
-func (c *coPay) paidInFull(ctx workflow.Context, why string) {
+func (c *coPay) paidInFull(why string) {
 	if c.unposted() || c.surplus().IsPositive() || c.hasPendingRefund() || c.undecided() != nil || c.openPayment() != nil {
 		c.move(copay.StatePaid, copay.System(), why)
 		return
 	}
-	c.settle(ctx, why)
+	c.settle(why)
 }
 
 // settle ends a co-pay that nothing has to be done for any more, unless the
 // payer has said otherwise already.
-func (c *coPay) settle(ctx workflow.Context, why string) {
-	if !c.trueUp(ctx, copay.System()) {
+func (c *coPay) settle(why string) {
+	if !c.trueUp(copay.System()) {
 		c.move(copay.StateSettled, copay.System(), why)
 	}
 }

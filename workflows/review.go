@@ -20,7 +20,7 @@ func (c *coPay) awaitPerson(ctx workflow.Context) error {
 }
 
 // resolve carries out a person's choice.
-func (c *coPay) resolve(ctx workflow.Context, in ResolveReview) error {
+func (c *coPay) resolve(in ResolveReview) error {
 	if err := c.checkResolve(in); err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (c *coPay) resolve(ctx workflow.Context, in ResolveReview) error {
 	case copay.ChoiceRetry:
 		c.retry(*r, who, why)
 	case copay.ChoiceProceed:
-		c.proceed(ctx, *r, who, why)
+		c.proceed(*r, who, why)
 	case copay.ChoiceSetAmount:
 		c.setAmount(*in.Amount, who, why)
 	case copay.ChoiceSelfPay:
@@ -48,7 +48,7 @@ func (c *coPay) resolve(ctx workflow.Context, in ResolveReview) error {
 		if r.Kind == copay.ReviewTrueUp {
 			c.p.Amounts.Requested = copay.Cents(c.held().Minor + r.Amount.Minor)
 		}
-		c.giveSurplusBack(ctx, why)
+		c.giveSurplusBack(why)
 	case copay.ChoiceRequest:
 		if r.Amount != nil {
 			c.p.Amounts.Requested = copay.Cents(c.p.Amounts.Requested.Minor + r.Amount.Minor)
@@ -95,14 +95,14 @@ func (c *coPay) startLadder() {
 }
 
 // proceed accepts what was doubted.
-func (c *coPay) proceed(ctx workflow.Context, r copay.Review, who copay.Actor, why string) {
+func (c *coPay) proceed(r copay.Review, who copay.Actor, why string) {
 	switch r.Kind {
 	case copay.ReviewLowConfidence, copay.ReviewAmount:
 		c.p.Amounts.Requested, c.p.Confirmed = c.p.Estimate.Amount, c.p.Estimate.Amount
 		c.goAsk(why)
 		return
 	case copay.ReviewTrueUp, copay.ReviewOverpaid:
-		if r.Kind == copay.ReviewTrueUp && c.accepts(ctx) {
+		if r.Kind == copay.ReviewTrueUp && c.rules >= rulesOfPeople {
 			c.p.Amounts.Accepted = copay.Cents(c.p.Amounts.Accepted.Minor + r.Amount.Minor)
 		}
 		c.p.Amounts.Requested = c.held()

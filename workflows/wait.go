@@ -63,7 +63,7 @@ const changeRecheck = "recheck-before-wait"
 // sleep waits for at most d (0: without end) or until something arrives; it
 // reports whether the time was up.
 func (c *coPay) sleep(ctx workflow.Context, d time.Duration, why string) (bool, error) {
-	if c.recheck && workflow.GetVersion(ctx, changeRecheck, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+	if c.recheck && !c.follows(ctx, changeRecheck) {
 		c.recheck = false
 	}
 	defer func() { c.rechecked, c.recheck = c.recheck, false }()

@@ -172,9 +172,9 @@ func down() error {
 func (w *world) Open(_ context.Context, in activities.OpenInput) (activities.Opened, error) {
 	if w.stored != nil {
 		c := *w.stored
-		return activities.Opened{CoPay: &c}, nil
+		return activities.Opened{CoPay: &c, Rules: in.Rules}, nil
 	}
-	return activities.Opened{Created: true}, nil
+	return activities.Opened{Created: true, Rules: in.Rules}, nil
 }
 
 func (w *world) ReadCharge(context.Context, activities.ReadChargeInput) (activities.ChargeRead, error) {

@@ -34,7 +34,7 @@ func historiesCommand(file *string) *cobra.Command {
 			return recordHistories(ctx, cmd.OutOrStdout(), *file, dir)
 		},
 	}
-	cmd.Flags().StringVar(&dir, "out", "workflows/testdata/histories", "folder for the recorded histories")
+	cmd.Flags().StringVar(&dir, "out", fmt.Sprintf("workflows/testdata/histories/rules-%d", workflows.Rules), "folder for the recorded histories")
 	return cmd
 }
 
@@ -141,7 +141,7 @@ func (r recording) deleted() (copay.Key, error) {
 	return key, r.until(key, copay.StateCancelled)
 }
 
-// handedBack is a part paid in cash of a charge that is deleted then.
+// handedBack is a part paid in cash of a co-pay that an operator then cancels.
 func (r recording) handedBack() (copay.Key, error) {
 	key := r.charge("kim")
 	if err := r.until(key, copay.StateAwaitingPayment); err != nil {
@@ -151,8 +151,13 @@ func (r recording) handedBack() (copay.Key, error) {
 		Rail: copay.RailCash, Amount: copay.Cents(10_00)}); err != nil {
 		return key, err
 	}
-	r.s.Sandbox.DrChrono.DeleteCharge(string(key.Charge))
-	if err := r.until(key, copay.StateNeedsReview); err != nil {
+	if err := r.when(key, func(c copay.CoPay) bool { return c.Payments[1].PostedID != "" && c.Payments[1].BookedID != "" }); err != nil {
+		return key, err
+	}
+	if err := r.s.Process.Temporal.CancelWorkflow(r.ctx, key.WorkflowID(), ""); err != nil {
+		return key, err
+	}
+	if err := r.when(key, func(c copay.CoPay) bool { return c.Review != nil && c.Review.Kind == copay.ReviewHandBack }); err != nil {
 		return key, err
 	}
 	if err := r.act(key, workflows.UpdateResolveReview, workflows.ResolveReview{Act: workflows.Act{Actor: clerk, Reason: "handed out", Key: "k2"},
@@ -181,19 +186,29 @@ func (r recording) link() (copay.Key, error) {
 	if err := r.s.Advance(r.ctx, 72*time.Hour); err != nil {
 		return key, err
 	}
+	err := r.when(key, func(c copay.CoPay) bool {
+		return len(r.s.Sandbox.Twilio.Messages()) > 1 && c.State == copay.StateAwaitingPayment
+	})
+	if err != nil {
+		return key, err
+	}
+	return key, r.pays(key, workflows.OpenPage{})
+}
+
+// when waits until the recorded picture is as wished.
+func (r recording) when(key copay.Key, ok func(copay.CoPay) bool) error {
 	for {
 		row, err := r.s.Process.Store.CoPay(r.ctx, key.Practice, key.ID())
 		if err != nil {
-			return key, err
+			return err
 		}
-		if c := row.CoPay; len(r.s.Sandbox.Twilio.Messages()) > 1 && c.State == copay.StateAwaitingPayment {
-			break
+		if ok(row.CoPay) {
+			return nil
 		}
 		if err := pause(r.ctx); err != nil {
-			return key, err
+			return err
 		}
 	}
-	return key, r.pays(key, workflows.OpenPage{})
 }
 
 // pays lets the patient open a page as they wish it, and pay.

@@ -1,0 +1,24 @@
+package workflows
+
+import "go.temporal.io/sdk/workflow"
+
+// The rules that a run follows are those of the code that began it. They enter
+// its history with the lasting record, so a change that alters what running
+// co-pays do is put behind a number of its own: if c.rules >= …. Unlike a
+// version marker that costs no event and no update of the search attributes.
+const (
+	// rulesOfPeople: cash that goes back by itself is handed out by somebody, who
+	// answers for one refund at a time; what a person gave back, accepted or was
+	// asked about is not overruled by later news; a message that perhaps went out
+	// counts.
+	rulesOfPeople = 1
+
+	// Rules are the newest.
+	Rules = rulesOfPeople
+)
+
+// follows reports whether a run follows what was changed before runs knew their
+// rules: they tell it by a marker of that name.
+func (c *coPay) follows(ctx workflow.Context, change string) bool {
+	return c.rules > 0 || workflow.GetVersion(ctx, change, workflow.DefaultVersion, 1) != workflow.DefaultVersion
+}
