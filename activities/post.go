@@ -24,6 +24,9 @@ type PostInput struct {
 	InvoiceRef copay.Ref `json:"invoice_ref,omitempty"`
 	// Of is the reference of the posting that is taken back.
 	Of copay.Ref `json:"of,omitempty"`
+	// Rest says that with this nothing is left of the payment: all before it went
+	// back as well.
+	Rest bool `json:"rest,omitempty"`
 	// Refund says that money went back to the patient; otherwise the posting
 	// was an error.
 	Refund bool `json:"refund,omitempty"`
@@ -147,7 +150,9 @@ func (a *Activities) BookPayment(ctx context.Context, in PostInput) (Booked, err
 }
 
 // BookRefund books money that went back. Where the payment in the books was
-// voided by it, the invoice it had paid is voided as well.
+// voided by it, the invoice it had paid is voided as well. A booking of which
+// the workflow never heard is found by its references; of one that ended
+// between invoice and payment only the invoice is there to be voided.
 func (a *Activities) BookRefund(ctx context.Context, in PostInput) (Posted, error) {
 	_, books, err := a.Ports.Books(in.Key.Practice)
 	if err != nil {
@@ -157,7 +162,10 @@ func (a *Activities) BookRefund(ctx context.Context, in PostInput) (Posted, erro
 	if id == "" {
 		doc, err := books.FindDoc(ctx, integrations.DocPayment, in.Of)
 		if integrations.KindOf(err) == integrations.KindNotFound && err != nil {
-			return Posted{}, nil
+			if !in.whole() { // the rest is to be booked yet, on the same invoice
+				return Posted{}, nil
+			}
+			return a.voidInvoice(ctx, books, in)
 		}
 		if err != nil {
 			return Posted{}, classify(err)
@@ -170,10 +178,36 @@ func (a *Activities) BookRefund(ctx context.Context, in PostInput) (Posted, erro
 	if err != nil {
 		return Posted{}, classify(err)
 	}
-	if doc.Kind == integrations.DocPayment && doc.Voided && in.Payment.InvoiceID != "" {
-		if _, err := books.VoidInvoice(ctx, in.Payment.InvoiceID, in.Ref); err != nil {
-			return Posted{}, classify(err)
+	if doc.Kind == integrations.DocPayment && doc.Voided {
+		if _, err := a.voidInvoice(ctx, books, in); err != nil {
+			return Posted{}, err
 		}
 	}
 	return Posted{ID: doc.ID}, nil
+}
+
+// whole reports whether nothing is left of the payment when this went back.
+func (in PostInput) whole() bool { return in.Rest || in.Amount.Equal(in.Payment.Amount) }
+
+// voidInvoice takes a payment's invoice out of the books, so that nobody owes
+// it; the id is empty when there is none.
+func (a *Activities) voidInvoice(ctx context.Context, books integrations.Accounting, in PostInput) (Posted, error) {
+	id := in.Payment.InvoiceID
+	if id == "" {
+		if in.InvoiceRef == "" { // asked for before invoices were named here
+			return Posted{}, nil
+		}
+		doc, err := books.FindDoc(ctx, integrations.DocInvoice, in.InvoiceRef)
+		if integrations.KindOf(err) == integrations.KindNotFound && err != nil {
+			return Posted{}, nil
+		}
+		if err != nil || doc.Voided {
+			return Posted{ID: doc.ID}, classify(err)
+		}
+		id = doc.ID
+	}
+	if _, err := books.VoidInvoice(ctx, id, in.Ref); err != nil {
+		return Posted{}, classify(err)
+	}
+	return Posted{ID: id}, nil
 }

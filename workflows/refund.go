@@ -186,12 +186,25 @@ func (c *coPay) unbook(ctx workflow.Context, r *copay.Refund) error {
 	pay := c.payment(r.Payment)
 	in := c.postInput(pay, copay.EffectUnbook, r.Amount)
 	in.Of, in.Ref = c.ref(copay.EffectBook, pay), undoRef(c.p.ID, copay.EffectUnbook, r)
+	in.InvoiceRef, in.Rest = c.ref(copay.EffectInvoice, pay), c.lastOf(pay, r)
 	var got activities.Posted
 	err := workflow.ExecuteActivity(c.platform(ctx, PortAccounting, "reverse "+r.Amount.String()+" in the books"), steps.BookRefund, in).Get(ctx, &got)
 	if err == nil {
 		r.UnbookedID = orNone(got.ID)
 	}
 	return err
+}
+
+// lastOf reports whether nothing is left of a payment once a refund is out of
+// EHR and books: all others of it went back before.
+func (c *coPay) lastOf(pay *copay.Payment, r *copay.Refund) bool {
+	left := pay.Amount.Minor - r.Amount.Minor
+	for i := range c.p.Refunds {
+		if o := &c.p.Refunds[i]; o.ID != r.ID && o.Payment == pay.ID && o.Status == copay.RefundDone {
+			left -= o.Amount.Minor
+		}
+	}
+	return left <= 0
 }
 
 // undoRef is the reference of an undo step: the number is the refund's.

@@ -203,3 +203,37 @@ func TestAReasonThatReadsLikeADisputeIsARefundAllTheSame(t *testing.T) {
 	require.Equal(t, copay.StateRefunded, w.run(input()))
 	require.False(t, w.told("dispute lost"), "nor does the summary repeat it")
 }
+
+// The books may hold the invoice of a booking of which the run knows nothing:
+// whoever takes it back has to be able to find it.
+func TestWhatIsTakenOutOfTheBooksIsNamedWithItsInvoice(t *testing.T) {
+	w := newWorld(t)
+	w.fail["BookPayment"] = []error{refuse(integrations.KindInvalid)}
+	w.after(time.Hour, w.pays)
+	w.after(2*time.Hour, func() { w.act("", UpdateCancel, Cancel{by(biller, "k1")}) })
+	require.Equal(t, copay.StateCancelled, w.run(input()))
+	require.Len(t, w.unbooking, 1)
+	in := w.unbooking[0]
+	require.Equal(t, copay.NewRef(key.ID(), copay.EffectInvoice, 1), in.InvoiceRef)
+	require.Equal(t, copay.NewRef(key.ID(), copay.EffectBook, 1), in.Of)
+	require.True(t, in.Rest)
+}
+
+// Of two parts that go back only the last leaves nothing of the payment.
+func TestTheLastPartOfAPaymentIsSaidToBe(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	for _, part := range []struct {
+		cents int64
+		last  bool
+	}{{10_00, false}, {15_00, true}} {
+		w = newWorldAfter(t, w)
+		w.after(0, func() {
+			w.update(UpdateRefund, Refund{Act: by(biller, copay.Cents(part.cents).Decimal()), Amount: copay.Cents(part.cents)})
+		})
+		w.run(input())
+		require.Len(t, w.unbooking, 1)
+		require.Equal(t, part.last, w.unbooking[0].Rest)
+	}
+}

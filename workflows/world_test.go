@@ -53,6 +53,7 @@ type world struct {
 	refundOf    map[copay.Ref]copay.Ref   // a refund's payment, where it matters
 	posted      map[copay.Ref]copay.Money // signed
 	booked      map[copay.Ref]copay.Money // signed
+	unbooking   []activities.PostInput    // what was asked to be taken out of the books
 	sent        []activities.NotifyInput
 	journal     map[string]int64 // receivable, capture… by rule
 	timeline    []ledger.TimelineEvent
@@ -350,6 +351,9 @@ func (w *world) BookPayment(_ context.Context, in activities.PostInput) (activit
 }
 
 func (w *world) BookRefund(_ context.Context, in activities.PostInput) (activities.Posted, error) {
+	w.mu.Lock()
+	w.unbooking = append(w.unbooking, in)
+	w.mu.Unlock()
 	if err := w.trouble("BookRefund"); err != nil {
 		return activities.Posted{}, err
 	}
