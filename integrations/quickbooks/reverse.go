@@ -2,6 +2,7 @@ package quickbooks
 
 import (
 	"context"
+	"errors"
 	"net/url"
 
 	"github.com/copayflow/copayflow/copay"
@@ -38,8 +39,23 @@ func (c *Connector) Reverse(ctx context.Context, r integrations.ReverseRequest) 
 	if done || (err != nil && !refusedByBooks(err)) {
 		return d, err
 	}
-	return c.refund(ctx, r)
+	d, err = c.refund(ctx, r)
+	if !errors.Is(err, errVoided) {
+		return d, err
+	}
+	// Voided since it was looked at, by the bookkeeper or by an attempt that was
+	// given up: for the whole that is what was wanted, for a part a person has to
+	// settle it.
+	if d, done, err = c.voidPayment(ctx, r); err == nil && !done {
+		err = &integrations.Error{Kind: integrations.KindUnavailable, Platform: c.platform, Op: "payment.void",
+			Message: "the payment was voided a moment ago and is not now; the next attempt reads it again"}
+	}
+	return d, err
 }
+
+// errVoided says that no refund receipt may be made, because the payment is
+// voided: the same money would go back twice.
+var errVoided = errors.New("the payment is voided")
 
 // voidPayment voids the payment when that is the right way; done is false
 // when a refund receipt is.
@@ -105,6 +121,9 @@ func (c *Connector) refundBody(ctx context.Context, r integrations.ReverseReques
 	p, err := c.readPayment(ctx, r.PaymentID)
 	if err != nil {
 		return nil, err
+	}
+	if p.voided() {
+		return nil, errVoided
 	}
 	itemID, err := c.item(ctx)
 	if err != nil {
