@@ -87,8 +87,8 @@ func (b officeBooks) Reverse(_ context.Context, r integrations.ReverseRequest) (
 	return integrations.AccountingDoc{ID: "cm-1", Kind: integrations.DocRefund}, b.o.fail("reverse")
 }
 
-func (b officeBooks) VoidInvoice(_ context.Context, id string, _ copay.Ref) (integrations.AccountingDoc, error) {
-	b.o.voided = append(b.o.voided, id)
+func (b officeBooks) VoidInvoice(_ context.Context, r integrations.VoidRequest) (integrations.AccountingDoc, error) {
+	b.o.voided = append(b.o.voided, r.ID)
 	return integrations.AccountingDoc{}, b.o.fail("void")
 }
 

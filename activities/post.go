@@ -172,7 +172,7 @@ func (a *Activities) BookRefund(ctx context.Context, in PostInput) (Posted, erro
 		}
 		id = doc.ID
 	}
-	doc, err := books.Reverse(ctx, integrations.ReverseRequest{Ref: in.Ref, CoPay: in.Key.ID(), Alias: alias(in.Patient), PaymentID: id,
+	doc, err := books.Reverse(ctx, integrations.ReverseRequest{Ref: in.Ref, Of: in.Of, CoPay: in.Key.ID(), Alias: alias(in.Patient), PaymentID: id,
 		InvoiceID: in.Payment.InvoiceID, Amount: in.Amount, Whole: in.Amount.Equal(in.Payment.Amount), Rail: in.Payment.Rail,
 		On: copay.DateOf(a.now()), Memo: string(in.Key.ID())})
 	if err != nil {
@@ -206,7 +206,7 @@ func (a *Activities) voidInvoice(ctx context.Context, books integrations.Account
 		}
 		id = doc.ID
 	}
-	if _, err := books.VoidInvoice(ctx, id, in.Ref); err != nil {
+	if _, err := books.VoidInvoice(ctx, integrations.VoidRequest{Ref: in.Ref, Of: in.InvoiceRef, CoPay: in.Key.ID(), ID: id, Amount: in.Payment.Amount}); err != nil {
 		return Posted{}, classify(err)
 	}
 	return Posted{ID: id}, nil

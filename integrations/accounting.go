@@ -17,7 +17,7 @@ type Accounting interface {
 	// Reverse books money that went back, or voids a payment booked in error.
 	Reverse(ctx context.Context, r ReverseRequest) (AccountingDoc, error)
 	// VoidInvoice takes an unpaid invoice (or what is left of it) out of the books.
-	VoidInvoice(ctx context.Context, id string, ref copay.Ref) (AccountingDoc, error)
+	VoidInvoice(ctx context.Context, r VoidRequest) (AccountingDoc, error)
 	// FindDoc looks for a document by our reference; KindNotFound when there is none.
 	FindDoc(ctx context.Context, kind DocKind, ref copay.Ref) (AccountingDoc, error)
 	// Docs lists documents changed since a moment.
@@ -59,7 +59,9 @@ type ReceiptRequest struct {
 
 // ReverseRequest books money that went back.
 type ReverseRequest struct {
-	Ref       copay.Ref
+	Ref copay.Ref
+	// Of is the payment's reference: an id alone may be one of other books.
+	Of        copay.Ref
 	CoPay     copay.ID
 	Alias     string
 	PaymentID string
@@ -70,6 +72,18 @@ type ReverseRequest struct {
 	Rail  copay.Rail
 	On    copay.Date
 	Memo  string
+}
+
+// VoidRequest takes an invoice out of the books.
+type VoidRequest struct {
+	Ref copay.Ref
+	// Of is the invoice's reference: an id alone may be one of other books.
+	Of    copay.Ref
+	CoPay copay.ID
+	ID    string
+	// Amount is what the invoice was made over; what was added to it since is
+	// not ours to take out.
+	Amount copay.Money
 }
 
 // AccountingDoc is a document in the books.

@@ -75,6 +75,11 @@ func (c *Connector) invalid(op, message string) *integrations.Error {
 	return &integrations.Error{Kind: integrations.KindInvalid, Platform: c.platform, Op: op, Message: message}
 }
 
+// foreign refuses to touch a document that is not the co-pay's.
+func (c *Connector) foreign(op, kind, id string) *integrations.Error {
+	return c.invalid(op, fmt.Sprintf("%s %s has neither the number nor the note of this co-pay; look whether QuickBooks is connected to the right company, and take the co-pay's own %s back by hand", kind, id, kind))
+}
+
 // lost is the error of a write whose answer says success and nothing else.
 func (c *Connector) lost(op string) *integrations.Error {
 	return &integrations.Error{Kind: integrations.KindUnknown, Platform: c.platform, Op: op, Message: "the answer holds no document"}

@@ -176,7 +176,7 @@ func TestVoidInvoice(t *testing.T) {
 	inv, err := f.Invoice(t.Context(), invoiceReq(1, 2500))
 	require.NoError(t, err)
 	for range 2 {
-		d, err := f.VoidInvoice(t.Context(), inv.ID, ref(copay.EffectUnbook, 1))
+		d, err := f.VoidInvoice(t.Context(), voidReq(1, inv.ID, 1, 2500))
 		require.NoError(t, err)
 		require.True(t, d.Voided)
 		require.True(t, d.Balance.IsZero())
@@ -188,9 +188,9 @@ func TestVoidInvoice(t *testing.T) {
 	_, err = f.Receive(t.Context(), receiptReq(1, inv.ID, 2500))
 	requireKind(t, err, integrations.KindInvalid)
 
-	_, err = f.VoidInvoice(t.Context(), "999", ref(copay.EffectUnbook, 2))
+	_, err = f.VoidInvoice(t.Context(), voidReq(2, "999", 1, 2500))
 	requireKind(t, err, integrations.KindNotFound)
-	_, err = f.VoidInvoice(t.Context(), "../customer/1", ref(copay.EffectUnbook, 2))
+	_, err = f.VoidInvoice(t.Context(), voidReq(2, "../customer/1", 1, 2500))
 	requireKind(t, err, integrations.KindInvalid)
 }
 
@@ -201,13 +201,13 @@ func TestVoidInvoiceWithMoneyOnIt(t *testing.T) {
 	require.NoError(t, err)
 	pay, err := f.Receive(t.Context(), receiptReq(1, inv.ID, 1000))
 	require.NoError(t, err)
-	_, err = f.VoidInvoice(t.Context(), inv.ID, ref(copay.EffectUnbook, 1))
+	_, err = f.VoidInvoice(t.Context(), voidReq(1, inv.ID, 1, 2500))
 	requireKind(t, err, integrations.KindInvalid)
 
 	// Full compensation: the payment goes first, then the invoice can.
 	_, err = f.Reverse(t.Context(), reverseReq(1, pay.ID, inv.ID, 1000, true))
 	require.NoError(t, err)
-	d, err := f.VoidInvoice(t.Context(), inv.ID, ref(copay.EffectUnbook, 2))
+	d, err := f.VoidInvoice(t.Context(), voidReq(2, inv.ID, 1, 2500))
 	require.NoError(t, err)
 	require.True(t, d.Voided)
 }
@@ -220,15 +220,15 @@ func TestVoidInvoiceGivenBackByRefundReceipt(t *testing.T) {
 	invoice, payment := f.paid(2500)
 	_, err := f.sim.Deposit(payment)
 	require.NoError(t, err)
-	_, err = f.VoidInvoice(t.Context(), invoice, ref(copay.EffectUnbook, 3))
+	_, err = f.VoidInvoice(t.Context(), voidReq(3, invoice, 1, 2500))
 	requireKind(t, err, integrations.KindInvalid)
 	_, err = f.Reverse(t.Context(), reverseReq(1, payment, invoice, 1500, false))
 	require.NoError(t, err)
-	_, err = f.VoidInvoice(t.Context(), invoice, ref(copay.EffectUnbook, 3))
+	_, err = f.VoidInvoice(t.Context(), voidReq(3, invoice, 1, 2500))
 	requireKind(t, err, integrations.KindInvalid)
 	_, err = f.Reverse(t.Context(), reverseReq(2, payment, invoice, 1000, true))
 	require.NoError(t, err)
-	d, err := f.VoidInvoice(t.Context(), invoice, ref(copay.EffectUnbook, 3))
+	d, err := f.VoidInvoice(t.Context(), voidReq(3, invoice, 1, 2500))
 	require.NoError(t, err)
 	require.False(t, d.Voided)
 	require.True(t, d.Balance.IsZero())
@@ -398,7 +398,7 @@ func TestDocs(t *testing.T) {
 	require.NoError(t, err)
 	gone, err := f.Invoice(t.Context(), invoiceReq(3, 700))
 	require.NoError(t, err)
-	_, err = f.VoidInvoice(t.Context(), gone.ID, ref(copay.EffectUnbook, 7))
+	_, err = f.VoidInvoice(t.Context(), voidReq(7, gone.ID, 3, 700))
 	require.NoError(t, err)
 	require.NoError(t, f.sim.EditInvoice(inv.ID, map[string]any{"PrivateNote": "checked by the bookkeeper"}))
 

@@ -55,7 +55,7 @@ func writes(f *fixture) map[string]write {
 			return f.Reverse(ctx, reverseReq(6, payment, invoice, 2500, true))
 		}, integrations.DocPayment, ref(copay.EffectBook, 1), func(b quickbookssim.Books) int { return voided(b.Payments) }},
 		"void of invoice": {"invoice", func(f *fixture, ctx context.Context) (integrations.AccountingDoc, error) {
-			return f.VoidInvoice(ctx, open.ID, ref(copay.EffectUnbook, 8))
+			return f.VoidInvoice(ctx, voidReq(8, open.ID, 2, 3000))
 		}, integrations.DocInvoice, ref(copay.EffectInvoice, 2), func(b quickbookssim.Books) int { return voided(b.Invoices) }},
 	}
 }
@@ -134,7 +134,7 @@ func TestVoidsUnderOneReferenceHaveKeysOfTheirOwn(t *testing.T) {
 	invoice, payment := f.paid(2500)
 	_, err := f.Reverse(t.Context(), reverseReq(1, payment, invoice, 2500, true))
 	require.NoError(t, err)
-	d, err := f.VoidInvoice(t.Context(), invoice, ref(copay.EffectUnbook, 1))
+	d, err := f.VoidInvoice(t.Context(), voidReq(1, invoice, 1, 2500))
 	require.NoError(t, err)
 	require.True(t, d.Voided)
 	keys := map[string]string{} // without the version, by entity
@@ -300,7 +300,7 @@ func TestARefusedVoidIsNotForEver(t *testing.T) {
 		return nil
 	}
 	f.wire.mu.Unlock()
-	d, err := f.VoidInvoice(t.Context(), inv.ID, ref(copay.EffectUnbook, 1))
+	d, err := f.VoidInvoice(t.Context(), voidReq(1, inv.ID, 1, 2500))
 	require.NoError(t, err)
 	require.True(t, d.Voided)
 	require.True(t, f.sim.Books().Invoices[0].Voided)
@@ -412,7 +412,7 @@ func TestBookkeeperEditsBetweenReadAndVoid(t *testing.T) {
 		return nil
 	}
 	f.wire.mu.Unlock()
-	_, err = f.VoidInvoice(t.Context(), inv.ID, ref(copay.EffectUnbook, 2))
+	_, err = f.VoidInvoice(t.Context(), voidReq(2, inv.ID, 2, 100))
 	require.Equal(t, "5010", requireKind(t, err, integrations.KindUnavailable).Code)
 }
 

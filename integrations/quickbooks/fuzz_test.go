@@ -64,7 +64,7 @@ func FuzzAnswers(f *testing.F) {
 		check(c.Invoice(t.Context(), invoiceReq(1, 2500)))
 		check(c.Receive(t.Context(), receiptReq(1, "145", 2500)))
 		check(c.Reverse(t.Context(), reverseReq(1, "150", "145", 2500, true)))
-		check(c.VoidInvoice(t.Context(), "145", ref(copay.EffectUnbook, 1)))
+		check(c.VoidInvoice(t.Context(), voidReq(1, "145", 1, 2500)))
 		_, _ = c.Docs(t.Context(), time.Unix(1_770_000_000, 0), "")
 		if _, next, err := c.PollEvents(t.Context(), ""); err == nil {
 			require.NotEmpty(t, next)

@@ -2,6 +2,7 @@ package quickbooks
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 
 	"github.com/copayflow/copayflow/copay"
@@ -81,23 +82,30 @@ func (c *Connector) unresolved(op string, err error) error {
 // VoidInvoice implements integrations.Accounting. An invoice that was paid and
 // given back in full by refund receipts has nothing left to void: it stays,
 // and comes back with Voided false. One with money on it is refused.
-func (c *Connector) VoidInvoice(ctx context.Context, id string, ref copay.Ref) (integrations.AccountingDoc, error) {
-	d, err := c.voidInvoice(ctx, id, ref)
+func (c *Connector) VoidInvoice(ctx context.Context, r integrations.VoidRequest) (integrations.AccountingDoc, error) {
+	d, err := c.voidInvoice(ctx, r)
 	if hasCode(err, codeStale) {
-		d, err = c.voidInvoice(ctx, id, ref)
+		d, err = c.voidInvoice(ctx, r)
 	}
 	return d, err
 }
 
-func (c *Connector) voidInvoice(ctx context.Context, id string, ref copay.Ref) (integrations.AccountingDoc, error) {
+func (c *Connector) voidInvoice(ctx context.Context, r integrations.VoidRequest) (integrations.AccountingDoc, error) {
 	const op = "invoice.void"
-	x, err := c.readInvoice(ctx, id)
+	x, err := c.readInvoice(ctx, r.ID)
 	if err != nil {
 		return integrations.AccountingDoc{}, err
+	}
+	if !x.isOf(r.CoPay, r.Of, x.DocNumber) {
+		return integrations.AccountingDoc{}, c.foreign(op, "invoice", r.ID)
 	}
 	d, err := x.doc()
 	if err != nil || d.Voided {
 		return c.document(op, d, err)
+	}
+	if !d.Amount.Equal(r.Amount) {
+		return integrations.AccountingDoc{}, c.invalid(op, fmt.Sprintf(
+			"the invoice is over %s in the books and was made over %s; void it by hand, or take out what was added", d.Amount, r.Amount))
 	}
 	if !d.Balance.Equal(d.Amount) {
 		if d.Balance.IsZero() {
@@ -110,9 +118,9 @@ func (c *Connector) voidInvoice(ctx context.Context, id string, ref copay.Ref) (
 	void := func(requestID string) (answer, error) {
 		return c.api.post(ctx, op, "invoice", url.Values{"operation": {"void"}}, entity{ID: x.ID, SyncToken: x.SyncToken}, requestID)
 	}
-	a, err := void(voidID(ref, "i", x.SyncToken))
+	a, err := void(voidID(r.Ref, "i", x.SyncToken))
 	if refused(err) && !hasCode(err, codeStale) { // perhaps long ago: see create
-		a, err = void(voidID(ref, "i", x.SyncToken+c.again()))
+		a, err = void(voidID(r.Ref, "i", x.SyncToken+c.again()))
 	}
 	if err != nil {
 		return integrations.AccountingDoc{}, err

@@ -29,6 +29,7 @@ func note(id copay.ID, ref copay.Ref) string { return fmt.Sprintf("copay:%s ref:
 
 var (
 	notePattern   = regexp.MustCompile(`\bref:(cp_[0-9a-z]{16}-[a-z]{1,8}-[0-9]{1,9})(?:\s|$)`)
+	copayPattern  = regexp.MustCompile(`\bcopay:(cp_[0-9a-z]{16})(?:\s|$)`)
 	numberPattern = regexp.MustCompile(`^cp[0-9a-hjkmnp-tv-z]{19}$`)
 )
 
@@ -45,6 +46,21 @@ func refOf(number, note string) copay.Ref {
 		return r
 	}
 	return ""
+}
+
+// isOf reports whether a document is one of the co-pay's: it bears the number of
+// our reference, or its note names the co-pay where a bookkeeper has changed
+// the number.
+func (t *transaction) isOf(id copay.ID, ref copay.Ref, has string) bool {
+	if ref != "" && has == number(ref) {
+		return true
+	}
+	for _, m := range copayPattern.FindAllStringSubmatch(t.PrivateNote, -1) {
+		if m[1] == string(id) {
+			return true
+		}
+	}
+	return false
 }
 
 // voided reports whether a document was voided: its amount is zero and

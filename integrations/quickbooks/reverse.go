@@ -61,7 +61,7 @@ var errVoided = errors.New("the payment is voided")
 // when a refund receipt is.
 func (c *Connector) voidPayment(ctx context.Context, r integrations.ReverseRequest) (d integrations.AccountingDoc, done bool, err error) {
 	const op = "payment.void"
-	p, err := c.readPayment(ctx, r.PaymentID)
+	p, err := c.paymentOf(ctx, op, r)
 	if err != nil {
 		return d, false, err
 	}
@@ -98,6 +98,16 @@ func (c *Connector) voidPayment(ctx context.Context, r integrations.ReverseReque
 	return d, true, nil
 }
 
+// paymentOf reads the payment that money goes back of. One that is not the
+// co-pay's is refused: its id is that of another company, or a wrong one.
+func (c *Connector) paymentOf(ctx context.Context, op string, r integrations.ReverseRequest) (payment, error) {
+	p, err := c.readPayment(ctx, r.PaymentID)
+	if err == nil && !p.isOf(r.CoPay, r.Of, p.PaymentRefNum) {
+		err = c.foreign(op, "payment", r.PaymentID)
+	}
+	return p, err
+}
+
 func (c *Connector) refund(ctx context.Context, r integrations.ReverseRequest) (integrations.AccountingDoc, error) {
 	const op = "refundreceipt.create"
 	a, err := c.create(ctx, op, "refundreceipt", r.Ref, func(ctx context.Context) (any, error) { return c.refundBody(ctx, r) })
@@ -118,7 +128,7 @@ func (c *Connector) refund(ctx context.Context, r integrations.ReverseRequest) (
 }
 
 func (c *Connector) refundBody(ctx context.Context, r integrations.ReverseRequest) (any, error) {
-	p, err := c.readPayment(ctx, r.PaymentID)
+	p, err := c.paymentOf(ctx, "refundreceipt.create", r)
 	if err != nil {
 		return nil, err
 	}

@@ -49,3 +49,78 @@ func TestNoRefundReceiptForAPartOfAVoidedPayment(t *testing.T) {
 	require.Contains(t, requireKind(t, err, integrations.KindInvalid).Message, "only a part of it went back")
 	require.Zero(t, f.sim.Books().Net())
 }
+
+// An id from a former company, or a wrong one, names somebody else's payment
+// in these books.
+func TestOnlyOurOwnPaymentIsVoided(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	invoice, payment := f.paid(2500)
+	// The practice's own business: another customer, another reference.
+	require.NoError(t, f.sim.EditPayment(payment, map[string]any{"PaymentRefNum": "check 4711", "PrivateNote": "Mrs. Smith, flu shots"}))
+	require.NoError(t, f.sim.EditInvoice(invoice, map[string]any{"DocNumber": "1042", "PrivateNote": "Mrs. Smith, flu shots"}))
+	other := copay.Key{Practice: "northside", EHR: "drchrono", Charge: "17"}.ID()
+	r := reverseReq(1, payment, invoice, 2500, true)
+	r.CoPay, r.Ref, r.Alias = other, copay.NewRef(other, copay.EffectUnbook, 1), "P-999"
+	r.Of = copay.NewRef(other, copay.EffectBook, 1)
+	for range 2 {
+		_, err := f.Reverse(t.Context(), r)
+		require.Contains(t, requireKind(t, err, integrations.KindInvalid).Message, "payment "+payment+" has neither")
+		r.Amount, r.Whole = copay.Cents(100), false // nor is a part given back to its customer
+	}
+	require.False(t, f.sim.Books().Payments[0].Voided)
+	require.Empty(t, f.sim.Books().Refunds)
+}
+
+func TestOnlyOurOwnInvoiceIsVoided(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	_, err := f.Invoice(t.Context(), invoiceReq(1, 100))
+	require.NoError(t, err)
+	cust, err := f.sim.AddCustomer("Walk-in")
+	require.NoError(t, err)
+	foreign, err := f.sim.AddInvoice(cust, f.sim.ItemID("Patient co-pay"), "1042", 9900)
+	require.NoError(t, err)
+	_, err = f.VoidInvoice(t.Context(), voidReq(1, foreign, 1, 9900))
+	require.Contains(t, requireKind(t, err, integrations.KindInvalid).Message, "invoice "+foreign+" has neither")
+	require.Equal(t, int64(9900), f.sim.Books().Invoices[1].Balance)
+}
+
+// A document whose number the bookkeeper has changed is known by its note, and
+// one whose note they have changed by its number.
+func TestADocumentIsKnownByNumberOrNote(t *testing.T) {
+	t.Parallel()
+	for name, edit := range map[string][2]map[string]any{
+		"number": {{"PaymentRefNum": "check 4711"}, {"DocNumber": "1042"}},
+		"note":   {{"PrivateNote": "seen"}, {"PrivateNote": "seen"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t)
+			invoice, payment := f.paid(2500)
+			require.NoError(t, f.sim.EditPayment(payment, edit[0]))
+			require.NoError(t, f.sim.EditInvoice(invoice, edit[1]))
+			_, err := f.Reverse(t.Context(), reverseReq(1, payment, invoice, 2500, true))
+			require.NoError(t, err)
+			_, err = f.VoidInvoice(t.Context(), voidReq(1, invoice, 1, 2500))
+			require.NoError(t, err)
+			require.Zero(t, f.sim.Books().Invoices[0].Balance)
+		})
+	}
+}
+
+// What a bookkeeper has added to an invoice is not ours to take out.
+func TestVoidLeavesTheBookkeepersLineAlone(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	invoice, payment := f.paid(2500)
+	item := f.sim.ItemID("Patient co-pay")
+	line := func(a float64) map[string]any {
+		return map[string]any{"Amount": a, "DetailType": "SalesItemLineDetail", "SalesItemLineDetail": map[string]any{"ItemRef": map[string]any{"value": item}}}
+	}
+	require.NoError(t, f.sim.EditInvoice(invoice, map[string]any{"Line": []any{line(25), line(40)}}))
+	_, err := f.Reverse(t.Context(), reverseReq(1, payment, invoice, 2500, true))
+	require.NoError(t, err)
+	_, err = f.VoidInvoice(t.Context(), voidReq(1, invoice, 1, 2500))
+	requireKind(t, err, integrations.KindInvalid)
+}

@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/copayflow/copayflow/copay"
 )
 
 // specs finds the folder of official specifications, or skips the test.
@@ -215,7 +213,7 @@ func everything(f *fixture) {
 	require.NoError(t, err)
 	_, err = f.Reverse(t.Context(), reverseReq(2, pay.ID, inv.ID, 1234, true))
 	require.NoError(t, err)
-	_, err = f.VoidInvoice(t.Context(), inv.ID, ref(copay.EffectUnbook, 3))
+	_, err = f.VoidInvoice(t.Context(), voidReq(3, inv.ID, 2, 1234))
 	require.NoError(t, err)
 	_, err = f.TestConnection(t.Context())
 	require.NoError(t, err)

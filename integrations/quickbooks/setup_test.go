@@ -216,8 +216,13 @@ func receiptReq(n int, invoice string, cents int64) integrations.ReceiptRequest 
 }
 
 func reverseReq(n int, payment, invoice string, cents int64, whole bool) integrations.ReverseRequest {
-	return integrations.ReverseRequest{Ref: ref(copay.EffectUnbook, n), CoPay: copayID, Alias: alias, PaymentID: payment, InvoiceID: invoice,
+	return integrations.ReverseRequest{Ref: ref(copay.EffectUnbook, n), Of: ref(copay.EffectBook, 1), CoPay: copayID, Alias: alias, PaymentID: payment, InvoiceID: invoice,
 		Amount: copay.Cents(cents), Whole: whole, Rail: copay.RailCash, On: "2026-01-07"}
+}
+
+// voidReq takes the invoice of that number back.
+func voidReq(n int, id string, of int, cents int64) integrations.VoidRequest {
+	return integrations.VoidRequest{Ref: ref(copay.EffectUnbook, n), Of: ref(copay.EffectInvoice, of), CoPay: copayID, ID: id, Amount: copay.Cents(cents)}
 }
 
 // paid books an invoice and its payment.
