@@ -212,6 +212,8 @@ func TestABookingIsAnInvoiceAndItsPayment(t *testing.T) {
 	require.Equal(t, in.InvoiceRef, o.invoice.Ref)
 	require.Equal(t, "P-p1", o.invoice.Alias, "patients appear under an alias")
 	require.Equal(t, in.Ref, o.receipt.Ref)
+	require.False(t, o.invoice.Asked.IsZero(), "a second try in the books is recognised by when the step was scheduled")
+	require.Equal(t, o.invoice.Asked, o.receipt.Asked)
 	require.Equal(t, "inv-1", o.receipt.InvoiceID, "linked, so nothing is left unapplied")
 	require.Equal(t, copay.Date("2026-11-24"), o.receipt.On)
 }

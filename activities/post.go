@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
 )
@@ -114,6 +116,9 @@ func (a *Activities) ReversePosting(ctx context.Context, in PostInput) (Posted, 
 // alias is the name under which a patient appears in the books.
 func alias(p copay.PatientRef) string { return "P-" + string(p) }
 
+// asked is when the step was scheduled, which all its attempts have in common.
+func asked(ctx context.Context) time.Time { return activity.GetInfo(ctx).ScheduledTime }
+
 // Booked is what stands in the books for one payment.
 type Booked struct {
 	Platform  copay.Platform `json:"platform,omitempty"`
@@ -131,12 +136,12 @@ func (a *Activities) BookPayment(ctx context.Context, in PostInput) (Booked, err
 	}
 	day := a.posting(in).Received
 	invoice, err := books.Invoice(ctx, integrations.InvoiceRequest{Ref: in.InvoiceRef, CoPay: in.Key.ID(), Alias: alias(in.Patient),
-		Amount: in.Amount, On: day, Due: day, Memo: string(in.Key.ID())})
+		Amount: in.Amount, On: day, Due: day, Memo: string(in.Key.ID()), Asked: asked(ctx)})
 	if err != nil {
 		return Booked{}, classify(err)
 	}
 	paid, err := books.Receive(ctx, integrations.ReceiptRequest{Ref: in.Ref, CoPay: in.Key.ID(), Alias: alias(in.Patient),
-		InvoiceID: invoice.ID, Amount: in.Amount, Rail: in.Payment.Rail, On: day, Memo: string(in.Key.ID())})
+		InvoiceID: invoice.ID, Amount: in.Amount, Rail: in.Payment.Rail, On: day, Memo: string(in.Key.ID()), Asked: asked(ctx)})
 	if err != nil {
 		return Booked{}, classify(err)
 	}
@@ -174,7 +179,7 @@ func (a *Activities) BookRefund(ctx context.Context, in PostInput) (Posted, erro
 	}
 	doc, err := books.Reverse(ctx, integrations.ReverseRequest{Ref: in.Ref, Of: in.Of, CoPay: in.Key.ID(), Alias: alias(in.Patient), PaymentID: id,
 		InvoiceID: in.Payment.InvoiceID, Amount: in.Amount, Whole: in.Amount.Equal(in.Payment.Amount), Rail: in.Payment.Rail,
-		On: copay.DateOf(a.now()), Memo: string(in.Key.ID())})
+		On: copay.DateOf(a.now()), Memo: string(in.Key.ID()), Asked: asked(ctx)})
 	if err != nil {
 		return Posted{}, classify(err)
 	}
@@ -206,7 +211,7 @@ func (a *Activities) voidInvoice(ctx context.Context, books integrations.Account
 		}
 		id = doc.ID
 	}
-	if _, err := books.VoidInvoice(ctx, integrations.VoidRequest{Ref: in.Ref, Of: in.InvoiceRef, CoPay: in.Key.ID(), ID: id, Amount: in.Payment.Amount}); err != nil {
+	if _, err := books.VoidInvoice(ctx, integrations.VoidRequest{Ref: in.Ref, Of: in.InvoiceRef, CoPay: in.Key.ID(), ID: id, Amount: in.Payment.Amount, Asked: asked(ctx)}); err != nil {
 		return Posted{}, classify(err)
 	}
 	return Posted{ID: id}, nil

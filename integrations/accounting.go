@@ -43,6 +43,9 @@ type InvoiceRequest struct {
 	On     copay.Date // posting date
 	Due    copay.Date
 	Memo   string // no PHI
+	// Asked is when the step that wants it was scheduled: the same for all its
+	// attempts, and another once it is asked for anew.
+	Asked time.Time
 }
 
 // ReceiptRequest books money that came in.
@@ -55,6 +58,9 @@ type ReceiptRequest struct {
 	Rail      copay.Rail
 	On        copay.Date
 	Memo      string
+	// Asked is when the step that wants it was scheduled: the same for all its
+	// attempts, and another once it is asked for anew.
+	Asked time.Time
 }
 
 // ReverseRequest books money that went back.
@@ -72,6 +78,9 @@ type ReverseRequest struct {
 	Rail  copay.Rail
 	On    copay.Date
 	Memo  string
+	// Asked is when the step that wants it was scheduled: the same for all its
+	// attempts, and another once it is asked for anew.
+	Asked time.Time
 }
 
 // VoidRequest takes an invoice out of the books.
@@ -84,6 +93,9 @@ type VoidRequest struct {
 	// Amount is what the invoice was made over; what was added to it since is
 	// not ours to take out.
 	Amount copay.Money
+	// Asked is when the step that wants it was scheduled: the same for all its
+	// attempts, and another once it is asked for anew.
+	Asked time.Time
 }
 
 // AccountingDoc is a document in the books.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
@@ -102,34 +101,4 @@ func (c *Connector) bookable(op string, ref copay.Ref, m copay.Money) error {
 		return c.invalid(op, "the amount must be positive and in US dollars")
 	}
 	return nil
-}
-
-// create writes a document. build makes its body anew for each try: after a
-// stale version it re-reads what it depends on, after a refused reference the
-// remembered ids are dropped. A requestid gives the same answer again, so a
-// refusal may be that of long ago, before somebody mended the books: what is
-// refused is tried once more under a requestid of its own.
-func (c *Connector) create(ctx context.Context, op, entity string, ref copay.Ref, build func(context.Context) (any, error)) (answer, error) {
-	body, err := build(ctx)
-	if err != nil {
-		return answer{}, err
-	}
-	a, err := c.api.post(ctx, op, entity, nil, body, requestID(ref, ""))
-	if !refused(err) {
-		return a, err
-	}
-	if hasCode(err, codeNotFound, codeBadReference) {
-		c.lists.forget()
-	}
-	if body, err = build(ctx); err != nil {
-		return answer{}, err
-	}
-	return c.api.post(ctx, op, entity, nil, body, requestID(ref, c.again()))
-}
-
-// again is the end of a second try's requestid. It holds for a minute: long
-// enough that a repeat after a lost answer is recognised, short enough that
-// nobody waits for it after mending what was wrong.
-func (c *Connector) again() string {
-	return "-" + strconv.FormatInt(c.settings.Clock()().Unix()/60, 36)
 }

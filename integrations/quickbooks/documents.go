@@ -80,7 +80,7 @@ func pick[T any](c *Connector, op string, found []T, voided func(*T) bool) (T, e
 		case voided(x):
 			dead = x
 		case live != nil:
-			return none, c.invalid(op, "two documents carry the same number; remove the wrong one in QuickBooks")
+			return none, c.doubled(op)
 		default:
 			live = x
 		}

@@ -15,27 +15,11 @@ func (c *Connector) Invoice(ctx context.Context, r integrations.InvoiceRequest) 
 	if err := c.bookable(op, r.Ref, r.Amount); err != nil {
 		return integrations.AccountingDoc{}, err
 	}
-	found, err := c.findInvoice(ctx, r.Ref)
-	if err == nil {
-		return c.sameInvoice(&found, r)
-	}
-	if integrations.KindOf(err) != integrations.KindNotFound {
-		return integrations.AccountingDoc{}, err
-	}
-	a, err := c.create(ctx, op, "invoice", r.Ref, func(ctx context.Context) (any, error) { return c.invoiceBody(ctx, r) })
-	if hasCode(err, codeDuplicateNumber, codeDuplicateRequest) {
-		if found, err = c.findInvoice(ctx, r.Ref); err == nil {
-			return c.sameInvoice(&found, r)
-		}
-		return integrations.AccountingDoc{}, c.unresolved(op, err)
-	}
+	x, err := ensure(ctx, c, c.invoices(), r.Ref, r.Asked, func(ctx context.Context) (any, error) { return c.invoiceBody(ctx, r) })
 	if err != nil {
 		return integrations.AccountingDoc{}, err
 	}
-	if a.Invoice == nil {
-		return integrations.AccountingDoc{}, c.lost(op)
-	}
-	return c.sameInvoice(a.Invoice, r)
+	return c.sameInvoice(&x, r)
 }
 
 func (c *Connector) invoiceBody(ctx context.Context, r integrations.InvoiceRequest) (any, error) {
@@ -120,7 +104,7 @@ func (c *Connector) voidInvoice(ctx context.Context, r integrations.VoidRequest)
 	}
 	a, err := void(voidID(r.Ref, "i", x.SyncToken))
 	if refused(err) && !hasCode(err, codeStale) { // perhaps long ago: see create
-		a, err = void(voidID(r.Ref, "i", x.SyncToken+c.again()))
+		a, err = void(voidID(r.Ref, "i", x.SyncToken+again(r.Asked)))
 	}
 	if err != nil {
 		return integrations.AccountingDoc{}, err

@@ -15,31 +15,11 @@ func (c *Connector) Receive(ctx context.Context, r integrations.ReceiptRequest) 
 	if err := c.bookable(op, r.Ref, r.Amount); err != nil {
 		return integrations.AccountingDoc{}, err
 	}
-	found, err := c.findPayment(ctx, r.Ref)
-	if err == nil {
-		return c.samePayment(&found, r)
-	}
-	if integrations.KindOf(err) != integrations.KindNotFound {
-		return integrations.AccountingDoc{}, err
-	}
-	a, err := c.create(ctx, op, "payment", r.Ref, func(ctx context.Context) (any, error) { return c.paymentBody(ctx, r) })
-	if hasCode(err, codeDuplicateRequest, codeDuplicateNumber) {
-		if found, err = c.findPayment(ctx, r.Ref); err == nil {
-			return c.samePayment(&found, r)
-		}
-		return integrations.AccountingDoc{}, c.unresolved(op, err)
-	}
+	x, err := ensure(ctx, c, c.payments(), r.Ref, r.Asked, func(ctx context.Context) (any, error) { return c.paymentBody(ctx, r) })
 	if err != nil {
 		return integrations.AccountingDoc{}, err
 	}
-	if a.Payment == nil || a.Payment.ID == "" {
-		return integrations.AccountingDoc{}, c.lost(op)
-	}
-	booked, err := c.readPayment(ctx, a.Payment.ID)
-	if err != nil {
-		return integrations.AccountingDoc{}, err // a repeat finds the payment and checks it then
-	}
-	return c.samePayment(&booked, r)
+	return c.samePayment(&x, r)
 }
 
 func (c *Connector) paymentBody(ctx context.Context, r integrations.ReceiptRequest) (any, error) {

@@ -109,22 +109,11 @@ func (c *Connector) paymentOf(ctx context.Context, op string, r integrations.Rev
 }
 
 func (c *Connector) refund(ctx context.Context, r integrations.ReverseRequest) (integrations.AccountingDoc, error) {
-	const op = "refundreceipt.create"
-	a, err := c.create(ctx, op, "refundreceipt", r.Ref, func(ctx context.Context) (any, error) { return c.refundBody(ctx, r) })
-	if hasCode(err, codeDuplicateNumber, codeDuplicateRequest) {
-		found, ferr := c.findRefund(ctx, r.Ref)
-		if ferr == nil {
-			return c.sameRefund(&found, r)
-		}
-		return integrations.AccountingDoc{}, c.unresolved(op, ferr)
-	}
+	x, err := create(ctx, c, c.refunds(), r.Ref, r.Asked, func(ctx context.Context) (any, error) { return c.refundBody(ctx, r) })
 	if err != nil {
 		return integrations.AccountingDoc{}, err
 	}
-	if a.RefundReceipt == nil {
-		return integrations.AccountingDoc{}, c.lost(op)
-	}
-	return c.sameRefund(a.RefundReceipt, r)
+	return c.sameRefund(&x, r)
 }
 
 func (c *Connector) refundBody(ctx context.Context, r integrations.ReverseRequest) (any, error) {
@@ -167,4 +156,15 @@ func (c *Connector) sameRefund(x *refundReceipt, r integrations.ReverseRequest) 
 		return integrations.AccountingDoc{}, c.invalid(op, "the refund receipt stands in the books with another amount; settle it in QuickBooks")
 	}
 	return d, nil
+}
+
+func (c *Connector) readRefund(ctx context.Context, id string) (refundReceipt, error) {
+	a, err := c.api.read(ctx, "refundreceipt", id)
+	if err != nil {
+		return refundReceipt{}, err
+	}
+	if a.RefundReceipt == nil {
+		return refundReceipt{}, integrations.NotFound(c.platform, "refundreceipt.read")
+	}
+	return *a.RefundReceipt, nil
 }
