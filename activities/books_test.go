@@ -234,6 +234,14 @@ func TestBookRefund(t *testing.T) {
 	require.Equal(t, []string{"inv-1"}, o.voided, "the invoice goes with the payment that paid it")
 }
 
+// The day of a refund is the practice's, as the day of a payment is.
+func TestARefundIsBookedOnThePracticesDay(t *testing.T) {
+	b, o := officeOf(t)
+	b.a.Now = func() time.Time { return time.Date(2027, 1, 1, 2, 0, 0, 0, time.UTC) } // 8 p.m. of 31 December in Chicago
+	require.NoError(t, b.run(b.a.BookRefund, reversing("rec-1"), nil))
+	require.Equal(t, copay.Date("2026-12-31"), o.undone.On)
+}
+
 func TestABookingThatWasMadeWithoutOurKnowingIsReversed(t *testing.T) {
 	b, o := officeOf(t)
 	in := reversing("")

@@ -75,16 +75,21 @@ func (a *Activities) FindPosting(ctx context.Context, in PostInput) (Posted, err
 func (a *Activities) posting(in PostInput) integrations.Posting {
 	day := in.Payment.Received
 	if day == "" {
-		loc := time.UTC
-		if pr, err := a.Practices(in.Key.Practice); err == nil {
-			if l, err := time.LoadLocation(pr.TimeZone); err == nil {
-				loc = l
-			}
-		}
-		day = copay.DateOf(in.Payment.CapturedAt.In(loc))
+		day = a.dayOf(in.Key.Practice, in.Payment.CapturedAt)
 	}
 	return integrations.Posting{Ref: in.Ref, Charge: in.Key.Charge, Appointment: in.Appointment, Patient: in.Patient, Provider: in.Provider,
 		Amount: in.Amount, Rail: in.Payment.Rail, Received: day, Since: in.Since, Note: "Copayflow " + string(in.Key.ID())}
+}
+
+// dayOf is the day of a moment where the practice is.
+func (a *Activities) dayOf(practice copay.PracticeID, at time.Time) copay.Date {
+	loc := time.UTC
+	if pr, err := a.Practices(practice); err == nil {
+		if l, err := time.LoadLocation(pr.TimeZone); err == nil {
+			loc = l
+		}
+	}
+	return copay.DateOf(at.In(loc))
 }
 
 // ReversePosting takes a posting, or a part of it, back in the EHR.
@@ -179,7 +184,7 @@ func (a *Activities) BookRefund(ctx context.Context, in PostInput) (Posted, erro
 	}
 	doc, err := books.Reverse(ctx, integrations.ReverseRequest{Ref: in.Ref, Of: in.Of, CoPay: in.Key.ID(), Alias: alias(in.Patient), PaymentID: id,
 		InvoiceID: in.Payment.InvoiceID, Amount: in.Amount, Whole: in.Amount.Equal(in.Payment.Amount), Rail: in.Payment.Rail,
-		On: copay.DateOf(a.now()), Memo: string(in.Key.ID()), Asked: asked(ctx)})
+		On: a.dayOf(in.Key.Practice, a.now()), Memo: string(in.Key.ID()), Asked: asked(ctx)})
 	if err != nil {
 		return Posted{}, classify(err)
 	}
