@@ -216,7 +216,8 @@ func (a *Activities) voidInvoice(ctx context.Context, books integrations.Account
 		}
 		id = doc.ID
 	}
-	if _, err := books.VoidInvoice(ctx, integrations.VoidRequest{Ref: in.Ref, Of: in.InvoiceRef, CoPay: in.Key.ID(), ID: id, Amount: in.Payment.Amount, Asked: asked(ctx)}); err != nil {
+	// An invoice that a bookkeeper has deleted is out of the books as well.
+	if _, err := books.VoidInvoice(ctx, integrations.VoidRequest{Ref: in.Ref, Of: in.InvoiceRef, CoPay: in.Key.ID(), ID: id, Amount: in.Payment.Amount, Asked: asked(ctx)}); err != nil && integrations.KindOf(err) != integrations.KindNotFound {
 		return Posted{}, classify(err)
 	}
 	return Posted{ID: id}, nil

@@ -120,3 +120,13 @@ func TestABookingWhoseInvoiceIsNotNamedLeavesIt(t *testing.T) {
 	require.NoError(t, b.run(b.a.BookRefund, in, nil))
 	require.Zero(t, s.Books().Net())
 }
+
+// The bookkeeper has deleted the invoice that a voided payment leaves open.
+func TestAnInvoiceThatWasDeletedNeedsNoVoid(t *testing.T) {
+	b, s := booksOf(t, "Undeposited Funds")
+	var out Booked
+	require.NoError(t, b.run(b.a.BookPayment, booking(), &out))
+	require.NoError(t, s.VoidPayment(out.PaymentID))
+	require.NoError(t, s.DeleteInvoice(out.InvoiceID))
+	require.NoError(t, b.run(b.a.BookRefund, unbooking(out.PaymentID, out.InvoiceID), nil), "payment void, invoice gone: nothing is left to be done")
+}
