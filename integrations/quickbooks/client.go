@@ -35,7 +35,7 @@ func newClient(s integrations.Settings, c Config) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	call := transport.TokenCall{Client: tokens, Path: path, Basic: true, ClientID: c.ClientID, ClientSecret: c.ClientSecret}
+	call := transport.TokenCall{Client: tokens, Path: path, Basic: true, ClientID: c.ClientID, ClientSecret: c.ClientSecret, Account: c.RealmID}
 	bearer := transport.RefreshTokens(call, s.Tokens, s.Practice, s.Platform, c.RefreshToken)
 	h, err := transport.New(transport.Options{
 		Platform: s.Platform, BaseURL: c.BaseURL, RoundTripper: s.RoundTripper, Timeout: c.Timeout,

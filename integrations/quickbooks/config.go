@@ -22,8 +22,9 @@ type Config struct {
 	RealmID      string              `mapstructure:"realm_id"`
 	ClientID     string              `mapstructure:"client_id"`
 	ClientSecret integrations.Secret `mapstructure:"client_secret"`
-	// RefreshToken is used while the token store is empty, and when the stored
-	// one is refused: a practice that agreed anew is connected again by it.
+	// RefreshToken is used while the token store is empty, when the stored one is
+	// refused, and when it or the company is another than before: a practice that
+	// agreed anew is connected again by it.
 	RefreshToken integrations.Secret `mapstructure:"refresh_token"`
 	BaseURL      string              `mapstructure:"base_url"`
 	TokenURL     string              `mapstructure:"token_url"`

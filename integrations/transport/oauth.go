@@ -2,8 +2,14 @@ package transport
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +29,9 @@ type TokenCall struct {
 	Basic        bool
 	ClientID     string
 	ClientSecret integrations.Secret
+	// Account is what a consent is given for, where it is one account only, such
+	// as a company's id: with another one the consent is another.
+	Account string
 }
 
 // tokenAnswer is RFC 6749 section 5.1.
@@ -92,14 +101,20 @@ func ClientCredentials(call TokenCall, form url.Values) *Bearer {
 
 // RefreshTokens renews by a refresh token that lives in the store and rotates
 // there under the fleet-wide lock. seed is the one of the configuration: it is
-// used while the store is empty, and when the stored one is refused, which is
-// how a practice that agreed anew is connected again.
+// used while the store is empty, when the stored one is refused, which is how a
+// practice that agreed anew is connected again, and when what is stored came
+// from another seed: it may still work, for an account that was left.
 func RefreshTokens(call TokenCall, store integrations.TokenStore, practice copay.PracticeID, platform copay.Platform, seed integrations.Secret) *Bearer {
 	r := refresher{call: call, platform: platform, seed: seed.Reveal()}
+	r.print = fingerprint(r.seed, call.Account)
 	return &Bearer{
-		load: func(ctx context.Context) (integrations.Token, error) { return store.Load(ctx, practice, platform) },
+		load: func(ctx context.Context) (integrations.Token, error) {
+			t, err := store.Load(ctx, practice, platform)
+			return r.own(t), err
+		},
 		renew: func(ctx context.Context, stale integrations.Token) (integrations.Token, error) {
 			return store.Refresh(ctx, practice, platform, func(ctx context.Context, cur integrations.Token) (integrations.Token, error) {
+				cur = r.own(cur)
 				if cur.Access != "" && cur.Access != stale.Access && time.Now().Add(skew).Before(cur.ExpiresAt) {
 					return cur, nil // somebody else was faster
 				}
@@ -113,6 +128,51 @@ type refresher struct {
 	call     TokenCall
 	platform copay.Platform
 	seed     string
+	print    string // of seed and account
+}
+
+// seedsKey is where Token.Extra keeps the fingerprints of the seeds that the
+// store's tokens came from, the newest first. Those before it are kept so that
+// a process which has not heard of a new consent does not bring the old one
+// back. A token without any was stored before they were kept.
+const (
+	seedsKey  = "seeds"
+	mostSeeds = 8
+)
+
+// fingerprint tells seeds apart without giving them away.
+func fingerprint(seed, account string) string {
+	sum := sha256.Sum256([]byte(strconv.Itoa(len(seed)) + ":" + seed + account))
+	return hex.EncodeToString(sum[:16])
+}
+
+// place is where in the line of seeds ours stands: 0 is the newest, -1 none.
+func (r refresher) place(t integrations.Token) int {
+	return slices.Index(strings.Fields(t.Extra[seedsKey]), r.print)
+}
+
+// own is the stored token, or nothing but its line of seeds when it came from
+// none that is known here.
+func (r refresher) own(t integrations.Token) integrations.Token {
+	seeds := t.Extra[seedsKey]
+	if r.seed == "" || seeds == "" || r.place(t) >= 0 {
+		return t
+	}
+	return integrations.Token{Extra: map[string]string{seedsKey: seeds}}
+}
+
+// marked is what came with a token, with our seed in the line.
+func (r refresher) marked(t integrations.Token) map[string]string {
+	if r.seed == "" || r.place(t) >= 0 {
+		return t.Extra
+	}
+	extra := maps.Clone(t.Extra)
+	if extra == nil {
+		extra = map[string]string{}
+	}
+	seeds := append([]string{r.print}, strings.Fields(extra[seedsKey])...)
+	extra[seedsKey] = strings.Join(seeds[:min(len(seeds), mostSeeds)], " ")
+	return extra
 }
 
 // next makes the token after cur.
@@ -125,7 +185,7 @@ func (r refresher) next(ctx context.Context, cur integrations.Token) (integratio
 		return r.use(ctx, r.seed, cur)
 	}
 	next, err := r.use(ctx, cur.Refresh, cur)
-	if r.seed == "" || r.seed == cur.Refresh || err == nil || integrations.KindOf(err) != integrations.KindUnauthorized {
+	if r.seed == "" || r.seed == cur.Refresh || r.place(cur) > 0 || err == nil || integrations.KindOf(err) != integrations.KindUnauthorized {
 		return next, err
 	}
 	if again, serr := r.use(ctx, r.seed, cur); serr == nil {
@@ -145,7 +205,7 @@ func (r refresher) use(ctx context.Context, refresh string, cur integrations.Tok
 	if next.Refresh == "" {
 		next.Refresh = refresh
 	}
-	next.Extra = cur.Extra
+	next.Extra = r.marked(cur)
 	return next, nil
 }
 

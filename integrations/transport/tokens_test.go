@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -241,7 +242,7 @@ func TestRefreshTokens(t *testing.T) {
 		i.refresh = "r7"
 		require.Equal(t, "Bearer a1", bearerOf(t, b))
 		require.Equal(t, "r7", i.forms[0].Get("refresh_token"))
-		require.Equal(t, map[string]string{"realm": "1"}, v.token.Extra, "what came with the consent stays")
+		require.Equal(t, "1", v.token.Extra["realm"], "what came with the consent stays")
 	})
 	t.Run("every rotation is used once and stored before it is used", func(t *testing.T) {
 		t.Parallel()
@@ -358,6 +359,94 @@ func TestRefreshTokens(t *testing.T) {
 			require.Equal(t, "Bearer a2", bearerOf(t, b))
 			require.Equal(t, 2, i.calls())
 		})
+	})
+}
+
+// A consent for another account, or a new one, is told by its seed: what the
+// store holds of the one before may still work, for what was left.
+func TestANewSeedTakesThePlaceOfTheOldOne(t *testing.T) {
+	t.Parallel()
+	// grants accepts each of the given refresh tokens, as often as it comes, and
+	// answers with an access token that tells it.
+	grants := func(good ...string) tripper {
+		return func(r *http.Request) (*http.Response, error) {
+			if err := r.ParseForm(); err != nil {
+				return nil, err
+			}
+			got := r.PostForm.Get("refresh_token")
+			if !slices.Contains(good, got) {
+				return answer(400, `{"error":"invalid_grant"}`), nil
+			}
+			return answer(200, fmt.Sprintf(`{"access_token":"for-%s","expires_in":3600,"token_type":"Bearer","refresh_token":%q}`, got, got)), nil
+		}
+	}
+	connect := func(t *testing.T, v *vault, account, seed string, at tripper) *transport.Bearer {
+		t.Helper()
+		call := transport.TokenCall{Client: newClient(t, transport.Options{RoundTripper: at}), Path: "/token", ClientID: "client",
+			ClientSecret: integrations.NewSecret("s3cret"), Account: account}
+		return transport.RefreshTokens(call, v, "maple", "acme", integrations.NewSecret(seed))
+	}
+	t.Run("another token", func(t *testing.T) {
+		t.Parallel()
+		v := &vault{}
+		require.Equal(t, "Bearer for-one", bearerOf(t, connect(t, v, "1", "one", grants("one", "two"))))
+		v.token.Extra["realm"] = "1"
+		require.Equal(t, "Bearer for-two", bearerOf(t, connect(t, v, "1", "two", grants("one", "two"))))
+		require.Equal(t, "two", v.token.Refresh)
+		require.NotContains(t, v.token.Extra, "realm", "it came with the other consent")
+		for _, x := range v.token.Extra {
+			require.NotContains(t, x, "one")
+			require.NotContains(t, x, "two", "a fingerprint, never the secret")
+		}
+	})
+	t.Run("another account", func(t *testing.T) {
+		t.Parallel()
+		v := &vault{}
+		bearerOf(t, connect(t, v, "1", "one", grants("one")))
+		v.token.Access = "of account 1"
+		require.Equal(t, "Bearer for-one", bearerOf(t, connect(t, v, "2", "one", grants("one"))))
+	})
+	t.Run("a new one that is refused does not fall back", func(t *testing.T) {
+		t.Parallel()
+		v := &vault{}
+		bearerOf(t, connect(t, v, "1", "one", grants("one")))
+		b := connect(t, v, "2", "two", grants("one"))
+		requireKind(t, integrations.KindUnauthorized, b.Authorize(t.Context(), &http.Request{Header: http.Header{}}))
+		require.Equal(t, "one", v.token.Refresh)
+		require.Equal(t, "Bearer for-one", bearerOf(t, connect(t, v, "1", "one", grants("one"))), "and the old one goes on when it is put back")
+	})
+	t.Run("who does not know of it yet", func(t *testing.T) {
+		t.Parallel()
+		v := &vault{}
+		bearerOf(t, connect(t, v, "1", "one", grants("one")))
+		bearerOf(t, connect(t, v, "1", "two", grants("one", "two")))
+		old := connect(t, v, "1", "one", grants("one"))
+		require.Equal(t, "Bearer for-two", bearerOf(t, old), "uses the new one")
+		requireKind(t, integrations.KindUnauthorized, old.Reauthorize(t.Context(), "Bearer for-two"))
+		require.Equal(t, "two", v.token.Refresh, "and does not bring the old one back, though its seed works")
+	})
+	t.Run("rotation keeps the line", func(t *testing.T) {
+		t.Parallel()
+		i := &issuer{life: 3600, refresh: "r0"}
+		v := &vault{}
+		for n := 1; n <= 3; n++ {
+			b := transport.RefreshTokens(i.call(t, false), v, "maple", "acme", integrations.NewSecret("r0"))
+			require.Equal(t, fmt.Sprintf("Bearer a%d", n), bearerOf(t, b))
+			v.token.ExpiresAt = time.Now()
+		}
+	})
+	t.Run("stored before seeds were told apart", func(t *testing.T) {
+		t.Parallel()
+		v := &vault{token: integrations.Token{Access: "old", Refresh: "one", ExpiresAt: time.Now().Add(-time.Hour)}}
+		require.Equal(t, "Bearer for-one", bearerOf(t, connect(t, v, "1", "spent", grants("one"))))
+		require.Equal(t, "Bearer for-two", bearerOf(t, connect(t, v, "2", "two", grants("one", "two"))), "from then on they are")
+	})
+	t.Run("no seed any more", func(t *testing.T) {
+		t.Parallel()
+		v := &vault{}
+		bearerOf(t, connect(t, v, "1", "one", grants("one")))
+		v.token.ExpiresAt = time.Now()
+		require.Equal(t, "Bearer for-one", bearerOf(t, connect(t, v, "1", "", grants("one"))), "the stored token goes on")
 	})
 }
 
