@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -210,12 +211,23 @@ func TestABookingIsAnInvoiceAndItsPayment(t *testing.T) {
 	require.NoError(t, b.run(b.a.BookPayment, in, &out))
 	require.Equal(t, Booked{Platform: "ledgerbooks", InvoiceID: "inv-1", PaymentID: "rec-1"}, out)
 	require.Equal(t, in.InvoiceRef, o.invoice.Ref)
-	require.Equal(t, "P-p1", o.invoice.Alias, "patients appear under an alias")
+	require.Regexp(t, `^P-[0-9a-f]{12}$`, o.invoice.Alias, "patients appear under an alias")
+	require.Equal(t, o.invoice.Alias, o.receipt.Alias)
 	require.Equal(t, in.Ref, o.receipt.Ref)
 	require.False(t, o.invoice.Asked.IsZero(), "a second try in the books is recognised by when the step was scheduled")
 	require.Equal(t, o.invoice.Asked, o.receipt.Asked)
 	require.Equal(t, "inv-1", o.receipt.InvoiceID, "linked, so nothing is left unapplied")
 	require.Equal(t, copay.Date("2026-11-24"), o.receipt.On)
+}
+
+// Without an alias nothing is booked: no other name may stand in for it.
+func TestNothingIsBookedWithoutAnAlias(t *testing.T) {
+	b, o := officeOf(t)
+	b.s.aliasErr = errors.New("the keys are away")
+	require.Error(t, b.run(b.a.BookPayment, posting(), nil))
+	require.Error(t, b.run(b.a.BookRefund, reversing("rec-1"), nil))
+	require.Empty(t, o.invoice.Ref)
+	require.Empty(t, o.undone.Ref)
 }
 
 func TestBookRefund(t *testing.T) {

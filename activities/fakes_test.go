@@ -2,6 +2,8 @@ package activities
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"testing"
 	"time"
 
@@ -22,6 +24,7 @@ type store struct {
 	reach    []copay.Reach
 	card     ledger.CardOnFile
 	cardErr  error
+	aliasErr error
 	holder   copay.PatientKey
 	progress []copay.State
 	hasCard  bool
@@ -80,6 +83,10 @@ func (s *store) Reach(context.Context, copay.PracticeID, copay.ID) ([]copay.Reac
 func (s *store) Progress(_ context.Context, _ copay.Key, state copay.State, _ string) error {
 	s.progress = append(s.progress, state)
 	return nil
+}
+func (s *store) BookAlias(_ context.Context, practice copay.PracticeID, who copay.PatientKey) (string, error) {
+	sum := sha256.Sum256([]byte(string(practice) + "\x00" + who.String()))
+	return fmt.Sprintf("P-%x", sum[:6]), s.aliasErr
 }
 func (s *store) RevokeCardConsent(_ context.Context, _ copay.PracticeID, who copay.PatientKey, _ time.Time) (bool, error) {
 	s.hasCard, s.holder = false, who

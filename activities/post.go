@@ -118,8 +118,10 @@ func (a *Activities) ReversePosting(ctx context.Context, in PostInput) (Posted, 
 	return Posted{ID: p.ID}, nil
 }
 
-// alias is the name under which a patient appears in the books.
-func alias(p copay.PatientRef) string { return "P-" + string(p) }
+// alias is the name under which the patient appears in the books.
+func (a *Activities) alias(ctx context.Context, in PostInput) (string, error) {
+	return a.Store.BookAlias(ctx, in.Key.Practice, copay.PatientKey{EHR: in.Key.EHR, Ref: in.Patient})
+}
 
 // asked is when the step was scheduled, which all its attempts have in common.
 func asked(ctx context.Context) time.Time { return activity.GetInfo(ctx).ScheduledTime }
@@ -139,13 +141,17 @@ func (a *Activities) BookPayment(ctx context.Context, in PostInput) (Booked, err
 	if err != nil {
 		return Booked{}, classify(err)
 	}
+	alias, err := a.alias(ctx, in)
+	if err != nil {
+		return Booked{}, classify(err)
+	}
 	day := a.posting(in).Received
-	invoice, err := books.Invoice(ctx, integrations.InvoiceRequest{Ref: in.InvoiceRef, CoPay: in.Key.ID(), Alias: alias(in.Patient),
+	invoice, err := books.Invoice(ctx, integrations.InvoiceRequest{Ref: in.InvoiceRef, CoPay: in.Key.ID(), Alias: alias,
 		Amount: in.Amount, On: day, Due: day, Memo: string(in.Key.ID()), Asked: asked(ctx)})
 	if err != nil {
 		return Booked{}, classify(err)
 	}
-	paid, err := books.Receive(ctx, integrations.ReceiptRequest{Ref: in.Ref, CoPay: in.Key.ID(), Alias: alias(in.Patient),
+	paid, err := books.Receive(ctx, integrations.ReceiptRequest{Ref: in.Ref, CoPay: in.Key.ID(), Alias: alias,
 		InvoiceID: invoice.ID, Amount: in.Amount, Rail: in.Payment.Rail, On: day, Memo: string(in.Key.ID()), Asked: asked(ctx)})
 	if err != nil {
 		return Booked{}, classify(err)
@@ -182,7 +188,11 @@ func (a *Activities) BookRefund(ctx context.Context, in PostInput) (Posted, erro
 		}
 		id = doc.ID
 	}
-	doc, err := books.Reverse(ctx, integrations.ReverseRequest{Ref: in.Ref, Of: in.Of, CoPay: in.Key.ID(), Alias: alias(in.Patient), PaymentID: id,
+	alias, err := a.alias(ctx, in)
+	if err != nil {
+		return Posted{}, classify(err)
+	}
+	doc, err := books.Reverse(ctx, integrations.ReverseRequest{Ref: in.Ref, Of: in.Of, CoPay: in.Key.ID(), Alias: alias, PaymentID: id,
 		InvoiceID: in.Payment.InvoiceID, Amount: in.Amount, Whole: in.Amount.Equal(in.Payment.Amount), Rail: in.Payment.Rail,
 		On: a.dayOf(in.Key.Practice, a.now()), Memo: string(in.Key.ID()), Asked: asked(ctx)})
 	if err != nil {

@@ -130,3 +130,27 @@ func TestAnInvoiceThatWasDeletedNeedsNoVoid(t *testing.T) {
 	require.NoError(t, s.DeleteInvoice(out.InvoiceID))
 	require.NoError(t, b.run(b.a.BookRefund, unbooking(out.PaymentID, out.InvoiceID), nil), "payment void, invoice gone: nothing is left to be done")
 }
+
+// The EHR's number of a patient would tell who they are, at a platform without
+// a business associate agreement.
+func TestTheBooksDoNotHoldThePatientsNumber(t *testing.T) {
+	b, s := booksOf(t, "Undeposited Funds")
+	in := booking()
+	in.Patient = "84410273"
+	require.NoError(t, b.run(b.a.BookPayment, in, nil))
+	require.Len(t, s.Customers(), 1)
+	for name := range s.Customers() {
+		require.NotContains(t, name, "84410273")
+	}
+}
+
+// Two EHRs number their patients on their own: one number is two people.
+func TestPatientsOfTwoEHRsAreTwoCustomers(t *testing.T) {
+	b, s := booksOf(t, "Undeposited Funds")
+	require.NoError(t, b.run(b.a.BookPayment, booking(), nil))
+	in := booking()
+	in.Key.EHR = "otherehr"
+	in.Ref, in.InvoiceRef = copay.NewRef(in.Key.ID(), copay.EffectBook, 1), copay.NewRef(in.Key.ID(), copay.EffectInvoice, 1)
+	require.NoError(t, b.run(b.a.BookPayment, in, nil))
+	require.Len(t, s.Customers(), 2)
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -285,6 +286,16 @@ func (r *keyring) patientKey(ref copay.PatientRef) []byte {
 func (r *keyring) holderKey(k copay.PatientKey) []byte {
 	return r.hash("holder", string(k.EHR), string(k.Ref))
 }
+
+// bookAlias is the name of a patient in a practice's books, of which nobody
+// can tell the patient: with the EHR, because two of them number patients on
+// their own.
+func (r *keyring) bookAlias(k copay.PatientKey) string {
+	return "P-" + crockford.EncodeToString(r.hash("alias", string(k.EHR), string(k.Ref)))[:12]
+}
+
+// crockford has no letters that people mistake for digits.
+var crockford = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding)
 
 // clean makes text fit for the database: valid UTF-8 without NUL.
 func clean(s string) string {

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -167,6 +168,11 @@ func trespassLooks(s *ledger.Store, id copay.ID) map[string]attempt {
 		"CardConsent": func(t *testing.T) (any, error) {
 			_, ok, err := s.CardConsent(t.Context(), birch, holder("p-1"))
 			return orNothing(ok), err
+		},
+		"BookAlias": func(t *testing.T) (any, error) {
+			at, err := s.BookAlias(t.Context(), birch, holder("p-1"))
+			theirs, e := s.BookAlias(t.Context(), maple, holder("p-1"))
+			return orNothing(at == theirs), errors.Join(err, e)
 		},
 		"Load": func(t *testing.T) (any, error) {
 			tok, err := s.Load(t.Context(), birch, "quickbooks")
