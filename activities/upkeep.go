@@ -59,11 +59,13 @@ type PollInput struct {
 type Polled struct {
 	Cursor string `json:"cursor"`
 	Found  int    `json:"found"`
-	Fresh  int    `json:"fresh"` // of them not known from a webhook
+	Fresh  int    `json:"fresh"` // of them not known by their id
 }
 
 // PollEvents puts the events after a cursor into the inbox, one page. Those
-// whose webhook came are known there by their id and stay single.
+// whose webhook came are known there by their id and stay single, where the
+// platform lists events; where it lists changes (QuickBooks), they come again
+// under another id.
 func (u *Upkeep) PollEvents(ctx context.Context, in PollInput) (Polled, error) {
 	p, err := u.Pollers(in.Practice, in.Platform)
 	if err != nil {

@@ -25,7 +25,8 @@ const (
 )
 
 // PollEvents implements integrations.EventPoller through change data capture.
-// The cursor is a time. Events keep their id over overlapping polls.
+// The cursor is a time. Events keep their id over overlapping polls; it is
+// another one than a webhook's, for the listing knows no event ids.
 func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integrations.Event, string, error) {
 	now := c.settings.Clock()()
 	since := now.Add(-firstLook)
@@ -37,10 +38,39 @@ func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integratio
 	if oldest := now.Add(-farthest); since.Before(oldest) {
 		since = oldest
 	}
-	a, err := c.api.do(ctx, transport.Request{Op: "cdc.list", Method: http.MethodGet, Path: "/cdc", Query: url.Values{
-		"entities": {strings.Join(listedEntities, ",")}, "changedSince": {since.UTC().Format(time.RFC3339)}}})
+	events, at, err := c.listing(ctx, since, listedEntities...)
 	if err != nil {
 		return nil, cursor, err
+	}
+	var upTo time.Time
+	if len(events) >= mostChanges {
+		if events, upTo, err = c.allChanges(ctx, since); err != nil {
+			return nil, cursor, err
+		}
+	}
+	if at.IsZero() {
+		at = now
+	}
+	next := at.Add(-overlap)
+	if !upTo.IsZero() && upTo.Before(next) {
+		// With the overlap, unless it would lead back to where this poll began.
+		if next = upTo.Add(-overlap); !next.After(since) {
+			next = upTo
+		}
+	}
+	if next.Before(since) {
+		next = since
+	}
+	return events, next.UTC().Format(time.RFC3339), nil
+}
+
+// listing asks for the changes of entities once, at most mostChanges of them,
+// and says when the answer was made.
+func (c *Connector) listing(ctx context.Context, since time.Time, entities ...string) ([]integrations.Event, time.Time, error) {
+	a, err := c.api.do(ctx, transport.Request{Op: "cdc.list", Method: http.MethodGet, Path: "/cdc", Query: url.Values{
+		"entities": {strings.Join(entities, ",")}, "changedSince": {since.UTC().Format(time.RFC3339)}}})
+	if err != nil {
+		return nil, time.Time{}, err
 	}
 	var events []integrations.Event
 	for _, r := range a.CDCResponse {
@@ -48,46 +78,57 @@ func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integratio
 			events = append(events, c.changes(&r.QueryResponse[i])...)
 		}
 	}
-	if len(events) >= mostChanges {
-		if events, err = c.allChanges(ctx, since, events); err != nil {
-			return nil, cursor, err
-		}
-	}
-	next := parseTime(a.Time)
-	if next.IsZero() {
-		next = now
-	}
-	if next = next.Add(-overlap); next.Before(since) {
-		next = since
-	}
-	return events, next.UTC().Format(time.RFC3339), nil
+	return events, parseTime(a.Time), nil
 }
 
-// allChanges completes a listing that was cut off, whatever its order, by
-// paging through each entity. Deletions beyond the cut stay unseen.
-func (c *Connector) allChanges(ctx context.Context, since time.Time, have []integrations.Event) ([]integrations.Event, error) {
-	seen := make(map[string]bool, len(have))
-	for _, e := range have {
-		seen[e.ID] = true
+// allChanges asks for each entity by itself, after one listing for all was cut
+// off. What is cut off even so is paged by query, which does not know deletions:
+// those are seen up to upTo (zero: all of them), where the next poll begins.
+func (c *Connector) allChanges(ctx context.Context, since time.Time) (all []integrations.Event, upTo time.Time, err error) {
+	seen := map[string]bool{}
+	add := func(events []integrations.Event) {
+		for _, e := range events {
+			if !seen[e.ID] {
+				seen[e.ID] = true
+				all = append(all, e)
+			}
+		}
 	}
 	for _, entity := range listedEntities {
+		events, _, err := c.listing(ctx, since, entity)
+		if err != nil {
+			return nil, upTo, err
+		}
+		add(events)
+		if len(events) < mostChanges {
+			continue
+		}
+		if last := lastSeen(events); last.After(since) && (upTo.IsZero() || last.Before(upTo)) {
+			upTo = last
+		}
 		for start := 1; ; start += pageSize {
 			l, n, err := c.changedPage(ctx, entity, since, start)
 			if err != nil {
-				return nil, err
+				return nil, upTo, err
 			}
-			for _, e := range c.changes(&l) {
-				if !seen[e.ID] {
-					seen[e.ID] = true
-					have = append(have, e)
-				}
-			}
+			add(c.changes(&l))
 			if n < pageSize {
 				break
 			}
 		}
 	}
-	return have, nil
+	return all, upTo, nil
+}
+
+// lastSeen is the time up to which a listing that was cut off is complete, or
+// zero when that cannot be told: Intuit does not promise an order.
+func lastSeen(events []integrations.Event) time.Time {
+	for i := 1; i < len(events); i++ {
+		if events[i].At.Before(events[i-1].At) {
+			return time.Time{}
+		}
+	}
+	return events[len(events)-1].At
 }
 
 // changes makes the events of a listing.

@@ -291,6 +291,92 @@ func TestPollEventsBeyondOneListing(t *testing.T) {
 	require.True(t, objects[pay.ID])
 }
 
+// More changes than one listing holds: deletions, which only it knows, are found
+// beyond the cut of the others.
+func TestDeletionsBeyondTheCutAreNotLost(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	inv, err := f.Invoice(t.Context(), invoiceReq(1, 2500))
+	require.NoError(t, err)
+	pay, err := f.Receive(t.Context(), receiptReq(1, inv.ID, 2500))
+	require.NoError(t, err)
+	cust, err := f.sim.AddCustomer("Walk-in")
+	require.NoError(t, err)
+	for range 1000 {
+		_, err := f.sim.AddInvoice(cust, f.sim.ItemID("Patient co-pay"), "", 100)
+		require.NoError(t, err)
+	}
+	require.NoError(t, f.sim.DeletePayment(pay.ID))
+	deleted := false
+	cursor := ""
+	for range 5 {
+		events, next, err := f.PollEvents(t.Context(), cursor)
+		require.NoError(t, err)
+		for _, e := range events {
+			deleted = deleted || (e.Object == pay.ID && e.Status == "deleted")
+		}
+		cursor = next
+		f.now.add(10 * time.Minute)
+	}
+	require.True(t, deleted)
+}
+
+// More changes of one entity than one listing holds: the next poll begins where
+// the listing ended, or the deletions after it would be lost.
+func TestTheCursorWaitsForDeletionsBeyondTheCut(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.now.add(-2 * time.Hour)
+	gone, err := f.Invoice(t.Context(), invoiceReq(1, 2500))
+	require.NoError(t, err)
+	cust, err := f.sim.AddCustomer("Walk-in")
+	require.NoError(t, err)
+	for range 1100 {
+		f.now.add(time.Second)
+		_, err := f.sim.AddInvoice(cust, f.sim.ItemID("Patient co-pay"), "", 100)
+		require.NoError(t, err)
+	}
+	require.NoError(t, f.sim.DeleteInvoice(gone.ID))
+	f.now.add(time.Hour)
+	deleted, cursor, polls := false, "", 0
+	for ; !deleted && polls < 5; polls++ {
+		events, next, err := f.PollEvents(t.Context(), cursor)
+		require.NoError(t, err)
+		for _, e := range events {
+			deleted = deleted || (e.Object == gone.ID && e.Status == "deleted")
+		}
+		require.NotEqual(t, cursor, next)
+		cursor = next
+	}
+	require.True(t, deleted)
+	require.Equal(t, 2, polls)
+}
+
+// The listing of changes knows no event ids: what a webhook told comes once
+// more under another one.
+func TestAPolledChangeHasAnIDOfItsOwn(t *testing.T) {
+	t.Parallel()
+	got := make(chan integrations.Webhook, 16)
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b := make([]byte, r.ContentLength)
+		_, _ = r.Body.Read(b)
+		got <- integrations.Webhook{Method: r.Method, Header: r.Header, Body: b}
+	}))
+	t.Cleanup(hook.Close)
+	d := sim.NewDeliverer()
+	t.Cleanup(d.Close)
+	f := setupWith(t, quickbookssim.Config{WebhookURL: hook.URL, Envelope: "legacy", Entities: []string{"Invoice"}}, sim.Options{Hooks: d}, nil)
+	_, err := f.Invoice(t.Context(), invoiceReq(1, 2500))
+	require.NoError(t, err)
+	a, err := f.Verify(t.Context(), <-got)
+	require.NoError(t, err)
+	polled, _, err := f.PollEvents(t.Context(), "")
+	require.NoError(t, err)
+	told, found := a.Events[0], polled[0]
+	require.NotEqual(t, told.ID, found.ID)
+	require.Equal(t, []string{told.Object, told.Code, told.Status}, []string{found.Object, found.Code, found.Status})
+}
+
 func FuzzWebhook(f *testing.F) {
 	for _, s := range []string{payment150, `[]`, `[{"id":"a","type":"qbo.payment.created.v1","intuitaccountid":"42","intuitentityid":"1","time":"2026-01-06T21:31:25Z"}]`,
 		`{"eventNotifications":[{"realmId":"42"}]}`, "", " [", `[{"type":"qbo.."}]`} {
