@@ -133,21 +133,23 @@ func (c *Connector) readInvoice(ctx context.Context, id string) (invoice, error)
 	return *a.Invoice, nil
 }
 
-// givenBack reports whether refund receipts of the invoice's co-pay add up to
-// the invoice. Refund receipts are not linked to invoices in QuickBooks, so
-// our reference on them is the link.
+// givenBack reports whether refund receipts of the payments on the invoice add
+// up to it. Refund receipts are linked to nothing in QuickBooks, so their note
+// says which payment they give back; another payment of the co-pay has an
+// invoice of its own.
 func (c *Connector) givenBack(ctx context.Context, x *invoice, d integrations.AccountingDoc) (bool, error) {
-	id := d.Ref.CoPay()
-	if id == "" {
-		return false, nil
+	paid := map[string]bool{}
+	for _, l := range x.LinkedTxn {
+		paid[l.TxnID] = l.TxnType == txnPayment
 	}
 	l, err := c.api.query(ctx, "refundreceipt.list", "select * from RefundReceipt where CustomerRef = "+quote(x.CustomerRef.id())+" maxresults 1000")
 	if err != nil {
 		return false, err
 	}
 	sum := copay.Cents(0)
-	for _, back := range l.docs() {
-		if back.Ref.CoPay() != id || back.Voided {
+	for i := range l.RefundReceipt {
+		back, err := l.RefundReceipt[i].doc()
+		if err != nil || back.Voided || back.Ref == "" || !paid[l.RefundReceipt[i].backOf()] {
 			continue
 		}
 		if sum, err = sum.Add(back.Amount); err != nil {

@@ -27,10 +27,23 @@ func wire(m copay.Money) json.Number { return json.Number(m.Decimal()) }
 // number field is too short for it.
 func note(id copay.ID, ref copay.Ref) string { return fmt.Sprintf("copay:%s ref:%s", id, ref) }
 
+// ofPayment ends the note of a refund receipt with the payment it gives back:
+// QuickBooks keeps no link between the two.
+func ofPayment(id string) string { return " payment:" + id }
+
+// backOf is the payment that a refund receipt gives back, or "".
+func (t *transaction) backOf() string {
+	if m := paymentPattern.FindStringSubmatch(t.PrivateNote); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
 var (
-	notePattern   = regexp.MustCompile(`\bref:(cp_[0-9a-z]{16}-[a-z]{1,8}-[0-9]{1,9})(?:\s|$)`)
-	copayPattern  = regexp.MustCompile(`\bcopay:(cp_[0-9a-z]{16})(?:\s|$)`)
-	numberPattern = regexp.MustCompile(`^cp[0-9a-hjkmnp-tv-z]{19}$`)
+	paymentPattern = regexp.MustCompile(`\bpayment:([0-9]{1,20})(?:\s|$)`)
+	notePattern    = regexp.MustCompile(`\bref:(cp_[0-9a-z]{16}-[a-z]{1,8}-[0-9]{1,9})(?:\s|$)`)
+	copayPattern   = regexp.MustCompile(`\bcopay:(cp_[0-9a-z]{16})(?:\s|$)`)
+	numberPattern  = regexp.MustCompile(`^cp[0-9a-hjkmnp-tv-z]{19}$`)
 )
 
 // refOf reads our reference back. A note is believed only together with the

@@ -138,7 +138,7 @@ func (c *Connector) refundBody(ctx context.Context, r integrations.ReverseReques
 	}
 	return refundReceipt{
 		transaction: transaction{
-			CustomerRef: p.CustomerRef, DocNumber: number(r.Ref), TxnDate: string(r.On), PrivateNote: note(r.CoPay, r.Ref),
+			CustomerRef: p.CustomerRef, DocNumber: number(r.Ref), TxnDate: string(r.On), PrivateNote: note(r.CoPay, r.Ref) + ofPayment(p.ID),
 			Line: salesLine(r.Amount, r.Memo, "Patient co-pay refund", itemID, c.config.TaxCode),
 		},
 		PaymentRefNum: number(r.Ref), PaymentMethodRef: refTo(method), DepositToAccountRef: refTo(from),

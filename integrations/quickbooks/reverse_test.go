@@ -124,3 +124,29 @@ func TestVoidLeavesTheBookkeepersLineAlone(t *testing.T) {
 	_, err = f.VoidInvoice(t.Context(), voidReq(1, invoice, 1, 2500))
 	requireKind(t, err, integrations.KindInvalid)
 }
+
+// Two payments of one co-pay have an invoice each, and each goes back by a
+// refund receipt of its own.
+func TestTheInvoiceOfAPartIsKnownAsGivenBack(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	for n, cents := range []int64{1000, 1500} {
+		inv, err := f.Invoice(t.Context(), invoiceReq(n+1, cents))
+		require.NoError(t, err)
+		pay, err := f.Receive(t.Context(), receiptReq(n+1, inv.ID, cents))
+		require.NoError(t, err)
+		_, err = f.sim.Deposit(pay.ID)
+		require.NoError(t, err)
+		_, err = f.Reverse(t.Context(), reverseReq(n+1, pay.ID, inv.ID, cents, true))
+		require.NoError(t, err)
+	}
+	first := f.sim.Books().Invoices[0].ID
+	d, err := f.VoidInvoice(t.Context(), voidReq(1, first, 1, 1000))
+	require.NoError(t, err)
+	require.False(t, d.Voided, "nothing is left to void")
+
+	// What went back of the other payment is not this one's.
+	require.NoError(t, f.sim.DeleteRefund(f.sim.Books().Refunds[0].ID))
+	_, err = f.VoidInvoice(t.Context(), voidReq(1, first, 1, 1000))
+	requireKind(t, err, integrations.KindInvalid)
+}
