@@ -200,6 +200,18 @@ func (c *Connector) account(ctx context.Context, given string) (string, error) {
 	})
 }
 
+// undeposited is the account in which payments wait for a deposit, or "" when
+// the books have none.
+func (c *Connector) undeposited(ctx context.Context) (string, error) {
+	return c.lists.get("undeposited", func() (string, error) {
+		l, err := c.api.query(ctx, "account.find", "select * from Account where AccountSubType = 'UndepositedFunds' maxresults 1")
+		if err != nil || len(l.Account) == 0 {
+			return "", err
+		}
+		return l.Account[0].ID, nil
+	})
+}
+
 // method is the payment method for a rail, or "" when the books have none.
 func (c *Connector) method(ctx context.Context, rail copay.Rail) (string, error) {
 	names := methodNames(rail)

@@ -15,11 +15,11 @@ import (
 //
 // in one of two ways, never both for the same money:
 //
-//   - the whole payment goes back and is not in a bank deposit: the payment is
-//     voided, whether it was booked in error or the money was returned. The
+//   - the whole payment goes back and was booked in error, or its money has not
+//     reached an account by itself (see settled): the payment is voided. The
 //     invoice is open again and the answer is the voided payment;
-//   - anything else (a part, a deposited payment, a closed period): a refund
-//     receipt is added. The invoice stays paid.
+//   - anything else (a part, a deposited payment, money returned days later, a
+//     closed period): a refund receipt is added. The invoice stays paid.
 func (c *Connector) Reverse(ctx context.Context, r integrations.ReverseRequest) (integrations.AccountingDoc, error) {
 	const op = "refundreceipt.create"
 	if err := c.bookable(op, r.Ref, r.Amount); err != nil {
@@ -83,6 +83,9 @@ func (c *Connector) voidPayment(ctx context.Context, r integrations.ReverseReque
 	if !r.Whole || !d.Amount.Equal(r.Amount) || p.deposited() {
 		return d, false, nil
 	}
+	if stays, err := c.settled(ctx, &p, r); err != nil || stays {
+		return d, false, err
+	}
 	a, err := c.api.post(ctx, op, "payment", url.Values{"operation": {"update"}, "include": {"void"}},
 		entity{ID: p.ID, SyncToken: p.SyncToken, Sparse: true}, voidID(r.Ref, "p", p.SyncToken))
 	if err != nil {
@@ -96,6 +99,19 @@ func (c *Connector) voidPayment(ctx context.Context, r integrations.ReverseReque
 	}
 	d.Voided, d.Amount, d.At = true, copay.Cents(0), a.Payment.updated()
 	return d, true, nil
+}
+
+// settled reports whether a payment has to stay because its money came and
+// went: returned on a later day than it was received, from an account whose
+// statement shows both. A void would take it out of a month that may be
+// reconciled. Money in Undeposited Funds is on no statement yet.
+func (c *Connector) settled(ctx context.Context, p *payment, r integrations.ReverseRequest) (bool, error) {
+	account := p.DepositToAccountRef.id()
+	if !r.Returned || p.TxnDate == "" || string(r.On) <= p.TxnDate || account == "" {
+		return false, nil
+	}
+	undeposited, err := c.undeposited(ctx)
+	return account != undeposited, err
 }
 
 // paymentOf reads the payment that money goes back of. One that is not the

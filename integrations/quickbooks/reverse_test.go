@@ -9,6 +9,8 @@ import (
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
+	quickbookssim "github.com/copayflow/copayflow/sandbox/quickbooks"
+	"github.com/copayflow/copayflow/sandbox/sim"
 )
 
 // Money goes back in one of two ways, never in both. While our void is refused
@@ -149,4 +151,41 @@ func TestTheInvoiceOfAPartIsKnownAsGivenBack(t *testing.T) {
 	require.NoError(t, f.sim.DeleteRefund(f.sim.Books().Refunds[0].ID))
 	_, err = f.VoidInvoice(t.Context(), voidReq(1, first, 1, 1000))
 	requireKind(t, err, integrations.KindInvalid)
+}
+
+// A void takes a payment out of the month it came in. Money that was returned
+// weeks later, and stands on an account's statement twice, is a refund receipt.
+func TestMoneyThatWentBackLaterStandsInTheBooks(t *testing.T) {
+	t.Parallel()
+	for name, x := range map[string]struct {
+		account  string
+		on       copay.Date
+		returned bool
+		voided   bool
+	}{
+		"returned weeks later":             {"Checking", "2026-03-07", true, false},
+		"booked in error":                  {"Checking", "2026-03-07", false, true},
+		"returned on the same day":         {"Checking", "2026-01-06", true, true},
+		"not deposited yet":                {"Undeposited Funds", "2026-03-07", true, true},
+		"not deposited, as nothing is set": {"", "2026-03-07", true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setupWith(t, quickbookssim.Config{}, sim.Options{}, map[string]any{"deposit_account": x.account})
+			invoice, payment := f.paid(2500)
+			r := reverseReq(1, payment, invoice, 2500, true)
+			r.On, r.Returned = x.on, x.returned
+			for range 2 {
+				d, err := f.Reverse(t.Context(), r)
+				require.NoError(t, err)
+				require.Equal(t, x.voided, d.Voided)
+			}
+			b := f.sim.Books()
+			require.Equal(t, x.voided, b.Payments[0].Voided)
+			require.Zero(t, b.Net())
+			if !x.voided {
+				require.Equal(t, "2026-03-07", b.Refunds[0].Date)
+			}
+		})
+	}
 }
