@@ -45,8 +45,9 @@ func ensure[T any](ctx context.Context, c *Connector, k sort[T], ref copay.Ref, 
 	return create(ctx, c, k, ref, asked, build)
 }
 
-// create makes the document of a reference that was looked for in vain. build makes its body anew for each try: after a stale version it re-reads
-// what it depends on, after a refused reference the remembered ids are dropped.
+// create makes the document of a reference that was looked for in vain. build
+// makes its body anew for each try: after a stale version it re-reads what it
+// depends on, after a refused reference the remembered ids are dropped.
 //
 // A requestid gives the same answer again, so a refusal may be that of long
 // ago, before somebody mended the books, and a success that of a document

@@ -16,8 +16,8 @@ import (
 // in one of two ways, never both for the same money:
 //
 //   - the whole payment goes back and was booked in error, or its money has not
-//     reached an account by itself (see settled): the payment is voided. The
-//     invoice is open again and the answer is the voided payment;
+//     reached an account whose statement shows it (see settled): the payment is
+//     voided. The invoice is open again and the answer is the voided payment;
 //   - anything else (a part, a deposited payment, money returned days later, a
 //     closed period): a refund receipt is added. The invoice stays paid.
 func (c *Connector) Reverse(ctx context.Context, r integrations.ReverseRequest) (integrations.AccountingDoc, error) {
