@@ -121,6 +121,31 @@ func TestPostedOncePerReferenceAndReversed(t *testing.T) {
 	require.Equal(t, "REF", books[1].Type)
 }
 
+// What was paid on a charge that was deleted is taken back at its visit, once,
+// also when the deletion comes between two attempts.
+func TestThePaymentOfADeletedChargeIsReversed(t *testing.T) {
+	for name, early := range map[string]bool{"before": true, "between": false} {
+		t.Run(name, func(t *testing.T) {
+			e := setup(t, nil)
+			p := e.posting(e.charge())
+			first, err := e.c.Post(t.Context(), p)
+			require.NoError(t, err)
+			rev := integrations.Reversal{Ref: copay.NewRef("cp_0123456789abcdef", copay.EffectReverse, 1), Of: p, PostedID: first.ID, Amount: p.Amount, Since: p.Since}
+			if !early {
+				_, err = e.c.Reverse(t.Context(), rev)
+				require.NoError(t, err)
+			}
+			e.sim.DeleteCharge(string(p.Charge))
+			for range 2 {
+				r, err := e.c.Reverse(t.Context(), rev)
+				require.NoError(t, err)
+				require.Equal(t, copay.Cents(-25_00), r.Amount)
+			}
+			require.Len(t, e.sim.Payments(), 2)
+		})
+	}
+}
+
 func TestLostAnswersAreLookedUp(t *testing.T) {
 	for _, k := range []sim.FaultKind{sim.FaultDrop, sim.FaultServer} {
 		t.Run(string(k), func(t *testing.T) {

@@ -35,7 +35,8 @@ func (c *Connector) Post(ctx context.Context, p integrations.Posting) (integrati
 }
 
 // Reverse implements integrations.PaymentPoster: payments cannot be deleted or
-// changed, so a second one with the amount turned round takes it back.
+// changed, so a second one with the amount turned round takes it back. The money
+// of a charge that was deleted lies with the visit, and is taken back there.
 func (c *Connector) Reverse(ctx context.Context, r integrations.Reversal) (integrations.Posted, error) {
 	of := r.Of
 	of.Received = "" // today at the office
@@ -47,6 +48,12 @@ func (c *Connector) Reverse(ctx context.Context, r integrations.Reversal) (integ
 	body.Type, body.Notes = "COR", "reversal of payment "+r.PostedID // posted in error
 	if r.Refund {
 		body.Type = "REF"
+	}
+	var l lineItem
+	if err := c.api.get(ctx, "line_items.read", "/api/line_items/"+url.PathEscape(string(of.Charge)), nil, &l); isNotFound(err) {
+		body.LineItem = ""
+	} else if err != nil {
+		return integrations.Posted{}, err
 	}
 	return c.write(ctx, integrations.PostingQuery{Ref: r.Ref, Patient: r.Of.Patient, Since: r.Since}, body)
 }
@@ -175,7 +182,7 @@ func checked(p patientPayment, ref copay.Ref, body newPayment) (integrations.Pos
 	case p.Trace != body.Trace:
 		return integrations.Posted{}, fail(integrations.KindInvalid, opRead,
 			fmt.Sprintf("payment %s does not keep our reference as its trace number; correct it in DrChrono", out.ID))
-	case string(p.LineItem) != string(body.LineItem):
+	case body.LineItem != "" && string(p.LineItem) != string(body.LineItem):
 		return integrations.Posted{}, fail(integrations.KindInvalid, opRead,
 			fmt.Sprintf("payment %s is not allocated to its charge; allocate it in DrChrono", out.ID))
 	case out.Amount.Decimal() != body.Amount.String():
