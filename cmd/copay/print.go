@@ -74,7 +74,11 @@ func showCoPay(w io.Writer, c *copayv1.CoPay) {
 		}
 	}
 	for _, p := range c.GetPayments() {
-		fmt.Fprintf(w, "  %-12s %s by %s, %s\n", p.GetId(), money(p.GetAmount()), short("RAIL_", p.GetRail().String()), short("PAYMENT_STATUS_", p.GetStatus().String()))
+		how := short("PAYMENT_STATUS_", p.GetStatus().String())
+		if p.GetDecline() != "" {
+			how += ": " + p.GetDecline()
+		}
+		fmt.Fprintf(w, "  %-12s %s by %s, %s\n", p.GetId(), money(p.GetAmount()), short("RAIL_", p.GetRail().String()), how)
 	}
 	for _, r := range c.GetRefunds() {
 		fmt.Fprintf(w, "  %-12s %s of %s, %s\n", r.GetId(), money(r.GetAmount()), r.GetPaymentId(), short("REFUND_STATUS_", r.GetStatus().String()))
@@ -100,14 +104,23 @@ func showCoPay(w io.Writer, c *copayv1.CoPay) {
 	}
 }
 
+// held is what was collected and not given back.
+func held(a *copayv1.Amounts) *copayv1.Money {
+	c, back := a.GetCollected(), a.GetRefunded()
+	if c == nil || back == nil {
+		return c
+	}
+	return &copayv1.Money{Minor: c.GetMinor() - back.GetMinor(), Currency: c.GetCurrency()}
+}
+
 func showCoPays(w io.Writer, list []*copayv1.CoPay) {
-	table(w, "ID STATE REQUESTED COLLECTED VISIT REVIEW NEXT", func(line func(...string)) {
+	table(w, "ID STATE REQUESTED HELD VISIT REVIEW NEXT", func(line func(...string)) {
 		for _, c := range list {
 			next := c.GetNextAction()
 			if next != "" {
 				next += " " + at(c.GetNextActionAt())
 			}
-			line(c.GetId(), state(c.GetState()), money(c.GetAmounts().GetRequested()), money(c.GetAmounts().GetCollected()), c.GetServiceDate(),
+			line(c.GetId(), state(c.GetState()), money(c.GetAmounts().GetRequested()), money(held(c.GetAmounts())), c.GetServiceDate(),
 				short("REVIEW_KIND_", c.GetReview().GetKind().String()), next)
 		}
 	})
