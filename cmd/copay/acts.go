@@ -61,7 +61,7 @@ func actCommands(c *connection) []*cobra.Command {
 func overrideCommand(c *connection) *cobra.Command {
 	var dollars string
 	cmd := act(c, "override COPAY", "Ask for another amount", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.OverrideAmountResponse, error) {
-		m, err := amount(dollars)
+		m, err := amount("--amount", dollars)
 		if err != nil {
 			return nil, err
 		}
@@ -78,12 +78,15 @@ var atTheDesk = map[string]int32{"RAIL_CASH": int32(copayv1.Rail_RAIL_CASH), "RA
 func payCommand(c *connection) *cobra.Command {
 	var dollars, rail, received, number string
 	cmd := act(c, "pay COPAY", "Record money taken at the desk", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.RecordManualPaymentResponse, error) {
-		m, err := amount(dollars)
+		m, err := amount("--amount", dollars)
 		if err != nil {
 			return nil, err
 		}
-		r, err := enum("RAIL_", rail, atTheDesk)
+		r, err := enum("--rail", "RAIL_", rail, atTheDesk)
 		if err != nil {
+			return nil, err
+		}
+		if _, err := dayStart("--received", received, 0); err != nil {
 			return nil, err
 		}
 		return api.RecordManualPayment(ctx, &copayv1.RecordManualPaymentRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason,
@@ -100,7 +103,7 @@ func payCommand(c *connection) *cobra.Command {
 
 func railCommand(c *connection) *cobra.Command {
 	return act(c, "rail COPAY RAIL", "Collect in another way: link, card_on_file, cash, check, terminal", 2, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.ChangeRailResponse, error) {
-		r, err := enum("RAIL_", args[1], copayv1.Rail_value)
+		r, err := enum("RAIL", "RAIL_", args[1], copayv1.Rail_value)
 		if err != nil {
 			return nil, err
 		}
@@ -111,7 +114,7 @@ func railCommand(c *connection) *cobra.Command {
 func refundCommand(c *connection) *cobra.Command {
 	var dollars, payment string
 	cmd := act(c, "refund COPAY", "Give collected money back", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.RefundPaymentResponse, error) {
-		m, err := amount(dollars)
+		m, err := amount("--amount", dollars)
 		if err != nil {
 			return nil, err
 		}
@@ -144,13 +147,19 @@ func approveCommand(c *connection) *cobra.Command {
 func reviewCommand(c *connection) *cobra.Command {
 	var choice, dollars string
 	cmd := act(c, "review COPAY", "Decide an open review", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.ResolveReviewResponse, error) {
-		v, err := enum("CHOICE_", choice, copayv1.Choice_value)
+		v, err := enum("--choice", "CHOICE_", choice, copayv1.Choice_value)
 		if err != nil {
 			return nil, err
 		}
+		switch sets := copayv1.Choice(v) == copayv1.Choice_CHOICE_SET_AMOUNT; {
+		case sets && dollars == "":
+			return nil, usagef("--choice set_amount needs --amount, in dollars such as 25.00")
+		case !sets && dollars != "":
+			return nil, usagef("--amount is for --choice set_amount only")
+		}
 		in := &copayv1.ResolveReviewRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason, Choice: copayv1.Choice(v)}
 		if dollars != "" {
-			if in.Amount, err = amount(dollars); err != nil {
+			if in.Amount, err = amount("--amount", dollars); err != nil {
 				return nil, err
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -164,21 +165,26 @@ func (c *connection) print(w io.Writer, m proto.Message, human func(io.Writer)) 
 	return err
 }
 
-// amount reads dollars.
-func amount(text string) (*copayv1.Money, error) {
+// dollarsForm is how a person writes an amount: 25 or 25.00. What looks cut off,
+// as "25." and ".5" do, was perhaps meant to be another one.
+var dollarsForm = regexp.MustCompile(`^\$?[0-9]+(\.[0-9]{1,2})?$`)
+
+// amount reads the dollars of a flag.
+func amount(flag, text string) (*copayv1.Money, error) {
 	m, err := copay.ParseMoney(strings.TrimPrefix(text, "$"), copay.USD)
-	if err != nil {
-		return nil, usagef("%q is not an amount such as 25.00", text)
+	if err != nil || !dollarsForm.MatchString(text) {
+		return nil, usagef("%s: %q is not an amount; write dollars and cents as in 25.00", flag, text)
 	}
 	return &copayv1.Money{Minor: m.Minor, Currency: string(m.Currency)}, nil
 }
 
-// enum finds a value by its short name: "needs_review" is STATE_NEEDS_REVIEW.
-func enum(prefix, name string, values map[string]int32) (int32, error) {
+// enum finds the value of a flag or argument by its short name: "needs_review"
+// is STATE_NEEDS_REVIEW.
+func enum(what, prefix, name string, values map[string]int32) (int32, error) {
 	if v, ok := values[prefix+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))]; ok && v != 0 {
 		return v, nil
 	}
-	return 0, usagef("%q is not known; use one of %s", name, strings.Join(shorts(prefix, values), ", "))
+	return 0, usagef("%s: %q is not known; use one of %s", what, name, strings.Join(shorts(prefix, values), ", "))
 }
 
 func short(prefix, name string) string {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/status"
@@ -78,4 +79,29 @@ func complaintOf(err error) complaint {
 		}
 	}
 	return c
+}
+
+// misread is a flag that there is not, or whose value cannot be read, named and
+// in our words; the library's are those of the functions it reads with.
+func misread(cmd *cobra.Command, err error) error {
+	var bad *pflag.InvalidValueError
+	var none *pflag.NotExistError
+	var empty *pflag.ValueRequiredError
+	switch {
+	case errors.As(err, &bad):
+		form := map[string]string{"duration": "a time such as 2h or 30s", "int32": "a whole number", "bool": "true or false"}[bad.GetFlag().Value.Type()]
+		if form == "" {
+			return usagef("--%s: %q cannot be read", bad.GetFlag().Name, bad.GetValue())
+		}
+		return usagef("--%s takes %s, not %q", bad.GetFlag().Name, form, bad.GetValue())
+	case errors.As(err, &none):
+		name := "--" + none.GetSpecifiedName()
+		if none.GetSpecifiedShortnames() != "" {
+			name = "-" + none.GetSpecifiedName()
+		}
+		return usagef("there is no flag %s; '%s --help' says what there is", name, cmd.CommandPath())
+	case errors.As(err, &empty):
+		return usagef("--%s needs a value", empty.GetFlag().Name)
+	}
+	return usageError{err}
 }

@@ -56,6 +56,7 @@ func TestErrorsAreSentencesOrJSON(t *testing.T) {
 
 func TestMistakesOnTheCommandLineAreCorrected(t *testing.T) {
 	t.Parallel()
+	const why = " --reason r"
 	for args, want := range map[string]string{
 		"gett x":             "there is no 'copay gett'; did you mean get?",
 		"xyzzy":              "there is no 'copay xyzzy'; 'copay --help' says what there is",
@@ -64,6 +65,25 @@ func TestMistakesOnTheCommandLineAreCorrected(t *testing.T) {
 		"waive " + someCoPay: "give --reason",
 		"pay " + someCoPay:   "give --amount and --reason",
 		"api-key x":          "give --for",
+
+		"list --changed-within abc":                                    "--changed-within takes a time such as 2h or 30s, not \"abc\"",
+		"list --page-size abc":                                         "--page-size takes a whole number, not \"abc\"",
+		"list --review=perhaps":                                        "--review takes true or false, not \"perhaps\"",
+		"list --state a\"b":                                            "--state: \"a\\\"b\" cannot be read",
+		"list --nonsense":                                              "there is no flag --nonsense; 'copay list --help' says what there is",
+		"list -x":                                                      "there is no flag -x; 'copay list --help' says what there is",
+		"list --rail":                                                  "--rail needs a value",
+		"list --rail bitcoin":                                          "--rail: \"bitcoin\" is not known; use one of card_on_file, cash, check, link, terminal",
+		"rail " + someCoPay + " gold" + why:                            "RAIL: \"gold\" is not known; use one of card_on_file, cash, check, link, terminal",
+		"list --from 2026-11-30 --to 2026-11-01":                       "--from 2026-11-30 is after --to 2026-11-01",
+		"ledger entries --from 2026-11-30 --to 2026-11-29":             "--from 2026-11-30 is after --to 2026-11-29",
+		"override " + someCoPay + " --amount 25." + why:                "--amount: \"25.\" is not an amount; write dollars and cents as in 25.00",
+		"override " + someCoPay + " --amount .5" + why:                 "--amount: \".5\" is not an amount; write dollars and cents as in 25.00",
+		"pay " + someCoPay + " --amount 5 --received 2026-02-30" + why: "--received \"2026-02-30\" is not a day such as 2026-11-24",
+		"review " + someCoPay + " --choice set_amount" + why:           "--choice set_amount needs --amount, in dollars such as 25.00",
+		"review " + someCoPay + " --choice retry --amount 5" + why:     "--amount is for --choice set_amount only",
+		"completion tcsh":                                              "there is nothing for the shell \"tcsh\"; use one of bash, fish, powershell, zsh",
+		"completion":                                                   "write: copay completion bash|fish|powershell|zsh",
 	} {
 		_, err := (&echo{}).run(t, strings.Fields(args)...)
 		require.Equal(t, exitUsage, exitCode(err), args)
@@ -146,6 +166,7 @@ func TestTheShellOffersWhatFits(t *testing.T) {
 	require.Contains(t, offered("list", "--state", ""), "needs_review")
 	require.Contains(t, offered("list", "--review-kind", ""), "unpaid")
 	require.Contains(t, offered("review", someCoPay, "--choice", ""), "set_amount")
+	require.Equal(t, []string{"bash", "fish", "powershell", "zsh"}, offered("completion", ""))
 	require.Equal(t, []string{"email", "sms"}, offered("consent", "message", "x", "--channel", ""))
 	e.fail = status.Error(codes.Unavailable, "down")
 	require.Empty(t, offered("get", ""))

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +15,43 @@ import (
 
 // completeWait bounds how long a shell waits for ids to offer.
 const completeWait = 2 * time.Second
+
+// shells are those that can be taught, and how.
+var shells = map[string]func(root *cobra.Command, w io.Writer) error{
+	"bash":       func(root *cobra.Command, w io.Writer) error { return root.GenBashCompletionV2(w, true) },
+	"zsh":        (*cobra.Command).GenZshCompletion,
+	"fish":       func(root *cobra.Command, w io.Writer) error { return root.GenFishCompletion(w, true) },
+	"powershell": (*cobra.Command).GenPowerShellCompletionWithDesc,
+}
+
+// completionCommand stands in place of the library's, which answers a shell
+// that it does not know with its help, as if all were well.
+func completionCommand() *cobra.Command {
+	names := slices.Sorted(maps.Keys(shells))
+	return &cobra.Command{
+		Use: "completion " + strings.Join(names, "|"), Short: "Print what teaches a shell commands, states and co-pays",
+		Example: `  source <(copay completion bash)
+  copay completion zsh > "${fpath[1]}/_copay"
+  copay completion fish > ~/.config/fish/completions/copay.fish`,
+		Args: exactly(1), ValidArgsFunction: offerShells(names),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			teach, ok := shells[args[0]]
+			if !ok {
+				return usagef("there is nothing for the shell %q; use one of %s", args[0], strings.Join(names, ", "))
+			}
+			return teach(cmd.Root(), cmd.OutOrStdout())
+		},
+	}
+}
+
+func offerShells(names []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}
 
 // choose lets the shell offer an enum's values for a flag.
 func choose(cmd *cobra.Command, flag, prefix string, values map[string]int32) {

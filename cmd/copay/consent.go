@@ -23,7 +23,7 @@ func cardConsentCommand(c *connection) *cobra.Command {
 		Use: "card PATIENT", Short: "A patient agrees that the stored card is charged: for one visit, or until a day", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			in.PracticeId, in.PatientRef, in.RequestId = c.practice, args[0], orNew(in.GetRequestId())
-			if in.Cap, err = amount(limit); err != nil {
+			if in.Cap, err = amount("--cap", limit); err != nil {
 				return err
 			}
 			in.Scope = copayv1.ConsentScope_CONSENT_SCOPE_VISIT
@@ -82,7 +82,7 @@ func messageConsentCommand(c *connection) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "message ADDRESS", Short: "A patient agrees to be written to at a number (+1…) or mail address", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			v, err := enum("CHANNEL_", channel, copayv1.Channel_value)
+			v, err := enum("--channel", "CHANNEL_", channel, copayv1.Channel_value)
 			if err != nil {
 				return err
 			}
@@ -113,7 +113,7 @@ func messageRevokeCommand(c *connection) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "message-revoke ADDRESS", Short: "The patient is not written to any more at an address, or anywhere", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			v, err := enum("CHANNEL_", channel, copayv1.Channel_value)
+			v, err := enum("--channel", "CHANNEL_", channel, copayv1.Channel_value)
 			if err != nil {
 				return err
 			}

@@ -21,8 +21,13 @@ func (p *period) bounds() (from, to *timestamppb.Timestamp, err error) {
 	if from, err = dayStart("--from", p.from, 0); err != nil {
 		return nil, nil, err
 	}
-	to, err = dayStart("--to", p.to, 1)
-	return from, to, err
+	if to, err = dayStart("--to", p.to, 1); err != nil {
+		return nil, nil, err
+	}
+	if from != nil && to != nil && !from.AsTime().Before(to.AsTime()) { // nothing could lie between
+		return nil, nil, usagef("--from %s is after --to %s", p.from, p.to)
+	}
+	return from, to, nil
 }
 
 // dayStart is the first moment of a day, or of one after it; nil for no text.

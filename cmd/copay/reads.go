@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
@@ -24,19 +26,34 @@ func startCommand(c *connection) *cobra.Command {
 		Use: "start CHARGE", Short: "Start the co-pay of a charge and wait a moment for its amount", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			requestID = orNew(requestID)
-			return unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.StartCoPayResponse, error) {
-				return copayv1.NewCoPayServiceClient(conn).StartCoPay(ctx, &copayv1.StartCoPayRequest{PracticeId: c.practice, Ehr: ehr, ChargeId: args[0], RequestId: requestID})
+			var started *copayv1.CoPay
+			err := unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.StartCoPayResponse, error) {
+				r, err := copayv1.NewCoPayServiceClient(conn).StartCoPay(ctx, &copayv1.StartCoPayRequest{PracticeId: c.practice, Ehr: ehr, ChargeId: args[0], RequestId: requestID})
+				started = r.GetCopay()
+				return r, err
 			}, func(w io.Writer, r *copayv1.StartCoPayResponse) {
 				showCoPay(w, r.GetCopay())
 				if !r.GetReady() {
 					fmt.Fprintf(w, "  progress     %s\n", r.GetProgress())
 				}
 			}), requestID)
+			if err == nil && started.GetReview().GetKind() == copayv1.ReviewKind_REVIEW_KIND_UNKNOWN_CHARGE {
+				err = unknownCharge(started)
+			}
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&ehr, "ehr", "drchrono", "the EHR that holds the charge")
 	cmd.Flags().StringVar(&requestID, "request-id", "", "makes a repeated call happen once; made when empty")
 	return cmd
+}
+
+// unknownCharge is what a start amounts to whose charge the EHR does not know: a
+// mistyped number, mostly. The co-pay is there all the same, and waits.
+func unknownCharge(c *copayv1.CoPay) error {
+	return refusal{status.New(codes.NotFound, fmt.Sprintf(`%s does not know the charge %s; co-pay %s waits for a person
+  If the number is wrong:         copay cancel %s --reason …
+  If it is corrected in the EHR:  copay review %s --reason … --choice retry`, c.GetEhr(), c.GetChargeId(), c.GetId(), c.GetId(), c.GetId()))}
 }
 
 func getCommand(c *connection) *cobra.Command {
@@ -81,21 +98,21 @@ func (f *wanted) flags(cmd *cobra.Command) {
 func (f *wanted) request(c *connection, size int32) (*copayv1.ListCoPaysRequest, error) {
 	in := &copayv1.ListCoPaysRequest{PracticeId: c.practice, PageSize: size, Ehr: f.ehr, PatientRef: f.patient, AppointmentId: f.visit, ServiceFrom: f.from, ServiceTo: f.to}
 	for _, s := range f.states {
-		v, err := enum("STATE_", s, copayv1.State_value)
+		v, err := enum("--state", "STATE_", s, copayv1.State_value)
 		if err != nil {
 			return nil, err
 		}
 		in.States = append(in.States, copayv1.State(v))
 	}
 	if f.rail != "" {
-		v, err := enum("RAIL_", f.rail, copayv1.Rail_value)
+		v, err := enum("--rail", "RAIL_", f.rail, copayv1.Rail_value)
 		if err != nil {
 			return nil, err
 		}
 		in.Rail = copayv1.Rail(v)
 	}
 	if f.kind != "" {
-		v, err := enum("REVIEW_KIND_", f.kind, copayv1.ReviewKind_value)
+		v, err := enum("--review-kind", "REVIEW_KIND_", f.kind, copayv1.ReviewKind_value)
 		if err != nil {
 			return nil, err
 		}
@@ -104,10 +121,8 @@ func (f *wanted) request(c *connection, size int32) (*copayv1.ListCoPaysRequest,
 	if f.review {
 		in.NeedsReview = &f.review
 	}
-	for flag, day := range map[string]string{"--from": f.from, "--to": f.to} {
-		if _, err := dayStart(flag, day, 0); err != nil {
-			return nil, err
-		}
+	if _, _, err := (&period{f.from, f.to}).bounds(); err != nil {
+		return nil, err
 	}
 	if f.changedWithin < 0 {
 		return nil, usagef("--changed-within takes how long ago at most, such as 2h")

@@ -13,11 +13,11 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Exit codes, for scripts.
+// Exit codes, for scripts; README.md names them.
 const (
 	exitFailure     = 1
 	exitUsage       = 2
-	exitNotFound    = 3
+	exitNotFound    = 3 // also a charge that the EHR does not know
 	exitRefused     = 4
 	exitPermission  = 5
 	exitUnavailable = 6
@@ -48,12 +48,12 @@ func root() *cobra.Command {
 	f.DurationVar(&c.timeout, "timeout", 30*time.Second, "how long to wait for an answer; 0: without end")
 	f.BoolVar(&c.json, "json", false, "print JSON for machines")
 	cmd.MarkFlagsRequiredTogether("cert", "key")
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.SetFlagErrorFunc(misread)
 	for _, g := range []struct {
 		title string
 		subs  []*cobra.Command
 	}{{"Co-pays:", readCommands(c)}, {"What staff do about one:", actCommands(c)}, {"Patients' consents, platforms and their events:", append(consentCommands(c), adminCommands(c)...)},
-		{"Books and proof:", bookCommands(c)}, {"Running it:", serverCommands()}} {
+		{"Books and proof:", bookCommands(c)}, {"Running it:", append(serverCommands(), completionCommand())}} {
 		cmd.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
 		for _, sub := range g.subs {
 			sub.GroupID = g.title

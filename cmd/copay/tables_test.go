@@ -59,6 +59,52 @@ func TestACoPayIsShownWithWhatToDoNext(t *testing.T) {
  next remind the patient at 2026-11-24 12:00`), squeezed(text))
 }
 
+// What a list shows as held is what the practice has, and not what it once had.
+func TestAListShowsWhatIsHeld(t *testing.T) {
+	t.Parallel()
+	for want, a := range map[string]*copayv1.Amounts{
+		"$25.00": {Collected: usd(25_00)}, "$20.00": {Collected: usd(25_00), Refunded: usd(5_00)}, "$0.00": {Collected: usd(25_00), Refunded: usd(25_00)}, "-": {},
+	} {
+		text, err := answering("ListCoPays", &copayv1.ListCoPaysResponse{Copays: []*copayv1.CoPay{{Id: someCoPay, State: copayv1.State_STATE_PAID, Amounts: a, ServiceDate: "2026-11-24"}}}).run(t, "list")
+		require.NoError(t, err)
+		require.Contains(t, squeezed(text), someCoPay+" paid - "+want+" 2026-11-24")
+	}
+}
+
+func TestADeclinedPaymentSaysWhy(t *testing.T) {
+	t.Parallel()
+	c := story()
+	c.Payments[0].Status, c.Payments[0].Decline = copayv1.PaymentStatus_PAYMENT_STATUS_FAILED, "insufficient_funds"
+	text, err := answering("GetCoPay", &copayv1.GetCoPayResponse{Copay: c}).run(t, "get", someCoPay)
+	require.NoError(t, err)
+	require.Contains(t, squeezed(text), "pay-1 $25.00 by cash, failed: insufficient_funds\n")
+}
+
+// A mistyped number starts a co-pay that waits for somebody; the shell must not
+// take that for done.
+func TestAChargeThatTheEHRDoesNotKnowFailsTheStart(t *testing.T) {
+	t.Parallel()
+	e := &echo{}
+	prepare := func() {
+		e.answers = map[string][]proto.Message{"StartCoPay": {&copayv1.StartCoPayResponse{Ready: true, Copay: &copayv1.CoPay{Id: someCoPay, ChargeId: "7777", Ehr: "drchrono",
+			State: copayv1.State_STATE_NEEDS_REVIEW, Review: &copayv1.Review{Kind: copayv1.ReviewKind_REVIEW_KIND_UNKNOWN_CHARGE}}}}}
+	}
+	prepare()
+	text, err := e.run(t, "start", "7777")
+	require.Equal(t, exitNotFound, exitCode(err))
+	require.Contains(t, text, someCoPay+"  needs_review", "the co-pay that there now is is shown")
+	for _, want := range []string{"drchrono does not know the charge 7777", "copay cancel " + someCoPay + " --reason", "copay review " + someCoPay + " --reason … --choice retry"} {
+		require.ErrorContains(t, err, want)
+	}
+	prepare()
+	_, err = e.run(t, "start", "7777", "--json")
+	require.Contains(t, complained([]string{"--json"}, err), `"code":"NOT_FOUND"`)
+	for _, kind := range []copayv1.ReviewKind{copayv1.ReviewKind_REVIEW_KIND_UNSPECIFIED, copayv1.ReviewKind_REVIEW_KIND_INACTIVE} {
+		_, err = answering("StartCoPay", &copayv1.StartCoPayResponse{Copay: &copayv1.CoPay{Id: someCoPay, Review: &copayv1.Review{Kind: kind}}}).run(t, "start", "777")
+		require.NoError(t, err, "other questions are asked by the list of reviews")
+	}
+}
+
 func TestOfAChargeThatWasNotReadOnlyTheIDIsShown(t *testing.T) {
 	t.Parallel()
 	text, err := answering("GetCoPay", &copayv1.GetCoPayResponse{Copay: &copayv1.CoPay{Id: someCoPay, ChargeId: "777", Ehr: "drchrono",
@@ -77,8 +123,8 @@ func TestListsAreTables(t *testing.T) {
 		want   string
 	}{
 		"co-pays": {"ListCoPays", &copayv1.ListCoPaysResponse{Copays: []*copayv1.CoPay{story()}}, "list",
-			"ID STATE REQUESTED COLLECTED VISIT REVIEW NEXT\n" + someCoPay + " needs_review $30.00 $25.00 2026-11-24 refund_approval remind the patient 2026-11-24 12:00"},
-		"no co-pays": {"ListCoPays", &copayv1.ListCoPaysResponse{}, "list", "ID STATE REQUESTED COLLECTED VISIT REVIEW NEXT\n(none)"},
+			"ID STATE REQUESTED HELD VISIT REVIEW NEXT\n" + someCoPay + " needs_review $30.00 $25.00 2026-11-24 refund_approval remind the patient 2026-11-24 12:00"},
+		"no co-pays": {"ListCoPays", &copayv1.ListCoPaysResponse{}, "list", "ID STATE REQUESTED HELD VISIT REVIEW NEXT\n(none)"},
 		"timeline": {"GetTimeline", &copayv1.GetTimelineResponse{Events: []*copayv1.TimelineEvent{{At: when, Kind: "note", Actor: &copayv1.Actor{Id: "dana"}, Summary: "a note",
 			Reason: "asked", Note: "call back"}}}, "timeline " + someCoPay, "WHEN WHO WHAT SUMMARY\n2026-11-24 12:00 dana note a note (asked): call back"},
 		"entries": {"ListEntries", &copayv1.ListEntriesResponse{Entries: []*copayv1.Entry{{At: when, CopayId: someCoPay, Step: "capture-pay-1", Lines: []*copayv1.EntryLine{
