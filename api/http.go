@@ -3,19 +3,16 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/textproto"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
@@ -23,8 +20,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
 )
@@ -33,7 +28,7 @@ import (
 func (s *Server) makeHTTP() (http.Handler, error) {
 	gateway := runtime.NewServeMux(
 		runtime.WithIncomingHeaderMatcher(incoming), runtime.WithOutgoingHeaderMatcher(outgoing), runtime.WithDisablePathLengthFallback(),
-		runtime.WithErrorHandler(unreadable), runtime.WithRoutingErrorHandler(nowhere), runtime.WithMarshalerOption(runtime.MIMEWildcard, strictJSON))
+		runtime.WithErrorHandler(unreadable), runtime.WithRoutingErrorHandler(nowhere), runtime.WithMarshalerOption(runtime.MIMEWildcard, strictJSON{&runtime.JSONPb{MarshalOptions: protojson.MarshalOptions{EmitUnpopulated: true}}}))
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		copayv1.RegisterCoPayServiceHandler, copayv1.RegisterLedgerServiceHandler, copayv1.RegisterAuditServiceHandler,
 		copayv1.RegisterPlatformServiceHandler, copayv1.RegisterInboxServiceHandler, copayv1.RegisterConsentServiceHandler,
@@ -49,6 +44,10 @@ func (s *Server) makeHTTP() (http.Handler, error) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(copayv1.OpenAPI) // a caller that hung up
 	})
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = io.WriteString(w, front) // as above
+	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	if s.o.Webhooks != nil {
@@ -62,6 +61,13 @@ func (s *Server) makeHTTP() (http.Handler, error) {
 	return outermost(mux), nil
 }
 
+// front is what whoever comes without an address is told.
+const front = `This is Copayflow's API, at /v1.
+  /openapi.json  describes all of it
+  /healthz       says whether the process is alive, /readyz whether it can serve
+The documentation is in docs/ of Copayflow's repository; README.md there leads to it.
+`
+
 // traced begins a trace for each request of a browser, by which the audit log
 // names what it led to. It is a new one whatever the browser sends, and holds
 // no address: that of a payment page is its key.
@@ -72,66 +78,6 @@ func traced(tp trace.TracerProvider, name string, next http.Handler) http.Handle
 		defer span.End()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
-}
-
-// strictJSON is the gateway's JSON, but refuses fields there are not: a mistake
-// in the name of one that may be left out would be taken for silence.
-var strictJSON = &runtime.JSONPb{MarshalOptions: protojson.MarshalOptions{EmitUnpopulated: true}}
-
-// strictQuery refuses parameters there are not, as bodies refuse such fields: a
-// filter with a mistake in its name would list everything.
-type strictQuery struct{ runtime.DefaultQueryParser }
-
-// Parse implements runtime.QueryParameterParser.
-func (q *strictQuery) Parse(m proto.Message, values url.Values, filter *utilities.DoubleArray) error {
-	d := m.ProtoReflect().Descriptor()
-	if !ours(d) {
-		return q.DefaultQueryParser.Parse(m, values, filter)
-	}
-	fields := d.Fields()
-	for key := range values {
-		name, _, _ := strings.Cut(key, ".")
-		name, _, _ = strings.Cut(name, "[")
-		if fields.ByTextName(name) == nil && fields.ByJSONName(name) == nil {
-			return fmt.Errorf("there is no parameter %q", name)
-		}
-	}
-	return q.DefaultQueryParser.Parse(m, values, filter)
-}
-
-// ours reports whether a message is of our API. Temporal's UI, which runs in the
-// same process on a laptop, has a gateway of its own and sends parameters that
-// its server does not know.
-func ours(d protoreflect.MessageDescriptor) bool {
-	return d.ParentFile().Package() == (*copayv1.CoPay)(nil).ProtoReflect().Descriptor().ParentFile().Package()
-}
-
-// The gateway has one for the whole process.
-func init() { runtime.SetQueryParameterParser(&strictQuery{})(nil) }
-
-// unreadable says of a body that is no JSON, or has fields nobody knows, what
-// it is; the gateway gives the parser's words alone.
-func unreadable(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
-	if st := status.Convert(err); st.Code() == codes.InvalidArgument && len(st.Details()) == 0 {
-		err = status.Error(codes.InvalidArgument, "the request cannot be read: "+st.Message()+"; /openapi.json describes it")
-	}
-	runtime.DefaultHTTPErrorHandler(ctx, mux, m, w, r, err)
-}
-
-// nowhere says of an address that leads nowhere, or not by this method, where
-// to look; the gateway calls a wrong method "not implemented".
-func nowhere(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
-	var err error
-	switch code {
-	case http.StatusNotFound:
-		err = status.Error(codes.NotFound, "there is nothing at this address; /openapi.json describes what there is")
-	case http.StatusMethodNotAllowed:
-		err = status.Error(codes.Unimplemented, "there is no such act or method at this address; /openapi.json describes what there is")
-	default:
-		runtime.DefaultRoutingErrorHandler(ctx, mux, m, w, r, code)
-		return
-	}
-	runtime.DefaultHTTPErrorHandler(ctx, mux, m, w, r, &runtime.HTTPStatusError{HTTPStatus: code, Err: err})
 }
 
 // certified lets in whoever has shown a certificate, where one is asked for.
@@ -152,10 +98,9 @@ func (s *Server) certified(next http.Handler) http.Handler {
 // timeout of streams.
 func rest(next *runtime.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// What cannot be unescaped at all is left to the gateway.
-		if query, err := url.QueryUnescape(r.URL.RawQuery); err == nil && !utf8.ValidString(r.URL.Path+query) {
+		if err := legible(r); err != nil {
 			_, m := runtime.MarshalerForRequest(next, r)
-			unreadable(r.Context(), next, m, w, r, status.Error(codes.InvalidArgument, "the address is not UTF-8"))
+			unreadable(r.Context(), next, m, w, r, status.Error(codes.InvalidArgument, err.Error()))
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxMessage)

@@ -112,9 +112,77 @@ func TestFieldsThereAreNotAreRefused(t *testing.T) {
 	} {
 		w := b.rest(t, "POST", path, "biller", body)
 		require.Equal(t, http.StatusBadRequest, w.Code, path)
-		require.Contains(t, parse(t, w).Message, "unknown field", path)
+		require.Contains(t, parse(t, w).Message, "there is no field", path)
 	}
 	require.Empty(t, b.calls)
+}
+
+// What cannot be read is named in our words, as any other refusal.
+func TestWhatCannotBeReadIsNamed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	at := "/v1/practices/maple/copays"
+	one := at + "/" + string(b.add(key, copay.StateAwaitingPayment).ID)
+	const rails = "must be one of RAIL_LINK, RAIL_CARD_ON_FILE, RAIL_CASH, RAIL_CHECK, RAIL_TERMINAL"
+	for _, tc := range []struct{ method, path, body, field, says string }{
+		{"GET", at + "?page_size=abc", "", "page_size", "must be a whole number"},
+		{"GET", at + "?pageSize=5000000000", "", "pageSize", "must be a whole number"},
+		{"GET", at + "?page_size=1&page_size=2", "", "page_size", "stands there twice"},
+		{"GET", at + "?needs_review=perhaps", "", "needs_review", "must be true or false"},
+		{"GET", at + "?rail=RAIL_BITCOIN", "", "rail", rails},
+		{"GET", at + "?states=HAPPY", "", "states", "must be one of STATE_RECEIVED"},
+		{"GET", at + "?updated_since=yesterday", "", "updated_since", "must be a moment such as 2026-11-24T15:00:00Z"},
+		{"GET", "/v1/practices/maple/audit/records?from=nonsense", "", "from", "must be a moment"},
+		{"GET", at + "?ehr.x=1", "", "", `there is no parameter "ehr.x"`},
+		{"GET", at + "?ehr=a;b", "", "", "write special characters as %XX"},
+		{"POST", one + ":override", `{"requestId":"r","reason":"x","amount":25}`, "amount", "must be an object with minor, currency"},
+		{"POST", one + ":override", `{"requestId":"r","reason":"x","amount":{"minor":"25.5","currency":"USD"}}`, "amount.minor", "must be a whole number"},
+		{"POST", one + ":override", `{"requestId":"r","reason":"x","amount":{"minor":"25","dollars":"USD"}}`, "", `there is no field "amount.dollars"`},
+		{"POST", one + ":changeRail", `{"requestId":"r","reason":"x","rail":"RAIL_BITCOIN"}`, "rail", rails},
+		{"POST", one + ":resend", `{"requestId":"r","reason":7}`, "reason", "must be text"},
+		{"POST", one + ":resend", `{"requestId":"r","request_id":"r","reason":"x"}`, "request_id", "stands there twice"},
+		{"POST", one + ":resend", `{"requestId":"r","reason":"x","newLink":"yes"}`, "new_link", "must be true or false"},
+		{"POST", at + ":search", `{"states":"STATE_PAID"}`, "states", "must be a list"},
+		{"POST", at + ":search", `{"states":["HAPPY"]}`, "states", "must be a list of which each must be one of STATE_RECEIVED"},
+		{"POST", at + ":search", `{"updatedSince":"yesterday"}`, "updated_since", "must be a moment"},
+		{"POST", at + ":search", `[]`, "", "must be a JSON object"},
+		{"POST", at + ":search", `null`, "", "must be a JSON object"},
+		{"POST", at + ":search", `{"ehr":"\ud800"}`, "ehr", "must be text"},
+		{"POST", one + ":waive", `reason=x`, "", "the body is not JSON"},
+		{"POST", one + ":waive", `{"reason":`, "", "the body is not JSON"},
+		{"POST", "/v1/practices/maple/inbox/abc:replay", `{}`, "inbox_id", "must be a whole number"},
+	} {
+		w := b.rest(t, tc.method, tc.path, "biller", tc.body)
+		require.Equal(t, http.StatusBadRequest, w.Code, "%s %s: %s", tc.path, tc.body, w.Body)
+		p := parse(t, w)
+		require.Equal(t, 3, p.Code)
+		require.Contains(t, p.Message, tc.says, "%s %s", tc.path, tc.body)
+		require.Contains(t, p.Message, "the request cannot be read: ")
+		for _, foreign := range []string{"strconv", "proto", "parsing", "invalid value", "yesterday", mark} {
+			require.NotContains(t, p.Message, foreign)
+		}
+		require.Equal(t, "INVALID", p.detail("ErrorInfo")["reason"])
+		require.Equal(t, w.Header().Get("X-Request-Id"), p.detail("RequestInfo")["requestId"])
+		if tc.field == "" {
+			require.Nil(t, p.detail("BadRequest"))
+			continue
+		}
+		at := p.detail("BadRequest")["fieldViolations"].([]any)[0].(map[string]any)
+		require.Equal(t, tc.field, at["field"], "%s %s", tc.path, tc.body)
+		require.Contains(t, p.Message, tc.field+" "+at["description"].(string))
+	}
+	require.Empty(t, b.calls)
+	require.Equal(t, "it does not have the form that /openapi.json describes", misreadOf("words of a library").text)
+}
+
+func TestWhoeverComesWithoutAnAddressIsToldWhereToLook(t *testing.T) {
+	t.Parallel()
+	w := setup(t).rest(t, "GET", "/", "", "")
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Equal(t, "text/plain; charset=utf-8", w.Header().Get("Content-Type"))
+	for _, want := range []string{"/openapi.json", "/healthz", "docs/"} {
+		require.Contains(t, w.Body.String(), want)
+	}
 }
 
 func TestAddressesThatLeadNowhereSaySo(t *testing.T) {
@@ -127,7 +195,9 @@ func TestAddressesThatLeadNowhereSaySo(t *testing.T) {
 	}{{"GET", "/v1/nothing", 404}, {"PUT", at + ":waive", 405}, {"POST", at + ":explode", 405}, {"DELETE", at, 405}} {
 		w := b.rest(t, tc.method, tc.path, "biller", "{}")
 		require.Equal(t, tc.status, w.Code, tc.path)
-		require.Contains(t, parse(t, w).Message, "/openapi.json", tc.path)
+		p := parse(t, w)
+		require.Contains(t, p.Message, "/openapi.json", tc.path)
+		require.Equal(t, w.Header().Get("X-Request-Id"), p.detail("RequestInfo")["requestId"])
 	}
 }
 
@@ -262,8 +332,11 @@ func TestHugeRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	w := b.rest(t, "POST", "/v1/practices/maple/copays", "biller", `{"chargeId":"`+strings.Repeat("x", maxMessage)+`"}`)
-	require.GreaterOrEqual(t, w.Code, 400)
-	require.Less(t, w.Code, 500)
+	require.Equal(t, http.StatusRequestEntityTooLarge, w.Code)
+	p := parse(t, w)
+	require.Equal(t, "a request may have 1 MiB at most", p.Message)
+	require.Equal(t, w.Header().Get("X-Request-Id"), p.detail("RequestInfo")["requestId"])
+	require.Equal(t, 1<<20, maxMessage)
 	require.Empty(t, b.calls)
 }
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"buf.build/go/protovalidate"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // patterns says in words what the contract says as an expression, since the
@@ -41,20 +42,24 @@ func words(v *protovalidate.Violation) string {
 	return v.Proto.GetMessage()
 }
 
-// choices are the names of the enum's values that the rule lets through; zero
-// is never one to choose.
-func choices(v *protovalidate.Violation) (names []string) {
-	in := map[int64]bool{}
+// choices are the names of the enum's values that the rule lets through.
+func choices(v *protovalidate.Violation) []string {
+	in := map[protoreflect.EnumNumber]bool{}
 	if v.Proto.GetRuleId() == "enum.in" {
 		for i := range v.RuleValue.List().Len() {
-			in[v.RuleValue.List().Get(i).Int()] = true
+			in[protoreflect.EnumNumber(v.RuleValue.List().Get(i).Int())] = true
 		}
 	}
-	values := v.FieldDescriptor.Enum().Values()
-	for i := range values.Len() {
-		n := values.Get(i).Number()
-		if n != 0 && (len(in) == 0 || in[int64(n)]) {
-			names = append(names, string(values.Get(i).Name()))
+	return chosen(v.FieldDescriptor.Enum(), in)
+}
+
+// chosen are the names of an enum's values, of those in a set when it is not
+// empty; zero is never one to choose.
+func chosen(e protoreflect.EnumDescriptor, in map[protoreflect.EnumNumber]bool) (names []string) {
+	for i := range e.Values().Len() {
+		n := e.Values().Get(i).Number()
+		if n != 0 && (len(in) == 0 || in[n]) {
+			names = append(names, string(e.Values().Get(i).Name()))
 		}
 	}
 	return names
