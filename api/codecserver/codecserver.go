@@ -155,6 +155,8 @@ func read(w http.ResponseWriter, r *http.Request) (*commonpb.Payloads, bool) {
 	return in, true
 }
 
+const notTheirs = "payloads are shown to auditors and admins of all practices only"
+
 // admit verifies the caller by header or, from the UI, by the session's cookie.
 func (h *handler) admit(w http.ResponseWriter, r *http.Request) (copay.Actor, bool) {
 	header := r.Header.Get("Authorization")
@@ -173,7 +175,7 @@ func (h *handler) admit(w http.ResponseWriter, r *http.Request) (copay.Actor, bo
 	case err != nil:
 		http.Error(w, err.Error()+"; or open /codec/session on this server", http.StatusUnauthorized)
 	case who == nil:
-		http.Error(w, "payloads are shown to auditors and admins of all practices only", http.StatusForbidden)
+		http.Error(w, notTheirs, http.StatusForbidden)
 	default:
 		return who.Actor, true
 	}

@@ -231,7 +231,24 @@ func TestSession(t *testing.T) {
 		b.h.ServeHTTP(w, r)
 		return w
 	}
-	require.Equal(t, http.StatusForbidden, sign(token(t, "front_desk", "*"), "same-origin").Code)
+	expired, err := auth.MintDev(secret, "ana", []string{"auditor"}, []string{"*"}, time.Now().Add(-2*time.Hour), time.Hour)
+	require.NoError(t, err)
+	for name, tc := range map[string]struct {
+		token string
+		want  int
+		says  string
+	}{
+		"nothing": {" ", 401, "give your access token"}, "garbage": {"<b>x", 401, "not valid or has expired"}, "expired": {expired, 401, "not valid or has expired"},
+		"another role": {token(t, "front_desk", "*"), 403, "auditors and admins"}, "one practice only": {token(t, "auditor", "maple"), 403, "of all practices"},
+	} {
+		w := sign(tc.token, "same-origin")
+		require.Equal(t, tc.want, w.Code, name)
+		require.Equal(t, "text/html; charset=utf-8", w.Header().Get("Content-Type"))
+		require.Contains(t, w.Body.String(), tc.says, name)
+		require.Contains(t, w.Body.String(), `<label for="token">`, "and may be tried again")
+		require.NotContains(t, w.Body.String(), "<b>x")
+		require.Empty(t, w.Result().Cookies())
+	}
 	require.Equal(t, http.StatusForbidden, sign(token(t, "auditor", "*"), "cross-site").Code, "nobody signs others in")
 	w := sign(token(t, "auditor", "*"), "same-origin")
 	require.Equal(t, http.StatusOK, w.Code)
@@ -245,6 +262,7 @@ func TestSession(t *testing.T) {
 	page := httptest.NewRecorder()
 	b.h.ServeHTTP(page, httptest.NewRequest("GET", "/codec/session", nil))
 	require.Contains(t, page.Body.String(), `<label for="token">`)
+	require.NotContains(t, page.Body.String(), "alert")
 }
 
 func TestNewRefusesMissingParts(t *testing.T) {

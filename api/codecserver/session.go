@@ -2,8 +2,12 @@ package codecserver
 
 import (
 	_ "embed"
+	"errors"
+	"html/template"
 	"net/http"
 	"strings"
+
+	"github.com/copayflow/copayflow/api/auth"
 )
 
 // cookie holds the token for the UI's requests. The UI and this server must be
@@ -14,16 +18,19 @@ const cookie = "copay_codec"
 const sessionSeconds = 8 * 3600
 
 //go:embed session.html
-var sessionPage []byte
+var sessionHTML string
 
-func (h *handler) form(w http.ResponseWriter, _ *http.Request) { h.answer(w, http.StatusOK) }
+var sessionPage = template.Must(template.New("session").Parse(sessionHTML))
 
-func (h *handler) answer(w http.ResponseWriter, status int) {
+func (h *handler) form(w http.ResponseWriter, _ *http.Request) { h.answer(w, http.StatusOK, "") }
+
+// answer is the form, under why nobody could be signed in with it.
+func (h *handler) answer(w http.ResponseWriter, status int, problem string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(sessionPage) // a reader that went away
+	_ = sessionPage.Execute(w, problem) // a reader that went away
 }
 
 // session puts a good token into the cookie.
@@ -31,8 +38,19 @@ func (h *handler) session(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	token := strings.TrimSpace(r.PostFormValue("token"))
 	who, err := h.allowed(r.Context(), "Bearer "+token)
-	if err != nil || who == nil {
-		http.Error(w, "this token does not allow to read payloads", http.StatusForbidden)
+	var no *auth.Error
+	switch {
+	case errors.As(err, &no) && no.Later:
+		h.answer(w, http.StatusServiceUnavailable, no.Message)
+		return
+	case token == "":
+		h.answer(w, http.StatusUnauthorized, "give your access token")
+		return
+	case err != nil:
+		h.answer(w, http.StatusUnauthorized, err.Error())
+		return
+	case who == nil:
+		h.answer(w, http.StatusForbidden, notTheirs)
 		return
 	}
 	http.SetCookie(w, &http.Cookie{Name: cookie, Value: token, Path: "/codec/", MaxAge: sessionSeconds, HttpOnly: true, Secure: !h.Insecure, SameSite: http.SameSiteStrictMode})

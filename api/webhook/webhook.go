@@ -124,6 +124,9 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		if no.status == http.StatusServiceUnavailable {
 			w.Header().Set("Retry-After", "5")
 		}
+		if no.status == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", http.MethodPost)
+		}
 		http.Error(w, http.StatusText(no.status), no.status)
 	}
 	h.ack.Record(r.Context(), time.Since(start).Seconds(), metric.WithAttributes(label))
@@ -155,7 +158,7 @@ func (h *handler) take(w http.ResponseWriter, r *http.Request, s integrations.We
 	defer cancel()
 	answer, err := s.Verify(ctx, integrations.Webhook{Method: r.Method, URL: h.url(r), Header: r.Header, Body: body, At: h.Now()})
 	if err != nil {
-		return verdict(err)
+		return verdict(r.Method, err)
 	}
 	if len(answer.Events) > 0 {
 		if no := h.store(ctx, platform, practice, answer.Events); no != nil {
@@ -176,10 +179,14 @@ func (h *handler) url(r *http.Request) string {
 	return u
 }
 
-// verdict is the answer to a delivery that could not be verified.
-func verdict(err error) *refused {
+// verdict is the answer to a delivery that could not be verified. A platform
+// that asks for a signature where others shake hands has no use for a GET.
+func verdict(method string, err error) *refused {
 	switch integrations.KindOf(err) {
 	case integrations.KindUnauthorized:
+		if method != http.MethodPost {
+			return &refused{http.StatusMethodNotAllowed, "method", err}
+		}
 		return &refused{http.StatusUnauthorized, "signature", err}
 	case integrations.KindInvalid, integrations.KindNotFound, integrations.KindDeclined:
 		return &refused{http.StatusBadRequest, "malformed", err}

@@ -25,7 +25,7 @@ import (
 type platform struct{}
 
 func (platform) Verify(_ context.Context, w integrations.Webhook) (integrations.WebhookAnswer, error) {
-	if w.Method == http.MethodGet {
+	if w.Method == http.MethodGet && strings.Contains(w.URL, "msg=") {
 		return integrations.WebhookAnswer{Reply: &integrations.Reply{ContentType: "application/json", Body: []byte(`{"secret_token":"x"}`)}}, nil
 	}
 	switch w.Header.Get("Signature") {
@@ -143,6 +143,7 @@ func TestAnswers(t *testing.T) {
 		"the store refuses the id":   {"POST", here, `["e"]`, at(here, `["e"]`), copay.Errorf(copay.CodeInvalid, "id", "too long"), 400},
 		"verifying needs who's down": {"POST", here, `["e"]`, "down", nil, 503},
 		"another method":             {"PUT", here, `[]`, "x", nil, 405},
+		"a look with a browser":      {"GET", here, ``, "", nil, 405},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -154,7 +155,10 @@ func TestAnswers(t *testing.T) {
 			if tc.want == 503 {
 				require.NotEmpty(t, w.Header().Get("Retry-After"))
 			}
-			if tc.want >= 400 && tc.want != 405 {
+			if tc.want == 405 {
+				require.Contains(t, w.Header().Get("Allow"), "POST")
+			}
+			if tc.want >= 400 && tc.method != "PUT" { // which is not ours to serve
 				require.EqualValues(t, 1, b.sum(t, "copay_webhooks_rejected"))
 				require.Equal(t, http.StatusText(tc.want)+"\n", w.Body.String(), "no reason leaks to the caller")
 			}
