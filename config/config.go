@@ -186,7 +186,32 @@ func Load(path string) (*Config, error) {
 	return &c, nil
 }
 
-var unknownKeys = regexp.MustCompile(`'([^']*)' has invalid keys: (.*)`)
+var (
+	unknownKeys = regexp.MustCompile(`'([^']*)' has invalid keys: (.*)`)
+	unfit       = regexp.MustCompile(`^'([^']*)' (.*)$`)
+	wantedType  = regexp.MustCompile(`(?:value as|expected type) '([^']*)'`)
+)
+
+// forms are what a setting of each of the decoder's types must be.
+var forms = map[string]string{
+	"int": "a whole number", "float64": "a number", "bool": "true or false", "string": "a text", "time.Duration": durationForm,
+}
+
+const durationForm = "a time such as 24h, 30m or 90s"
+
+// form is what a setting must be of which the decoder says why it is not.
+func form(said string) string {
+	if m := wantedType.FindStringSubmatch(said); m != nil && forms[m[1]] != "" {
+		return "must be " + forms[m[1]]
+	}
+	switch {
+	case strings.HasPrefix(said, "time: "):
+		return "must be " + durationForm
+	case strings.HasPrefix(said, "expected a map"):
+		return "must hold settings of its own"
+	}
+	return "does not have the form that deploy/copay.example.yaml shows"
+}
 
 // misspelt says in a sentence what the decoder says of settings there are not.
 func misspelt(err error) error {
@@ -197,9 +222,11 @@ func misspelt(err error) error {
 			f.add("there is no setting %s", m[2])
 		case m != nil:
 			f.add("%s has no setting %s", m[1], m[2])
+		case unfit.MatchString(line):
+			m = unfit.FindStringSubmatch(line)
+			f.add("%s %s", m[1], form(m[2]))
 		case line != "" && !strings.HasPrefix(line, "decoding failed"):
-			what, _, _ := strings.Cut(line, ": strconv.")
-			f.add("%s", what)
+			f.add("%s", line)
 		}
 	}
 	return errors.Join(f.all...)

@@ -111,6 +111,28 @@ func TestSettingsThereAreNotAreNamedInASentence(t *testing.T) {
 	require.NotContains(t, err.Error(), "decoding failed")
 }
 
+func TestSettingsOfAnotherFormAreNamedInASentence(t *testing.T) {
+	withSecrets(t)
+	_, err := load(t, strings.NewReplacer("max_conns: 20", "max_conns: many", "card_notice: 24h", `card_notice: "24 hours"`, "card_on_file: true", "card_on_file: maybe", "drchrono: 0.13", "drchrono: fast",
+		"ladder: [72h,", "ladder: [72 hours,", "poll_every: 4h", "poll_every: [4h]", `max_amount: "500.00"`, "max_amount: {dollars: 500}").Replace(example(t)))
+	for _, want := range []string{"database.max_conns must be a whole number", "practices[0].policy.card_notice must be a time such as 24h, 30m or 90s", "practices[0].policy.card_on_file must be true or false",
+		"practices[0].rate_limited[drchrono] must be a number", "practices[0].policy.reminders.ladder[0] must be a time such as", "practices[0].policy.poll_every must be a time such as",
+		"practices[0].policy.max_amount must be a text"} {
+		require.ErrorContains(t, err, "\n  - "+want)
+	}
+	for _, foreign := range []string{"strconv", "parse", "expected", "unknown unit", "'", "interface"} {
+		require.NotContains(t, err.Error(), foreign)
+	}
+	_, err = load(t, "listen: 8")
+	require.ErrorContains(t, err, "- listen must hold settings of its own")
+	require.Contains(t, form("something new"), "deploy/copay.example.yaml")
+
+	path := filepath.Join(t.TempDir(), "t.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("namespace: x\nretention: 24h\nports: {ui: abc}"), 0o600))
+	_, err = LoadTemporalDev(path)
+	require.EqualError(t, err, path+" has faults:\n  - ports.ui must be a whole number")
+}
+
 // Whoever reads the example meets every setting there is.
 func TestTheExampleExplainsEverySetting(t *testing.T) {
 	t.Parallel()
