@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
+	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
@@ -51,7 +54,11 @@ func Open(ctx context.Context, cfg *config.Config, name string, logger *slog.Log
 		}
 	}()
 	if cfg.Dev.ClockFile != "" {
-		p.Now = clock.NewFile(cfg.Dev.ClockFile).Now
+		moved := clock.NewFile(cfg.Dev.ClockFile)
+		if err = moved.Check(); err != nil {
+			return p, err
+		}
+		p.Now = moved.Now
 	}
 	if p.Telemetry, err = telemetry.Setup(ctx, name, cfg.Telemetry.OTLPEndpoint); err != nil {
 		return p, err
@@ -112,7 +119,25 @@ func OpenStore(ctx context.Context, cfg *config.Config, now func() time.Time) (*
 	if err != nil {
 		return nil, err
 	}
-	return ledger.Open(ctx, ledger.Config{DSN: dsn.Reveal(), Keys: keys, Now: now, MaxConns: int32(cfg.Database.MaxConns)})
+	s, err := ledger.Open(ctx, ledger.Config{DSN: dsn.Reveal(), Keys: keys, Now: now, MaxConns: int32(cfg.Database.MaxConns)})
+	return s, AtDatabase(cfg, err)
+}
+
+// AtDatabase adds to the error of a database that does not answer, or lets us
+// not in, where it is looked for: everything but the password.
+func AtDatabase(cfg *config.Config, err error) error {
+	if copay.CodeOf(err) != copay.CodeUnavailable {
+		return err
+	}
+	dsn, bad := cfg.DSNSecret()
+	if bad != nil {
+		return err
+	}
+	c, bad := pgconn.ParseConfig(dsn.Reveal())
+	if bad != nil { // its words may quote the password
+		return err
+	}
+	return fmt.Errorf("%w (database %s on %s, user %s)", err, c.Database, net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))), c.User)
 }
 
 func newCodec(cfg *config.Config) (*codec.Codec, error) {

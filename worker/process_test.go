@@ -152,7 +152,11 @@ func TestAProcessThatCannotOpenSaysWhy(t *testing.T) {
 			[]string{"connection string cannot be read"}},
 		"database, nobody there": {func(t *testing.T, c *config.Config) {
 			c.Database.DSN = "literal:postgres://copay:hunter2@" + nobody(t) + "/copay?sslmode=disable&connect_timeout=2"
-		}, []string{"connect"}},
+		}, []string{"connect", "the database cannot be reached", "(database copay on 127.0.0.1:", ", user copay)"}},
+		"clock": {func(t *testing.T, c *config.Config) {
+			c.Dev.ClockFile = filepath.Join(t.TempDir(), "clock")
+			require.NoError(t, os.WriteFile(c.Dev.ClockFile, []byte("abc"), 0o600))
+		}, []string{"the clock file", "delete it"}},
 		"codec key":       {func(_ *testing.T, c *config.Config) { c.CodecKeys[0].Secret = "literal:hunter2" }, []string{`"c1"`, "32 bytes"}},
 		"no codec key":    {func(_ *testing.T, c *config.Config) { c.CodecKeys = nil }, []string{"codec key"}},
 		"master key":      {func(_ *testing.T, c *config.Config) { c.MasterKeys[0].Secret = "literal:hunter2" }, []string{`"m1"`, "32 bytes"}},

@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
 	"github.com/copayflow/copayflow/config"
@@ -73,7 +71,7 @@ func (e *examination) store(ctx context.Context, cfg *config.Config) bool {
 	defer cancel()
 	s, err := worker.OpenStore(ctx, cfg, time.Now)
 	if !e.line("database", "reachable, its schema is current", err) {
-		fmt.Fprintln(e.out, "Nothing else was asked; mend this first. The database is "+place(cfg)+".")
+		fmt.Fprintln(e.out, "Nothing else was asked; mend this first.")
 		return false
 	}
 	defer s.Close()
@@ -81,19 +79,6 @@ func (e *examination) store(ctx context.Context, cfg *config.Config) bool {
 		e.line("keys of "+string(p.ID), "open what is stored", s.CheckKeys(ctx, p.ID))
 	}
 	return true
-}
-
-// place is where the database is looked for, without what lets one in.
-func place(cfg *config.Config) string {
-	dsn, err := cfg.DSNSecret()
-	if err != nil {
-		return "not named"
-	}
-	c, err := pgconn.ParseConfig(dsn.Reveal())
-	if err != nil {
-		return "not named by an address that PostgreSQL knows"
-	}
-	return fmt.Sprintf("%s on %s, user %s", c.Database, net.JoinHostPort(c.Host, fmt.Sprint(c.Port)), c.User)
 }
 
 // process checks Temporal and the platforms with the process that serves.

@@ -54,9 +54,16 @@ func (f *File) read() (time.Duration, error) {
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("the clock file %s does not hold a number of nanoseconds", f.path)
+		return 0, fmt.Errorf("the clock file %s does not hold by how many nanoseconds it is ahead; delete it, and time is the machine's again", f.path)
 	}
 	return time.Duration(n), nil
+}
+
+// Check reports whether the file can be read. Later on a clock whose file cannot
+// be read keeps the time that it has.
+func (f *File) Check() error {
+	_, err := f.read()
+	return err
 }
 
 // Advance moves the clock on by d for every process that shares the file.

@@ -29,3 +29,13 @@ func TestABrokenFileKeepsTheLastOffset(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("nonsense"), 0o600))
 	require.Greater(t, time.Until(c.Now()), 59*time.Minute)
 }
+
+func TestABrokenFileIsNamed(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "clock")
+	require.NoError(t, NewFile(path).Check(), "none means no offset")
+	require.NoError(t, NewFile(path).Advance(time.Hour))
+	require.NoError(t, NewFile(path).Check())
+	require.NoError(t, os.WriteFile(path, []byte("abc"), 0o600))
+	require.EqualError(t, NewFile(path).Check(), "the clock file "+path+" does not hold by how many nanoseconds it is ahead; delete it, and time is the machine's again")
+}

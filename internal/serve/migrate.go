@@ -16,6 +16,7 @@ import (
 
 	"github.com/copayflow/copayflow/config"
 	"github.com/copayflow/copayflow/ledger"
+	"github.com/copayflow/copayflow/worker"
 )
 
 // Migrate brings the database's schema up to date.
@@ -24,7 +25,7 @@ func Migrate(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	return ledger.Migrate(ctx, dsn.Reveal())
+	return worker.AtDatabase(c, ledger.Migrate(ctx, dsn.Reveal()))
 }
 
 // AttributeTypes are the configuration's search attributes as Temporal types.

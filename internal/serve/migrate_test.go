@@ -2,6 +2,7 @@ package serve_test
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -65,6 +66,7 @@ func TestMigrateKeepsThePasswordToItself(t *testing.T) {
 			err := serve.Migrate(t.Context(), c)
 			require.Error(t, err)
 			require.NotContains(t, err.Error(), "hunter2")
+			require.Equal(t, name == "nobody", strings.Contains(err.Error(), "(database copay on 127.0.0.1:1, user copay)"), err)
 		})
 	}
 }

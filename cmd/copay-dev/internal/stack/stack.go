@@ -98,6 +98,9 @@ func Start(ctx context.Context, o Options) (s *Stack, err error) {
 		return s, fmt.Errorf("the folder %s cannot be made: %w", o.Dir, err)
 	}
 	s.Clock = clock.NewFile(filepath.Join(o.Dir, "clock"))
+	if err := s.Clock.Check(); err != nil {
+		return s, err
+	}
 	if !o.Start.IsZero() {
 		if err := s.Clock.Set(o.Start); err != nil {
 			return s, err
