@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,6 +46,11 @@ func up(ctx context.Context, out io.Writer, file, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("the folder %s cannot be made: %w", dir, err)
 	}
+	held, err := hold(dir)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
 	log, err := os.OpenFile(filepath.Join(dir, "copay.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("the log in %s cannot be written: %w", dir, err)
@@ -141,6 +147,29 @@ func devToken(s *stack.Stack, who string, roles ...string) (string, error) {
 	return auth.MintDev(secret, who, roles, []string{string(stack.Practice)}, time.Now(), 12*time.Hour)
 }
 
+// hold marks a folder as that of a running stack for as long as the file is open.
+func hold(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "running"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("the folder %s cannot be used: %w", dir, err)
+	}
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("a stack runs in %s already; stop it, or name another folder with --data", dir)
+	}
+	return f, nil
+}
+
+// running reports whether somebody holds a folder.
+func running(dir string) bool {
+	f, err := os.Open(filepath.Join(dir, "running"))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
+}
+
 func clockCommand() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{Use: "clock", Short: "Move the running stack's clock"}
@@ -160,10 +189,18 @@ func clockCommand() *cobra.Command {
 				return fmt.Errorf("%q is not a duration such as 72h", args[0])
 			}
 			c := clock.NewFile(filepath.Join(dir, "clock"))
+			if err := c.Check(); err != nil {
+				return err
+			}
 			if err := c.Advance(d); err != nil {
 				return fmt.Errorf("the clock in %s cannot be moved; name the stack's folder with --data: %w", dir, err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "it is now %s\n", c.Now().Format(time.RFC1123))
+			now := c.Now().Format(time.RFC1123)
+			if running(dir) {
+				fmt.Fprintf(cmd.OutOrStdout(), "it is now %s\n", now)
+			} else {
+				fmt.Fprintf(cmd.OutOrStdout(), "no stack runs in %s; the clock is moved to %s there, which holds from the next start\n", dir, now)
+			}
 			return nil
 		},
 	})

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"io"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -35,4 +37,30 @@ func TestTheClockSaysHowItIsMoved(t *testing.T) {
 	require.ErrorContains(t, try("soon"), "not a duration such as 72h")
 	require.ErrorContains(t, try("72h", "--data", filepath.Join(t.TempDir(), "none")), "--data")
 	require.NoError(t, try("72h", "--data", t.TempDir()))
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "clock"), []byte("abc"), 0o600))
+	require.ErrorContains(t, try("72h", "--data", dir), "delete it, and time is the machine's again")
+}
+
+// Whoever moves the clock of a stack that does not run must not wait for what
+// would follow.
+func TestTheClockSaysWhetherAnythingFollows(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	try := func() string {
+		var said bytes.Buffer
+		cmd := root()
+		cmd.SetArgs([]string{"clock", "advance", "1h", "--data", dir})
+		cmd.SetOut(&said)
+		require.NoError(t, cmd.ExecuteContext(t.Context()))
+		return said.String()
+	}
+	require.Contains(t, try(), "no stack runs in "+dir)
+	held, err := hold(dir)
+	require.NoError(t, err)
+	require.Regexp(t, `^it is now [^\n]+\n$`, try())
+	_, err = hold(dir)
+	require.EqualError(t, err, "a stack runs in "+dir+" already; stop it, or name another folder with --data")
+	require.NoError(t, held.Close())
+	require.Contains(t, try(), "which holds from the next start")
 }

@@ -71,7 +71,7 @@ func (s *Server) start(ctx context.Context, o Options) (err error) {
 		o.Port = s.ports.Port(ports.Size - 1)
 	}
 	if !ports.Free(o.Port) {
-		return taken(o.Port)
+		return taken(o.Port, "Temporal")
 	}
 	stores, err := prepare(o)
 	if err != nil {
@@ -118,8 +118,8 @@ func (s *Server) Stop() error {
 	return errors.Join(err, s.ports.Release())
 }
 
-func taken(port int) error {
-	return fmt.Errorf("port %d, which Temporal needs, is taken by another program; stop it or change the port in temporal-dev.yaml", port)
+func taken(port int, by string) error {
+	return fmt.Errorf("port %d, which %s needs, is taken by another program; stop it or change the port in temporal-dev.yaml", port, by)
 }
 
 // ready waits until the server answers and the namespace has the wanted

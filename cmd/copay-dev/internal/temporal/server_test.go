@@ -64,7 +64,9 @@ func TestUIServesAndATakenPortIsNamed(t *testing.T) {
 	n, err := strconv.Atoi(port)
 	require.NoError(t, err)
 	_, err = Start(t.Context(), Options{Port: n, Namespace: "copay", Retention: 24 * time.Hour})
-	require.ErrorContains(t, err, "is taken")
+	require.ErrorContains(t, err, "which Temporal needs, is taken")
+	_, err = StartUI(t.Context(), n, s.HostPort(), "copay", "http://127.0.0.1:1/codec")
+	require.ErrorContains(t, err, "port "+port+", which the Temporal UI needs, is taken")
 }
 
 // The store of a cluster in production: what `copay migrate` asks of it has to

@@ -20,7 +20,7 @@ type UI struct{ srv *uiserver.Server }
 // the browser's user may read them at the codec server.
 func StartUI(ctx context.Context, port int, frontend, namespace, codec string) (*UI, error) {
 	if !ports.Free(port) {
-		return nil, taken(port)
+		return nil, taken(port, "the Temporal UI")
 	}
 	srv := uiserver.NewServer(uioptions.WithConfigProvider(&uiconfig.Config{
 		TemporalGRPCAddress: frontend,
