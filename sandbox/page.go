@@ -3,18 +3,27 @@ package sandbox
 import (
 	"crypto/rand"
 	_ "embed"
+	"errors"
 	"html/template"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	drchronosim "github.com/copayflow/copayflow/sandbox/drchrono"
+	"github.com/copayflow/copayflow/sandbox/sim"
 )
 
 //go:embed page.html
 var pageHTML string
+
+//go:embed problem.html
+var problemHTML string
+
+var problemTemplate = template.Must(template.New("problem").Parse(problemHTML))
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"dollars": dollars, "linked": linked}).Parse(pageHTML))
 
@@ -68,33 +77,90 @@ func (s *Sandbox) notes() []note {
 	return out
 }
 
-// page shows what went out and lets one play the clinic and the patient.
+// page shows what went out and lets one play the clinic and the patient, and
+// trouble at the platforms.
 func (s *Sandbox) page() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		nonce := rand.Text()
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-"+nonce+"'; connect-src 'self'; form-action 'self'")
-		_ = pageTemplate.Execute(w, map[string]any{ // a browser that hung up
-			"Nonce": nonce,
+		show(w, http.StatusOK, pageTemplate, nonce, map[string]any{
+			"Nonce": nonce, "Platforms": slices.Sorted(maps.Keys(s.faults())), "Faults": faultNames, "Pending": s.pending(),
 			"Notes": s.notes(), "EHR": s.DrChrono.Payments(), "Stripe": s.Stripe.Books(), "Books": s.QuickBooks.Books(), "Patients": s.DrChrono.Patients(), "Charges": s.DrChrono.Charges()})
 	})
-	mux.HandleFunc("POST /charge", func(w http.ResponseWriter, r *http.Request) {
-		cents, err := strconv.ParseInt(r.PostFormValue("dollars"), 10, 64)
-		if err != nil || cents <= 0 || cents > 5000 {
-			http.Error(w, "give a whole number of dollars up to 5000", http.StatusBadRequest)
-			return
-		}
-		s.DrChrono.AddCharge(drchronosim.Charge{Patient: r.PostFormValue("patient"), Cents: cents * 100})
-		http.Redirect(w, r, "/", http.StatusSeeOther)
-	})
-	mux.HandleFunc("POST /delete", func(w http.ResponseWriter, r *http.Request) {
-		s.DrChrono.DeleteCharge(r.PostFormValue("charge"))
-		http.Redirect(w, r, "/", http.StatusSeeOther)
-	})
-	mux.HandleFunc("POST /reply", func(w http.ResponseWriter, r *http.Request) {
-		s.Twilio.Receive(r.PostFormValue("from"), r.PostFormValue("text"))
-		http.Redirect(w, r, "/", http.StatusSeeOther)
-	})
+	for name, do := range map[string]func(url.Values) error{"charge": s.charge, "delete": s.delete, "reply": s.reply, "fault": s.fault} {
+		mux.HandleFunc("POST /"+name, func(w http.ResponseWriter, r *http.Request) {
+			if err := r.ParseForm(); err != nil {
+				show(w, http.StatusBadRequest, problemTemplate, "", "the form cannot be read")
+				return
+			}
+			if err := do(r.PostForm); err != nil {
+				show(w, http.StatusBadRequest, problemTemplate, "", err.Error())
+				return
+			}
+			http.Redirect(w, r, "/", http.StatusSeeOther)
+		})
+	}
 	return http.NewCrossOriginProtection().Handler(mux)
+}
+
+func show(w http.ResponseWriter, status int, page *template.Template, nonce string, data any) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-"+nonce+"'; connect-src 'self'; form-action 'self'")
+	w.WriteHeader(status)
+	_ = page.Execute(w, data) // a browser that hung up
+}
+
+func (s *Sandbox) charge(f url.Values) error {
+	cents, err := strconv.ParseInt(f.Get("dollars"), 10, 64)
+	if err != nil || cents <= 0 || cents > 5000 {
+		return errors.New("give a whole number of dollars up to 5000")
+	}
+	if !slices.ContainsFunc(s.DrChrono.Patients(), func(p drchronosim.Seeded) bool { return p.ID == f.Get("patient") }) {
+		return errors.New("there is no such patient; choose one of the list")
+	}
+	s.DrChrono.AddCharge(drchronosim.Charge{Patient: f.Get("patient"), Cents: cents * 100})
+	return nil
+}
+
+func (s *Sandbox) delete(f url.Values) error {
+	if !slices.ContainsFunc(s.DrChrono.Charges(), func(c drchronosim.Seeded) bool { return c.ID == f.Get("charge") }) {
+		return errors.New("there is no such charge; perhaps it is deleted already")
+	}
+	s.DrChrono.DeleteCharge(f.Get("charge"))
+	return nil
+}
+
+func (s *Sandbox) reply(f url.Values) error {
+	_, err := s.Twilio.Receive(f.Get("from"), f.Get("text"))
+	return err
+}
+
+// faultNames are the ways to misbehave that the page offers.
+var faultNames = map[sim.FaultKind]string{sim.FaultRateLimit: "is throttled (429)", sim.FaultServer: "fails (500)", sim.FaultSlow: "takes ten seconds", sim.FaultDrop: "is done, but not answered"}
+
+func (s *Sandbox) faults() map[string]*sim.Faults {
+	return map[string]*sim.Faults{"drchrono": s.DrChrono.Faults(), "availity": s.Availity.Faults(), "stripe": s.Stripe.Faults(), "twilio": s.Twilio.Faults(),
+		"sendgrid": s.SendGrid.Faults(), "quickbooks": s.QuickBooks.Faults()}
+}
+
+func (s *Sandbox) fault(f url.Values) error {
+	at, kind := s.faults()[f.Get("platform")], sim.FaultKind(f.Get("kind"))
+	if at == nil || faultNames[kind] == "" {
+		return errors.New("choose a platform and what happens to its next call")
+	}
+	at.Add(sim.Fault{Kind: kind, Delay: 10 * time.Second})
+	return nil
+}
+
+// pending are the faults that are still to happen, in words.
+func (s *Sandbox) pending() (list []string) {
+	all := s.faults()
+	for _, platform := range slices.Sorted(maps.Keys(all)) {
+		for _, x := range all[platform].Pending() {
+			if name := faultNames[x.Kind]; name != "" {
+				list = append(list, "the next call to "+platform+" "+name)
+			}
+		}
+	}
+	return list
 }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	drchronosim "github.com/copayflow/copayflow/sandbox/drchrono"
 )
 
 // start runs a sandbox whose webhooks come to got, platform first.
@@ -92,6 +94,83 @@ func TestTheDocumentationNamesTheSameEvents(t *testing.T) {
 	for _, entity := range quickBooksEntities {
 		require.Contains(t, section[:400], entity)
 	}
+}
+
+// post sends one of the page's forms and follows where it leads.
+func post(t *testing.T, s *Sandbox, form string, values url.Values) (int, string) {
+	t.Helper()
+	res, err := http.PostForm(s.Page+"/"+form, values)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res.StatusCode, string(body)
+}
+
+func TestThePagePlaysClinicPatientAndTrouble(t *testing.T) {
+	t.Parallel()
+	s, got := start(t)
+	ana := s.DrChrono.AddPatient(drchronosim.Patient{FirstName: "Ana", LastName: "Sample", BirthDate: "1980-02-03", Phone: "+13125550142"})
+	status, page := post(t, s, "charge", url.Values{"patient": {ana}, "dollars": {"145"}})
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, page, "Ana Sample, born 1980-02-03", "the payment page asks for it")
+	require.Contains(t, page, "<td>1980-02-03</td>")
+	require.Contains(t, page, "$145.00, Ana Sample")
+	platform, _ := next(t, got)
+	require.Equal(t, "drchrono", platform)
+	status, page = post(t, s, "reply", url.Values{"from": {"+13125550142"}, "text": {"STOP"}})
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, page, "STOP")
+	_, page = post(t, s, "delete", url.Values{"charge": {s.DrChrono.Charges()[0].ID}})
+	require.NotContains(t, page, "$145.00, Ana Sample")
+
+	status, page = post(t, s, "fault", url.Values{"platform": {"stripe"}, "kind": {"429"}})
+	require.Equal(t, http.StatusOK, status)
+	const waits = "Waiting: the next call to stripe is throttled (429)."
+	require.Contains(t, page, waits)
+	for _, want := range []int{http.StatusTooManyRequests, http.StatusOK} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URLs["stripe"]+"/v1/payment_intents", nil)
+		require.NoError(t, err)
+		req.SetBasicAuth(StripeKey, "")
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, want, res.StatusCode)
+	}
+	res, err := http.Get(s.Page)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.NotContains(t, string(body), waits)
+}
+
+func TestWhatThePageCannotDoItSays(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t)
+	ana := s.DrChrono.AddPatient(drchronosim.Patient{FirstName: "Ana", LastName: "Sample", BirthDate: "1980-02-03"})
+	for _, tc := range []struct {
+		form, says string
+		values     url.Values
+	}{
+		{"charge", "a whole number of dollars up to 5000", url.Values{"patient": {ana}, "dollars": {"1.50"}}},
+		{"charge", "no such patient", url.Values{"patient": {"nobody"}, "dollars": {"145"}}},
+		{"delete", "no such charge", url.Values{"charge": {"1"}}},
+		{"reply", "is not a number", url.Values{"from": {"<b>me"}, "text": {"STOP"}}},
+		{"fault", "choose a platform", url.Values{"platform": {"fax"}, "kind": {"429"}}},
+		{"fault", "choose a platform", url.Values{"platform": {"stripe"}, "kind": {"flood"}}},
+	} {
+		status, page := post(t, s, tc.form, tc.values)
+		require.Equal(t, http.StatusBadRequest, status, tc.values)
+		require.Contains(t, page, tc.says, tc.values)
+		require.Contains(t, page, `<a href="/">Back to the sandbox</a>`)
+		require.NotContains(t, page, "<b>me")
+	}
+	require.Empty(t, s.DrChrono.Charges())
+	res, err := http.Post(s.Page+"/charge", "application/x-www-form-urlencoded", strings.NewReader("%zz"))
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, http.StatusBadRequest, res.StatusCode)
 }
 
 func TestATakenPortIsNamed(t *testing.T) {

@@ -312,8 +312,8 @@ func (s *Server) VerifyWebhook(ctx context.Context) error {
 
 // Seeded is a patient or a charge as the sandbox's page shows it.
 type Seeded struct {
-	ID, Name, Phone, Member, Patient string
-	Cents                            int64
+	ID, Name, Born, Phone, Member, Patient string
+	Cents                                  int64
 }
 
 // Patients lists the seeded patients.
@@ -322,7 +322,7 @@ func (s *Server) Patients() []Seeded {
 	defer s.mu.Unlock()
 	var out []Seeded
 	for _, p := range values(s.patients) {
-		x := Seeded{ID: fmt.Sprint(p["id"]), Name: fmt.Sprint(p["first_name"], " ", p["last_name"]), Phone: fmt.Sprint(p["cell_phone"]), Member: "no insurance"}
+		x := Seeded{ID: fmt.Sprint(p["id"]), Name: fmt.Sprint(p["first_name"], " ", p["last_name"]), Born: fmt.Sprint(p["date_of_birth"]), Phone: fmt.Sprint(p["cell_phone"]), Member: "no insurance"}
 		if i, ok := p["primary_insurance"].(object); ok {
 			x.Member = fmt.Sprint(i["insurance_id_number"])
 		}

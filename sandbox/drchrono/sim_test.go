@@ -869,9 +869,9 @@ func TestSeededForThePage(t *testing.T) {
 	t.Parallel()
 	b := open(t, quiet())
 	p := b.patient()
-	q := b.AddPatient(drchronosim.Patient{FirstName: "Bob", LastName: "Test", Phone: "+15550100"})
+	q := b.AddPatient(drchronosim.Patient{FirstName: "Bob", LastName: "Test", BirthDate: "1980-02-03", Phone: "+15550100"})
 	line := b.AddCharge(drchronosim.Charge{Patient: p, Cents: 14505})
-	require.Equal(t, []drchronosim.Seeded{{ID: p, Name: "Ana Test", Member: "W1"}, {ID: q, Name: "Bob Test", Phone: "+15550100", Member: "no insurance"}}, b.Patients())
+	require.Equal(t, []drchronosim.Seeded{{ID: p, Name: "Ana Test", Member: "W1"}, {ID: q, Name: "Bob Test", Born: "1980-02-03", Phone: "+15550100", Member: "no insurance"}}, b.Patients())
 	require.Equal(t, []drchronosim.Seeded{{ID: line, Patient: "Ana Test", Cents: 14505}}, b.Charges())
 }
 

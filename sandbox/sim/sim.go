@@ -81,6 +81,18 @@ func (f *Faults) Clear() {
 	f.list = nil
 }
 
+// Pending are the faults that were asked for and did not happen yet.
+func (f *Faults) Pending() (list []Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, x := range f.list {
+		if x.Times > 0 {
+			list = append(list, *x)
+		}
+	}
+	return list
+}
+
 func (f *Faults) take(r *http.Request) *Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
