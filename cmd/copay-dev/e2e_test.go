@@ -179,6 +179,7 @@ func TestEachPatientGetsWhatTheirPlanSays(t *testing.T) {
 	review("eve", copay.ReviewNoCoverage)
 	review("noa", copay.ReviewNoContact)
 	require.Equal(t, copay.Cents(145_00), s.in(keys["kim"], copay.StateAwaitingPayment).Amounts.Requested, "self-pay: the charge itself")
+	require.Equal(t, copay.Cents(25_00), s.in(keys["zoe"], copay.StateAwaitingPayment).Amounts.Requested, "of two co-pays that of the doctor's specialty")
 	for _, m := range s.Sandbox.Twilio.Messages() {
 		require.NotEqual(t, "+13125550144", m.To, "no message to who must not be billed")
 	}

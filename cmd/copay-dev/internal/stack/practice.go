@@ -51,7 +51,7 @@ var Sample = []struct {
 		PayerID: "60054", PayerName: "MOCK PAYER A", MemberID: availitysim.MemberCoPay + "111222333"}},
 	{"sam", "has a card on file and agreed to have it charged", drchronosim.Patient{FirstName: "Sam", LastName: "Przyklad", BirthDate: "1985-12-12", Gender: "Male", Phone: "+13125550148",
 		Email: "sam.przyklad@example.org", State: "IL", CoPay: "25.00", PayerID: "60054", PayerName: "MOCK PAYER A", MemberID: availitysim.MemberCoPay + "444555666"}},
-	{"zoe", "two co-pays fit: primary care or specialist", drchronosim.Patient{FirstName: "Zoe", LastName: "Muestra", BirthDate: "1993-09-02", Gender: "Female", Phone: "+13125550149",
+	{"zoe", "her plan has two co-pays: $25 for a family doctor, as here, $40 for a specialist", drchronosim.Patient{FirstName: "Zoe", LastName: "Muestra", BirthDate: "1993-09-02", Gender: "Female", Phone: "+13125550149",
 		Email: "zoe.muestra@example.org", State: "IL", PayerID: "60054", PayerName: "MOCK PAYER A", MemberID: availitysim.MemberTwoRows + "777888999"}},
 }
 
