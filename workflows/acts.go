@@ -99,13 +99,13 @@ func (a *Act) untraced() { a.Trace = "" }
 func (c *coPay) listenToStaff(ctx workflow.Context) error {
 	return errors.Join(
 		onAct(ctx, c, UpdateOverrideAmount, c.checkOverride, c.override),
-		onAct(ctx, c, UpdateWaive, c.checkWaive, func(in Waive) { c.giveUp(copay.StateWaived, in.Actor, "waived") }),
+		onAct(ctx, c, UpdateWaive, c.checkWaive, c.waive),
 		onAct(ctx, c, UpdateRecordPayment, c.checkRecord, nil),
-		onAct(ctx, c, UpdateResend, c.checkResend, func(Resend) { c.forced = true }),
-		onAct(ctx, c, UpdatePauseReminders, c.checkPause, func(PauseReminders) { c.pause(true) }),
-		onAct(ctx, c, UpdateResumeReminders, c.checkResume, func(ResumeReminders) { c.pause(false) }),
+		onAct(ctx, c, UpdateResend, c.checkResend, c.resend),
+		onAct(ctx, c, UpdatePauseReminders, c.checkPause, func(in PauseReminders) { c.pause(in.Act, UpdatePauseReminders, true) }),
+		onAct(ctx, c, UpdateResumeReminders, c.checkResume, func(in ResumeReminders) { c.pause(in.Act, UpdateResumeReminders, false) }),
 		onAct(ctx, c, UpdateChangeRail, c.checkRail, nil),
-		onAct(ctx, c, UpdateCancel, c.checkCancel, func(in Cancel) { c.cancel(in.Actor, "cancelled by staff") }),
+		onAct(ctx, c, UpdateCancel, c.checkCancel, c.withdrawByStaff),
 		onAct(ctx, c, UpdateRefund, c.checkRefund, c.refund),
 		onAct(ctx, c, UpdateApproveRefund, c.checkApproval, c.approve),
 		onAct(ctx, c, UpdateResolveReview, c.checkResolve, nil),
@@ -115,8 +115,9 @@ func (c *coPay) listenToStaff(ctx workflow.Context) error {
 	)
 }
 
-// onAct registers one act. apply may be nil for acts that need the workflow's
-// context or may still fail; those are found in c.perform.
+// onAct registers one act. apply notes it in the timeline and carries it out; it
+// may be nil for acts that need the workflow's context or may still fail; those
+// are found in c.perform.
 func onAct[T staffAct](ctx workflow.Context, c *coPay, name string, check func(T) error, apply func(T)) error {
 	handler := func(ctx workflow.Context, in T) (copay.CoPay, error) {
 		a := &act{key: fingerprint(in), cause: cause{in.common().Trace, in.common().Key}}
@@ -127,7 +128,6 @@ func onAct[T staffAct](ctx workflow.Context, c *coPay, name string, check func(T
 			if apply == nil {
 				return c.perform(ctx, in)
 			}
-			c.note(in.common().Actor, name, strings.ReplaceAll(name, "_", " "), in.common().Reason)
 			apply(in)
 			return nil
 		}

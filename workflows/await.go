@@ -55,12 +55,22 @@ func (c *coPay) awaitPayment(ctx workflow.Context) error {
 		}
 		return c.waitOrGiveUp(ctx, 0)
 	}
+	c.sayLater(ctx, p)
 	return c.waitOrGiveUp(ctx, p.Wait)
+}
+
+// sayLater notes once that a message that staff asked for has to wait.
+func (c *coPay) sayLater(ctx workflow.Context, p activities.Plan) {
+	if c.wished && !c.said && p.Wait > 0 {
+		c.said = true
+		c.note(copay.System(), "not_sent", "not sent yet: "+p.Decision.Reason+"; it goes out at "+c.clock(ctx).Add(p.Wait).UTC().Format("2006-01-02 15:04 UTC"), "")
+	}
 }
 
 // pause stops or resumes the reminders. What was to come next does not come
 // any more; what does instead is said when the co-pay decides again.
-func (c *coPay) pause(paused bool) {
+func (c *coPay) pause(a Act, act string, paused bool) {
+	c.note(a.Actor, act, map[bool]string{true: "reminders are paused", false: "reminders go on"}[paused], a.Reason)
 	c.p.Paused = paused
 	if c.p.State == copay.StateAwaitingPayment {
 		c.p.NextAction, c.p.NextActionAt = "", zeroTime
@@ -96,6 +106,15 @@ func (c *coPay) unplanned(ctx workflow.Context, err error) error {
 		Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceWriteOff, copay.ChoiceWaive, copay.ChoiceCancel}})
 }
 
+// pageClock is the time by which a payment page runs out: the processor's, which
+// is that of people.
+func (c *coPay) pageClock(ctx workflow.Context) time.Time {
+	if c.rules < rulesOfPeople {
+		return workflow.Now(ctx)
+	}
+	return c.clock(ctx)
+}
+
 func (c *coPay) planInput() activities.PlanInput {
 	return activities.PlanInput{Key: c.p.Key, State: c.p.State, Policy: c.in.Policy.Reminders, Channels: c.in.Channels,
 		RequestedAt: c.p.RequestedAt, Sent: c.p.Reminders, Earlier: c.p.Earlier, Paused: c.p.Paused, Forced: c.forced}
@@ -117,7 +136,7 @@ func (c *coPay) toSend(ctx workflow.Context) {
 // waitOrGiveUp waits for news, for the next message, for the moment at which
 // an open page runs out (its webhook may be lost) or until it is given up.
 func (c *coPay) waitOrGiveUp(ctx workflow.Context, next time.Duration) error {
-	what := c.message()
+	what, message := c.message(), next
 	c.hold = false
 	if end := c.untilGivenUp(ctx); next == 0 || end < next {
 		next, what = end, "hand to staff"
@@ -131,7 +150,11 @@ func (c *coPay) waitOrGiveUp(ctx workflow.Context, next time.Duration) error {
 			next, what, poll = d, "look whether it was paid", true
 		}
 	}
-	c.plan(ctx, what, next)
+	if c.wished && message > 0 { // what staff have asked for is what they look for
+		c.plan(ctx, c.message(), message)
+	} else {
+		c.plan(ctx, what, next)
+	}
 	if err := c.flush(ctx); err != nil {
 		return err
 	}
@@ -147,13 +170,12 @@ func (c *coPay) waitOrGiveUp(ctx workflow.Context, next time.Duration) error {
 // untilPoll is when a payment whose news may have been lost is asked for: a
 // little after its page has run out, or in growing steps while a bank is at it.
 func (c *coPay) untilPoll(ctx workflow.Context, open *copay.Payment) time.Duration {
-	now := workflow.Now(ctx)
 	if open.Status == copay.PaymentRequested && !open.ExpiresAt.IsZero() {
-		if d := open.ExpiresAt.Add(10 * time.Minute).Sub(now); d > 0 {
+		if d := open.ExpiresAt.Add(10 * time.Minute).Sub(c.pageClock(ctx)); d > 0 {
 			return d
 		}
 	}
-	age := max(now.Sub(open.AskedAt), c.in.Policy.PollEvery)
+	age := max(workflow.Now(ctx).Sub(open.AskedAt), c.in.Policy.PollEvery)
 	return min(age, 24*time.Hour)
 }
 

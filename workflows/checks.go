@@ -35,16 +35,18 @@ func (c *coPay) checkOverride(in OverrideAmount) error {
 }
 
 func (c *coPay) override(in OverrideAmount) {
+	c.note(in.Actor, UpdateOverrideAmount, "the amount is set to "+in.Amount.String(), in.Reason)
 	c.p.Amounts.Requested, c.p.Override = in.Amount, true
+	const why = "another amount was set"
 	switch c.p.State {
 	case copay.StateRequesting, copay.StateAwaitingPayment:
-		c.move(copay.StateEstimating, in.Actor, "staff set the amount to "+in.Amount.String())
+		c.move(copay.StateEstimating, in.Actor, why)
 	case copay.StateNeedsReview:
 		next := copay.StateEstimating
 		if c.p.Facts == nil {
 			next = copay.StateVerifying
 		}
-		c.move(next, in.Actor, "staff set the amount to "+in.Amount.String())
+		c.move(next, in.Actor, why)
 	}
 }
 
@@ -79,6 +81,11 @@ func (c *coPay) checkRecord(in RecordPayment) error {
 	return nil
 }
 
+func (c *coPay) waive(in Waive) {
+	c.note(in.Actor, UpdateWaive, c.p.Amounts.Outstanding().String()+" is waived", in.Reason)
+	c.giveUp(copay.StateWaived, in.Actor, "waived by staff")
+}
+
 // recordPayment counts money taken at the desk. It may come before anything
 // else is known; an open link is withdrawn when the story comes to it.
 func (c *coPay) recordPayment(ctx workflow.Context, in RecordPayment) {
@@ -109,6 +116,16 @@ func (c *coPay) checkResend(Resend) error {
 		return c.not("reminded", "the payment is on its way at the bank")
 	}
 	return nil
+}
+
+// resend asks for a message before the ladder does.
+func (c *coPay) resend(in Resend) {
+	wish := "the request is to be sent again"
+	if in.NewLink {
+		wish += ", with a new link"
+	}
+	c.note(in.Actor, UpdateResend, wish, in.Reason)
+	c.forced, c.wished, c.said = true, c.rules >= rulesOfPeople, false
 }
 
 func (c *coPay) checkPause(PauseReminders) error {
@@ -181,6 +198,11 @@ func (c *coPay) checkCancel(Cancel) error {
 	return nil
 }
 
+func (c *coPay) withdrawByStaff(in Cancel) {
+	c.note(in.Actor, UpdateCancel, "the co-pay is cancelled", in.Reason)
+	c.cancel(in.Actor, "cancelled by staff")
+}
+
 func (c *coPay) checkRefund(in Refund) error {
 	p, err := c.refundOf(in)
 	if err != nil {
@@ -213,6 +235,9 @@ func (c *coPay) refundOf(in Refund) (*copay.Payment, error) {
 			found = p
 		}
 	}
+	if r := c.undecided(); r != nil && found == nil {
+		return nil, copay.Errorf(copay.CodePrecondition, "payment_id", "nothing else is left to refund on co-pay %s: refund %s of %s waits for a second person", c.p.ID, r.ID, r.Amount)
+	}
 	if found == nil || !c.refundable(found).IsPositive() {
 		return nil, copay.Errorf(copay.CodePrecondition, "payment_id", "co-pay %s has no such payment with money left to refund", c.p.ID)
 	}
@@ -221,7 +246,8 @@ func (c *coPay) refundOf(in Refund) (*copay.Payment, error) {
 
 func (c *coPay) refund(in Refund) {
 	p, _ := c.refundOf(in)
-	r := c.newRefund(p, in.Amount, in.Actor, in.Reason)
+	r := c.addRefund(p, in.Amount, in.Actor, in.Reason)
+	c.note(in.Actor, UpdateRefund, "refund "+string(r.ID)+": "+in.Amount.String()+" of payment "+string(p.ID)+" is to go back", in.Reason)
 	if c.givenByOne() > c.in.Policy.RefundApprovalAbove.Minor {
 		r.Status = copay.RefundAwaiting
 		c.askApproval(r, in.Actor)
@@ -294,6 +320,7 @@ func (c *coPay) refundByID(id copay.RefundID) *copay.Refund {
 func (c *coPay) approve(in ApproveRefund) {
 	r := c.refundByID(in.Refund)
 	r.ApprovedBy = in.Actor.ID
+	c.note(in.Actor, UpdateApproveRefund, "refund "+string(r.ID)+" of "+r.Amount.String()+" is "+map[bool]string{true: "approved", false: "rejected"}[in.Approve], in.Reason)
 	if in.Approve {
 		r.Status = copay.RefundPending
 		c.startRefund(in.Actor)

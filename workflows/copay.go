@@ -48,7 +48,9 @@ type coPay struct {
 	reading copay.PaymentID   // the one that is being read
 	heard   bool              // and that a hint calls captured meanwhile
 	early   []Event           // disputes of payments whose capture was not heard of
-	forced  bool              // staff asked for a message now
+	forced  bool              // a message is wished for now, whatever the ladder says
+	wished  bool              // by staff
+	said    bool              // who know that it has to wait
 	hold    bool              // nothing could be sent: pause before the next look
 	alarm   *alarm            // of the present or the last wait
 	parked  int               // how often in a row a platform was found down

@@ -91,6 +91,8 @@ func (c *coPay) hear(e Event) {
 		c.postingDeleted(e)
 	case integrations.EventRemittance:
 		c.remitted(e, who)
+	case integrations.EventLinkLocked:
+		c.note(copay.System(), "link_locked", "the payment link is locked after too many wrong dates of birth; send a new one when the patient calls", "")
 	case integrations.EventMessageStatus:
 		c.note(who, "message", "a message was not delivered"+codeText(e.Code), "")
 	}

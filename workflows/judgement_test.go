@@ -470,3 +470,67 @@ func TestANoticeOfUnknownOutcomeIsNoNotice(t *testing.T) {
 	require.GreaterOrEqual(t, w.stored.Reminders[1].At.Sub(w.stored.Reminders[0].At), 23*time.Hour, "not twice on one day")
 	require.False(t, w.stored.Payments[0].CapturedAt.Before(w.stored.Reminders[1].At.Add(24*time.Hour)))
 }
+
+// What staff ask for and the caps hold back is said to come later, and when.
+func TestAMessageThatHasToWaitIsSaidToBe(t *testing.T) {
+	w := newWorld(t)
+	var a *answer
+	w.after(time.Hour, func() { a = w.update(UpdateResend, Resend{Act: by(frontDesk, "a"), NewLink: true}) })
+	w.after(2*time.Hour, func() {
+		require.Equal(t, "remind the patient", a.copay.NextAction, "what they asked for is what they see")
+		require.Equal(t, 23, int(a.copay.NextActionAt.Sub(w.now()).Hours()+1.5))
+		require.True(t, w.told("with a new link"))
+		require.True(t, w.told("not sent yet: held back by the cap on messages; it goes out at 2026-11-25 16:00 UTC"))
+		require.Len(t, w.sent, 2)
+	})
+	w.after(30*time.Hour, func() {
+		require.Len(t, w.sent, 3)
+		w.update(UpdateOpenPage, OpenPage{})
+	})
+	w.after(31*time.Hour, w.paysLast)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	said := 0
+	for _, e := range w.timeline {
+		if e.Kind == "not_sent" {
+			said++
+		}
+	}
+	require.Equal(t, 1, said)
+}
+
+// Staff see that a card was declined on the page, and that a link is locked.
+func TestWhatHappensOnThePageIsTold(t *testing.T) {
+	w := newWorld(t)
+	w.after(time.Hour, func() {
+		w.declined = "insufficient_funds"
+		w.event("stripe", integrations.EventPayment, w.stored.Payments[0].PlatformID, string(copay.PaymentRequested))
+	})
+	w.after(2*time.Hour, func() {
+		require.True(t, w.told("was declined (insufficient_funds); the page stays open"))
+		require.Equal(t, "insufficient_funds", w.stored.Payments[0].Decline)
+		w.event("", integrations.EventLinkLocked, "", "")
+	})
+	w.after(3*time.Hour, func() {
+		require.True(t, w.told("link is locked"))
+		w.declined = ""
+		w.pays()
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+// A decision on a refund stands in the timeline as it was made.
+func TestTheTimelineSaysWhatWasDecided(t *testing.T) {
+	w := newWorld(t)
+	w.est.Estimate.Amount = copay.Cents(140_00)
+	w.after(time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	w = newWorldAfter(t, w)
+	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(140_00)}) })
+	w.after(time.Hour, func() {
+		w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-1", Approve: false})
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.True(t, w.told("refund ref-1: $140.00 of payment pay-1 is to go back"))
+	require.True(t, w.told("refund ref-1 of $140.00 is rejected"))
+	require.False(t, w.told("approve refund"))
+}

@@ -98,8 +98,11 @@ func (c *coPay) apply(ctx workflow.Context, pay *copay.Payment, got activities.P
 	if !got.ExpiresAt.IsZero() {
 		pay.ExpiresAt = got.ExpiresAt
 	}
-	if got.Decline != "" {
+	if got.Decline != "" && got.Decline != pay.Decline {
 		pay.Decline = got.Decline
+		if pay.Rail == copay.RailLink && !got.Status.Final() && c.rules >= rulesOfPeople {
+			c.note(payer(*pay), "declined", "the patient's payment of "+pay.Amount.String()+" was declined ("+got.Decline+"); the page stays open", "")
+		}
 	}
 	held := got.Status == copay.PaymentDisputed || got.Status == copay.PaymentReturned // captured, and taken back since
 	if (held || got.Status == copay.PaymentCaptured) && pay.CapturedAt.IsZero() {
@@ -229,13 +232,18 @@ func (c *coPay) refundable(p *copay.Payment) copay.Money {
 	return copay.Cents(max(left, 0))
 }
 
+// newRefund adds a refund that nobody has asked for by an act of their own.
 func (c *coPay) newRefund(p *copay.Payment, amount copay.Money, who copay.Actor, why string) *copay.Refund {
+	c.note(who, "refund", amount.String()+" is to go back", why)
+	return c.addRefund(p, amount, who, why)
+}
+
+func (c *coPay) addRefund(p *copay.Payment, amount copay.Money, who copay.Actor, why string) *copay.Refund {
 	c.p.Counters.Refunds++
 	n := c.p.Counters.Refunds
 	c.p.Refunds = append(c.p.Refunds, copay.Refund{
 		ID: copay.RefundID(fmt.Sprintf("ref-%d", n)), Ref: copay.NewRef(c.p.ID, copay.EffectRefund, n), Payment: p.ID,
 		Amount: amount, Reason: why, RequestedBy: who.ID, Status: copay.RefundPending})
-	c.note(who, "refund", amount.String()+" is to go back", why)
 	return &c.p.Refunds[len(c.p.Refunds)-1]
 }
 

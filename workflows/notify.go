@@ -34,7 +34,7 @@ func (c *coPay) send(ctx workflow.Context, d copay.ReminderDecision) error {
 		}
 		sent += n
 	}
-	c.forced, c.hold = false, sent == 0 && c.p.State == copay.StateAwaitingPayment
+	c.forced, c.wished, c.hold = false, false, sent == 0 && c.p.State == copay.StateAwaitingPayment
 	return nil
 }
 

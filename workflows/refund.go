@@ -58,7 +58,7 @@ func (c *coPay) giveOneBack(ctx workflow.Context, r *copay.Refund) (bool, error)
 		if err != nil {
 			return false, c.troubled(ctx, err, "give "+r.Amount.String()+" back", copay.Review{Kind: copay.ReviewCompensation, Effect: kind, Back: copay.StateRefunding,
 				Payment: r.Payment, Refund: c.oneByHand(r),
-				Message: "Refund " + string(r.ID) + " of " + r.Amount.String() + " could not be turned back completely (" + string(kind) + "); do it by hand at the platform or try again. ",
+				Message: "Refund " + string(r.ID) + " of " + r.Amount.String() + " could not be turned back completely: " + inWords(kind) + " failed; do it by hand at the platform or try again. ",
 				Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}})
 		}
 	}
@@ -67,6 +67,19 @@ func (c *coPay) giveOneBack(ctx workflow.Context, r *copay.Refund) (bool, error)
 	c.bookReceivable()
 	c.note(returner(r, c.payment(r.Payment)), "refunded", r.Amount.String()+" went back", r.Reason)
 	return true, c.flush(ctx)
+}
+
+// inWords says how an effect is undone.
+func inWords(k copay.EffectKind) string {
+	switch k {
+	case copay.DidCapture:
+		return "returning the money"
+	case copay.DidPost:
+		return "reversing the posting in the EHR"
+	case copay.DidBook:
+		return "taking it out of the accounting"
+	}
+	return "withdrawing the request"
 }
 
 // oneByHand names the refund that a person may turn back by hand.
@@ -176,6 +189,9 @@ func (c *coPay) reversePosting(ctx workflow.Context, r *copay.Refund) error {
 	if err == nil {
 		r.ReversedID = orNone(got.ID)
 	}
+	if got.ID != "" {
+		c.note(copay.PlatformActor(c.p.Key.EHR), "reversed", r.Amount.String()+" taken back in the EHR", "")
+	}
 	return err
 }
 
@@ -191,6 +207,9 @@ func (c *coPay) unbook(ctx workflow.Context, r *copay.Refund) error {
 	err := workflow.ExecuteActivity(c.platform(ctx, PortAccounting, "reverse "+r.Amount.String()+" in the books"), steps.BookRefund, in).Get(ctx, &got)
 	if err == nil {
 		r.UnbookedID = orNone(got.ID)
+	}
+	if got.ID != "" {
+		c.note(copay.System(), "unbooked", r.Amount.String()+" taken out of the accounting", "")
 	}
 	return err
 }
@@ -238,7 +257,7 @@ func (c *coPay) catchUp(ctx workflow.Context) (ok bool, err error) {
 		if err != nil {
 			return false, c.troubled(ctx, err, "take a refund out of EHR and books", copay.Review{Kind: copay.ReviewCompensation, Effect: effect, Payment: r.Payment,
 				Refund:  c.oneByHand(r),
-				Message: "Refund " + string(r.ID) + " of " + r.Amount.String() + " could not be taken out of the EHR or the books (" + string(effect) + "); do it by hand or try again. ",
+				Message: "Refund " + string(r.ID) + " of " + r.Amount.String() + " has gone back, but " + inWords(effect) + " failed; do it by hand or try again. ",
 				Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}})
 		}
 	}
@@ -271,7 +290,11 @@ func (c *coPay) given() {
 	c.p.After, c.p.Bank = "", false
 	switch net := c.held().Minor; {
 	case after != "":
-		c.move(after, copay.System(), "everything has been given back")
+		why := "nothing is asked of the patient any more"
+		if net == 0 && c.p.Amounts.Refunded.IsPositive() {
+			why = "everything has been given back"
+		}
+		c.move(after, copay.System(), why)
 	case c.p.Amounts.Outstanding().IsPositive() && !bank:
 		c.move(copay.StateAwaitingPayment, copay.System(), "a part went back, another is still open")
 	case c.p.Amounts.Outstanding().IsPositive():

@@ -68,7 +68,7 @@ func (c *coPay) tryLink(ctx workflow.Context, owed copay.Money, keep *copay.Card
 	if pay == nil {
 		pay = c.newPayment(ctx, copay.RailLink, owed)
 		pay.Keep = keep
-		pay.ExpiresAt = workflow.Now(ctx).Add(c.in.Policy.LinkLifetime)
+		pay.ExpiresAt = c.pageClock(ctx).Add(c.in.Policy.LinkLifetime)
 		c.did(copay.DidRequest, pay.ID)
 	} else if pay.PlatformID != "" {
 		return "", nil

@@ -33,6 +33,7 @@ type world struct {
 	stored  *copay.CoPay // the lasting record
 
 	chargedAt   []copay.Platform // where the stored card's charge was asked for, or withdrawn
+	declined    string           // on the page
 	cardDecline string
 	cardPending bool   // the charge is at the bank
 	onFetch     func() // when a payment is read
@@ -249,7 +250,7 @@ func (w *world) FetchPayment(_ context.Context, in activities.PaymentInput) (act
 }
 
 func (w *world) truthOf(p copay.Payment) activities.PaymentState {
-	s := activities.PaymentState{Platform: "stripe", PlatformID: p.PlatformID, Status: copay.PaymentRequested, Amount: p.Amount, ExpiresAt: p.ExpiresAt}
+	s := activities.PaymentState{Platform: "stripe", PlatformID: p.PlatformID, Status: copay.PaymentRequested, Amount: p.Amount, ExpiresAt: p.ExpiresAt, Decline: w.declined}
 	if m, ok := w.captured[p.Ref]; ok {
 		s.Status, s.Captured, s.CapturedAt = copay.PaymentCaptured, m, w.now()
 		if w.disputedNow {

@@ -8,7 +8,10 @@ import (
 	"strings"
 
 	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/dispatch"
+	"github.com/copayflow/copayflow/integrations"
 	"github.com/copayflow/copayflow/ledger"
+	"github.com/copayflow/copayflow/workflows"
 )
 
 // factor checks the date of birth. Each attempt is counted before it is
@@ -58,10 +61,30 @@ func (h *handler) wrong(v visit) {
 	left := ledger.MaxLinkAttempts - v.link.FailedAttempts
 	h.Log.InfoContext(v.r.Context(), "pay page: wrong second factor", "practice_id", v.link.Practice, "copay_id", v.link.CoPay, "left", left)
 	if left <= 0 {
+		h.locked(v)
 		h.page(v, http.StatusForbidden, content{Kind: "locked"})
 		return
 	}
 	h.page(v, http.StatusUnprocessableEntity, content{Kind: "ask", Fault: "wrong", Left: left})
+}
+
+// locked tells auditors and the co-pay's timeline that the link takes no more
+// answers. The page says the same whether that works or not.
+func (h *handler) locked(v visit) {
+	ctx := v.r.Context()
+	at := h.Now()
+	err := h.Store.AppendAudit(ctx, ledger.AuditEntry{Practice: v.link.Practice, CoPay: v.link.CoPay, At: at, Actor: copay.System(), Action: "link_locked",
+		Detail: map[string]string{"summary": "the payment link is locked after too many wrong dates of birth"}})
+	if err == nil {
+		var row ledger.CoPayRow
+		if row, err = h.Store.CoPay(ctx, v.link.Practice, v.link.CoPay); err == nil {
+			o := dispatch.Origin{Trigger: "event", Actor: copay.System(), Priority: dispatch.PriorityDesk}
+			err = h.Flows.Signal(ctx, row.CoPay.Key, o, workflows.Event{ID: fmt.Sprintf("pay-page/locked-%d", at.UnixNano()), Kind: string(integrations.EventLinkLocked), At: at})
+		}
+	}
+	if err != nil {
+		h.Log.ErrorContext(ctx, "pay page: a locked link could not be told of", "practice_id", v.link.Practice, "copay_id", v.link.CoPay, "error", err)
+	}
 }
 
 // birthDate reads the day as three numbers, or as one date.

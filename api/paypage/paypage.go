@@ -38,6 +38,7 @@ type Store interface {
 // Flows reaches co-pays' workflows; *dispatch.Starter does.
 type Flows interface {
 	Update(ctx context.Context, key copay.Key, o dispatch.Origin, name, requestID string, out any, args ...any) error
+	Signal(ctx context.Context, key copay.Key, o dispatch.Origin, e workflows.Event) error
 }
 
 // Practice is what the page says of a practice.

@@ -41,6 +41,7 @@ type world struct {
 	wish    workflows.OpenPage
 	revoked []copay.PatientKey
 	audited []ledger.AuditEntry
+	heard   []workflows.Event
 }
 
 const token = "tok-en_0123456789abcdef"
@@ -96,6 +97,14 @@ func (w *world) RevokeCardConsent(_ context.Context, _ copay.PracticeID, who cop
 
 func (w *world) AppendAudit(_ context.Context, e ledger.AuditEntry) error {
 	w.audited = append(w.audited, e)
+	return nil
+}
+
+func (w *world) Signal(_ context.Context, k copay.Key, _ dispatch.Origin, e workflows.Event) error {
+	if k != key {
+		return errors.New("another co-pay")
+	}
+	w.heard = append(w.heard, e)
 	return nil
 }
 
@@ -225,6 +234,10 @@ func TestAttemptsAtTheSameTimeDoNotExceedTheLimit(t *testing.T) {
 	}
 	wg.Wait()
 	require.Equal(t, ledger.MaxLinkAttempts, w.link.FailedAttempts)
+	require.Len(t, w.heard, 1, "the timeline tells staff, once")
+	require.Equal(t, string(integrations.EventLinkLocked), w.heard[0].Kind)
+	require.Len(t, w.audited, 1)
+	require.Equal(t, "link_locked", w.audited[0].Action)
 }
 
 func TestWhatIsNoDateCostsNoTry(t *testing.T) {
