@@ -15,6 +15,8 @@ type RecordInput struct {
 	CoPay  copay.CoPay            `json:"copay"`
 	Events []ledger.TimelineEvent `json:"events,omitempty"`
 	Books  []Booking              `json:"books,omitempty"`
+	// Task is how long the history was when the workflow asked for it.
+	Task int `json:"task,omitempty"`
 	// Trace is the id of the trace that started the co-pay, for where the steps
 	// themselves are not traced.
 	Trace string `json:"trace,omitempty"`
@@ -40,7 +42,7 @@ func (a *Activities) Record(ctx context.Context, in RecordInput) error {
 	shift := now.Sub(asked)
 	in.CoPay.UpdatedAt = now
 	r := ledger.Record{CoPay: in.CoPay, Version: in.CoPay.Counters.Version, Events: in.Events, TraceID: tracing.ID(ctx),
-		Run: activity.GetInfo(ctx).WorkflowExecution.RunID, Asked: asked}
+		Run: activity.GetInfo(ctx).WorkflowExecution.RunID, Task: in.Task, Asked: asked}
 	if r.TraceID == "" {
 		r.TraceID = in.Trace
 	}

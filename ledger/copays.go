@@ -208,16 +208,17 @@ func (s *Store) findRef(ctx context.Context, practice copay.PracticeID, platform
 // arguments in upsertArgs and picture.
 const sqlUpsert = `INSERT INTO copays AS c (practice, id, ehr, charge, workflow_id, state, rail, currency, billed, estimated, requested,
   collected, refunded, adjudicated, service_date, appointment, patient_key, review, next_action_at, claimed_at, started_at,
-  updated_at, version, seq, view, run, asked)
+  updated_at, version, seq, view, run, task, asked)
 VALUES (@practice, @id, @ehr, @charge, @workflow_id, @state, @rail, @currency, @billed, @estimated, @requested,
   @collected, @refunded, @adjudicated, @service_date, @appointment, @patient_key, @review, @next_action_at, @now, @started_at,
-  @updated_at, @version, @events, @view, @run, @asked)
+  @updated_at, @version, @events, @view, @run, @task, @asked)
 ON CONFLICT (practice, id) DO UPDATE SET (state, rail, currency, billed, estimated, requested, collected, refunded, adjudicated, service_date,
-  appointment, patient_key, review, next_action_at, started_at, updated_at, version, seq, view, run, asked)
+  appointment, patient_key, review, next_action_at, started_at, updated_at, version, seq, view, run, task, asked)
 = (excluded.state, excluded.rail, excluded.currency, excluded.billed, excluded.estimated, excluded.requested, excluded.collected,
   excluded.refunded, excluded.adjudicated, excluded.service_date, excluded.appointment, excluded.patient_key,
-  excluded.review, excluded.next_action_at, excluded.started_at, excluded.updated_at, excluded.version, c.seq + @events, excluded.view, excluded.run, excluded.asked)
-WHERE @redone OR (c.version < excluded.version AND (c.run <> excluded.run OR c.asked <= excluded.asked))
+  excluded.review, excluded.next_action_at, excluded.started_at, excluded.updated_at, excluded.version, c.seq + @events, excluded.view, excluded.run, excluded.task, excluded.asked)
+WHERE @redone OR (c.version < excluded.version AND CASE WHEN c.run = excluded.run
+  THEN (c.task, c.asked) <= (excluded.task, excluded.asked) ELSE c.asked <= excluded.asked END)
 RETURNING seq`
 
 func upsertArgs(r Record, ring *keyring, now time.Time) (pgx.NamedArgs, error) {
@@ -241,7 +242,7 @@ func upsertArgs(r Record, ring *keyring, now time.Time) (pgx.NamedArgs, error) {
 		"requested": a.Requested.Minor, "collected": a.Collected.Minor, "refunded": a.Refunded.Minor, "adjudicated": a.Adjudicated.Minor,
 		"service_date": day(c.ServiceDate), "appointment": c.Appointment, "patient_key": ring.patientKey(c.Patient),
 		"review": review, "next_action_at": orNil(c.NextActionAt), "now": now, "started_at": orNil(c.StartedAt),
-		"updated_at": moment(updated), "version": r.Version, "events": len(r.Events), "view": view, "run": r.Run, "asked": r.Asked}, nil
+		"updated_at": moment(updated), "version": r.Version, "events": len(r.Events), "view": view, "run": r.Run, "task": r.Task, "asked": r.Asked}, nil
 }
 
 // currencyOf is the currency of a co-pay's amounts.

@@ -2,7 +2,10 @@ package ledger
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -33,9 +36,9 @@ const (
 	sqlAddChart = `INSERT INTO accounts (practice, code, kind) SELECT $1, c, k FROM unnest($2::text[], $3::text[]) AS a (c, k)
 ON CONFLICT DO NOTHING`
 	sqlAddEntry = `WITH e AS (
-  INSERT INTO entries (practice, copay_id, step, currency, at, memo, version, asked, again, undoes)
-  VALUES ($1, $2, $3, $4, $5, $6, $10, $11, $12, $13)
-  ON CONFLICT (practice, copay_id, step, again) DO NOTHING RETURNING id)
+  INSERT INTO entries (practice, copay_id, step, currency, at, memo, version, asked, undoes)
+  VALUES ($1, $2, $3, $4, $5, $6, $10, $11, $12)
+  ON CONFLICT (practice, copay_id, step) DO NOTHING RETURNING id)
 INSERT INTO lines (practice, entry_id, no, account, debit, credit)
 SELECT $1, e.id, l.no, l.account, l.debit, l.credit
 FROM e, unnest($7::text[], $8::bigint[], $9::bigint[]) WITH ORDINALITY AS l (account, debit, credit, no)`
@@ -56,7 +59,7 @@ func (s *Store) queueEntries(b *pgx.Batch, r Record, repeated *[]Entry) {
 		b.Queue(sqlAddChart, practice, codes, kinds)
 	}
 	for _, e := range r.Entries {
-		b.Queue(sqlAddEntry, entryArgs(r, e, 0, nil)...).Exec(func(tag pgconn.CommandTag) error {
+		b.Queue(sqlAddEntry, entryArgs(r, e, e.Step, nil)...).Exec(func(tag pgconn.CommandTag) error {
 			if tag.RowsAffected() == 0 {
 				*repeated = append(*repeated, e)
 			}
@@ -65,20 +68,27 @@ func (s *Store) queueEntries(b *pgx.Batch, r Record, repeated *[]Entry) {
 	}
 }
 
-// entryArgs are the arguments of sqlAddEntry.
-func entryArgs(r Record, e Entry, again int, undoes *int64) []any {
+// entryArgs are the arguments of sqlAddEntry; name is the step, or another time it
+// is booked or taken back.
+func entryArgs(r Record, e Entry, name string, undoes *int64) []any {
 	var accounts []string
 	var debits, credits []int64
 	for _, l := range e.Lines {
 		accounts, debits, credits = append(accounts, string(l.Account)), append(debits, l.Debit), append(credits, l.Credit)
 	}
-	return []any{r.CoPay.Key.Practice, r.CoPay.ID, e.Step, e.Currency, e.At, clean(e.Memo), accounts, debits, credits, r.Version, r.Asked, again, undoes}
+	return []any{r.CoPay.Key.Practice, r.CoPay.ID, name, e.Currency, e.At, clean(e.Memo), accounts, debits, credits, r.Version, r.Asked, undoes}
 }
 
-const sqlNewestOfStep = `SELECT e.again, e.undoes IS NOT NULL, e.currency, l.account, l.debit, l.credit
+// nextTime names the step for the next time that it is taken back or booked.
+func nextTime(name string) string {
+	step, n, _ := strings.Cut(name, "#")
+	times, _ := strconv.Atoi(n)
+	return fmt.Sprintf("%s#%d", step, times+1)
+}
+
+const sqlNewestOfStep = `SELECT e.step, e.undoes IS NOT NULL, e.currency, l.account, l.debit, l.credit
 FROM entries e JOIN lines l ON l.practice = e.practice AND l.entry_id = e.id
-WHERE e.practice = $1 AND e.copay_id = $2 AND e.step = $3
-  AND e.again = (SELECT max(again) FROM entries WHERE practice = $1 AND copay_id = $2 AND step = $3) ORDER BY l.no`
+WHERE e.id = (SELECT max(id) FROM entries WHERE practice = $1 AND copay_id = $2 AND (step = $3 OR starts_with(step, $3 || '#'))) ORDER BY l.no`
 
 // sameEntries refuses a step that was booked before with other lines, and books
 // one anew that was taken back since.
@@ -88,11 +98,10 @@ func sameEntries(ctx context.Context, tx pgx.Tx, r Record, repeated []Entry) err
 		if err != nil {
 			return err
 		}
-		var again int
 		var undone bool
-		booked := Entry{Step: e.Step}
+		var booked Entry
 		var l Line
-		_, err = pgx.ForEachRow(rows, []any{&again, &undone, &booked.Currency, &l.Account, &l.Debit, &l.Credit}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&booked.Step, &undone, &booked.Currency, &l.Account, &l.Debit, &l.Credit}, func() error {
 			booked.Lines = append(booked.Lines, l)
 			return nil
 		})
@@ -100,7 +109,7 @@ func sameEntries(ctx context.Context, tx pgx.Tx, r Record, repeated []Entry) err
 		case err != nil:
 			return err
 		case undone:
-			if _, err := tx.Exec(ctx, sqlAddEntry, entryArgs(r, e, again+1, nil)...); err != nil {
+			if _, err := tx.Exec(ctx, sqlAddEntry, entryArgs(r, e, nextTime(booked.Step), nil)...); err != nil {
 				return err
 			}
 		case booked.Currency != e.Currency || !slices.Equal(booked.Lines, e.Lines):
@@ -187,7 +196,8 @@ func (s *Store) balances(ctx context.Context, practice copay.PracticeID, id copa
 // A capture is told from other money that comes in, such as a dispute that was
 // won, by what it settles: receivable.
 const sqlCaptured = `SELECT m.practice, e.currency, sum(m.debit)::bigint FROM lines m
-JOIN entries e ON e.practice = m.practice AND e.id = m.entry_id AND NOT EXISTS (SELECT FROM entries u WHERE u.undoes = e.id)
+JOIN entries e ON e.practice = m.practice AND e.id = m.entry_id AND e.undoes IS NULL
+  AND NOT EXISTS (SELECT FROM entries u WHERE u.undoes = e.id)
 JOIN lines r ON r.practice = m.practice AND r.entry_id = m.entry_id AND r.account = $4 AND r.credit > 0
 WHERE m.account IN ($1, $2, $3) AND m.debit > 0 GROUP BY m.practice, e.currency ORDER BY m.practice, e.currency`
 

@@ -132,7 +132,7 @@ type recordWriter struct {
 	redone bool  // it takes the place of records that were lost
 }
 
-const sqlAddRecord = `INSERT INTO records (practice, copay_id, version, digest, run, asked) VALUES ($1, $2, $3, $4, $5, $6)`
+const sqlAddRecord = `INSERT INTO records (practice, copay_id, version, digest, run, task, asked) VALUES ($1, $2, $3, $4, $5, $6, $7)`
 
 func (w *recordWriter) write(ctx context.Context, tx pgx.Tx) (bool, error) {
 	err := w.picture(ctx, tx)
@@ -145,7 +145,7 @@ func (w *recordWriter) write(ctx context.Context, tx pgx.Tx) (bool, error) {
 		return false, err
 	}
 	b := &pgx.Batch{}
-	b.Queue(sqlAddRecord, w.r.CoPay.Key.Practice, w.r.CoPay.ID, w.r.Version, w.digest, w.r.Run, w.r.Asked)
+	b.Queue(sqlAddRecord, w.r.CoPay.Key.Practice, w.r.CoPay.ID, w.r.Version, w.digest, w.r.Run, w.r.Task, w.r.Asked)
 	if err := w.queueTimeline(b); err != nil {
 		return false, err
 	}

@@ -2,14 +2,17 @@ package ledger
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/copayflow/copayflow/copay"
 )
 
 const (
-	sqlLockCoPay = `SELECT seq, run, coalesce(nullif(asked, '-infinity'), 'epoch') FROM copays WHERE practice = $1 AND id = $2 FOR UPDATE`
+	sqlLockCoPay = `SELECT seq, run, task, coalesce(nullif(asked, '-infinity'), 'epoch') FROM copays WHERE practice = $1 AND id = $2 FOR UPDATE`
 	sqlAdvance   = `UPDATE copays SET seq = seq + $3 WHERE practice = $1 AND id = $2 RETURNING seq`
 
 	// The same version may have been written by a run that was reset, too.
@@ -22,8 +25,9 @@ const (
 func (w *recordWriter) late(ctx context.Context, tx pgx.Tx) (done bool, err error) {
 	practice, id := w.r.CoPay.Key.Practice, w.r.CoPay.ID
 	var run string
+	var task int
 	var asked time.Time
-	if err := tx.QueryRow(ctx, sqlLockCoPay, practice, id).Scan(&w.seq, &run, &asked); err != nil {
+	if err := tx.QueryRow(ctx, sqlLockCoPay, practice, id).Scan(&w.seq, &run, &task, &asked); err != nil {
 		return false, err
 	}
 	rows, err := tx.Query(ctx, sqlStanding, practice, id, w.r.Version)
@@ -37,14 +41,17 @@ func (w *recordWriter) late(ctx context.Context, tx pgx.Tx) (done bool, err erro
 	for _, digest := range standing {
 		done = done || bytes.Equal(digest, w.digest)
 	}
-	ours := w.r.Run != "" && run == w.r.Run
-	switch {
-	case ours && w.r.Asked.Before(asked):
-		return true, nil // a later one stands, of this worker or of the one that took over
-	case ours && w.r.Asked.After(asked):
+	switch order := cmp.Or(cmp.Compare(w.r.Task, task), w.r.Asked.Compare(asked)); {
+	case w.r.Run != "" && run == w.r.Run && order > 0:
 		return w.redo(ctx, tx, done)
 	case done:
 		return true, nil
+	case w.r.Run != "" && run == w.r.Run && w.r.Task < task:
+		return true, nil // of a worker whose task was given to another
+	case w.r.Run != "" && run != "" && w.r.Asked.Before(asked):
+		// Most likely of such a worker, too. Were it a clock that is behind, then
+		// it must be tried again and not be lost.
+		return false, copay.Errorf(copay.CodeUnavailable, "version", "a later record of the co-pay stands")
 	}
 	return false, tx.QueryRow(ctx, sqlAdvance, practice, id, len(w.r.Events)).Scan(&w.seq)
 }
@@ -52,11 +59,11 @@ func (w *recordWriter) late(ctx context.Context, tx pgx.Tx) (done bool, err erro
 const (
 	sqlLose = `INSERT INTO lost_records (practice, copay_id, version, asked)
 SELECT DISTINCT practice, copay_id, version, asked FROM records
-WHERE practice = $1 AND copay_id = $2 AND run = $3 AND version >= $4 AND asked < $5 ON CONFLICT DO NOTHING`
+WHERE practice = $1 AND copay_id = $2 AND run = $3 AND version >= $4 AND (task, asked) < ($5, $6) ON CONFLICT DO NOTHING`
 
-	sqlInCharge = `UPDATE copays SET asked = $3 WHERE practice = $1 AND id = $2`
+	sqlInCharge = `UPDATE copays SET task = $3, asked = $4 WHERE practice = $1 AND id = $2`
 
-	sqlUndone = `SELECT e.id, e.again, e.step, e.currency, l.account, l.credit, l.debit
+	sqlUndone = `SELECT e.id, e.step, e.currency, l.account, l.credit, l.debit
 FROM entries e JOIN lines l ON l.practice = e.practice AND l.entry_id = e.id
 JOIN lost_records x ON (x.practice, x.copay_id, x.version, x.asked) = (e.practice, e.copay_id, e.version, e.asked)
 WHERE e.practice = $1 AND e.copay_id = $2 AND e.undoes IS NULL AND NOT EXISTS (SELECT FROM entries u WHERE u.undoes = e.id)
@@ -72,12 +79,12 @@ func (w *recordWriter) redo(ctx context.Context, tx pgx.Tx, same bool) (done boo
 	if same {
 		from++
 	}
-	lost, err := tx.Exec(ctx, sqlLose, practice, id, w.r.Run, from, w.r.Asked)
+	lost, err := tx.Exec(ctx, sqlLose, practice, id, w.r.Run, from, w.r.Task, w.r.Asked)
 	if err != nil {
 		return false, err
 	}
 	if same && lost.RowsAffected() == 0 {
-		_, err := tx.Exec(ctx, sqlInCharge, practice, id, w.r.Asked)
+		_, err := tx.Exec(ctx, sqlInCharge, practice, id, w.r.Task, w.r.Asked)
 		return true, err
 	}
 	if err := w.takeBack(ctx, tx); err != nil {
@@ -97,14 +104,13 @@ func (w *recordWriter) takeBack(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	type lost struct {
-		id    int64
-		again int
+		id int64
 		Entry
 	}
 	var all []lost
 	var e lost
 	var l Line
-	_, err = pgx.ForEachRow(rows, []any{&e.id, &e.again, &e.Step, &e.Currency, &l.Account, &l.Debit, &l.Credit}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&e.id, &e.Step, &e.Currency, &l.Account, &l.Debit, &l.Credit}, func() error {
 		if n := len(all); n == 0 || all[n-1].id != e.id {
 			all = append(all, e)
 		}
@@ -117,7 +123,7 @@ func (w *recordWriter) takeBack(ctx context.Context, tx pgx.Tx) error {
 	}
 	for _, e := range all {
 		e.At, e.Memo = w.s.now(), "taken back: the step is done again"
-		if _, err := tx.Exec(ctx, sqlAddEntry, entryArgs(w.r, e.Entry, e.again+1, &e.id)...); err != nil {
+		if _, err := tx.Exec(ctx, sqlAddEntry, entryArgs(w.r, e.Entry, nextTime(e.Step), &e.id)...); err != nil {
 			return err
 		}
 	}

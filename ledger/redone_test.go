@@ -12,9 +12,9 @@ import (
 	"github.com/copayflow/copayflow/ledger"
 )
 
-// asked is a record of run r1, asked for n seconds after noon.
+// asked is a record of run r1, asked for n seconds after noon. A task takes ten.
 func asked(r ledger.Record, n int) ledger.Record {
-	r.Run, r.Asked = "r1", noon.Add(time.Duration(n)*time.Second)
+	r.Run, r.Task, r.Asked = "r1", n/10, noon.Add(time.Duration(n)*time.Second)
 	return r
 }
 
@@ -79,6 +79,81 @@ func TestAWorkerThatLostItsTaskWritesNothing(t *testing.T) {
 	require.Equal(t, copay.StateWaived, row.CoPay.State)
 	require.Zero(t, b.count(t, `SELECT count(*) FROM entries`))
 	require.Equal(t, 2, b.count(t, `SELECT count(*) FROM audit_log`))
+}
+
+// A worker that was frozen within its task believes that it is later than it is:
+// its clock goes on from where the task began.
+func TestAFrozenWorkerTakesNothingBack(t *testing.T) {
+	b := setup(t)
+	key := keyOf(maple, "c-1")
+	b.record(t, asked(step(key, 1, copay.StateAwaitingPayment), 1))
+	paid := step(key, 2, copay.StatePaid)
+	paid.Entries = []ledger.Entry{entry(t, ledger.RuleCapture, "capture-pay-1", 2500, copay.RailCash)}
+	b.record(t, asked(paid, 12))
+	b.record(t, asked(step(key, 3, copay.StateSettled), 20))
+	thawed := asked(step(key, 2, copay.StateAwaitingPayment), 9)
+	thawed.Asked = noon.Add(time.Minute)
+	b.record(t, thawed)
+	row, err := b.CoPay(t.Context(), maple, key.ID())
+	require.NoError(t, err)
+	require.Equal(t, copay.StateSettled, row.CoPay.State)
+	require.EqualValues(t, 2500, b.net(t, key.ID())[ledger.AccountCash])
+}
+
+// The server's clock may be behind when a task is done again on another host.
+func TestAClockThatIsBehindDropsNoRecord(t *testing.T) {
+	b := setup(t)
+	key := keyOf(maple, "c-1")
+	b.record(t, asked(step(key, 1, copay.StateAwaitingPayment), 1))
+	b.record(t, asked(step(key, 2, copay.StateAwaitingPayment), 19)) // lost
+	paid := asked(step(key, 2, copay.StatePaid), 18)
+	paid.Task = 2
+	paid.Entries = []ledger.Entry{entry(t, ledger.RuleCapture, "capture-pay-1", 2500, copay.RailCash)}
+	b.record(t, paid)
+	b.record(t, asked(step(key, 3, copay.StateSettled), 30))
+	require.EqualValues(t, 2500, b.net(t, key.ID())[ledger.AccountCash])
+	require.Equal(t, []string{"now awaiting_payment", "now paid", "now settled"}, b.summaries(t, key.ID()))
+	tie := asked(step(key, 4, copay.StateSettled), 30) // as long a history, yet earlier: it is not said to be written
+	tie.Asked = noon
+	requireCode(t, copay.CodeUnavailable, b.Record(t.Context(), tie))
+}
+
+// Nor does a worker write that lost its task in an earlier run.
+func TestAWorkerOfAnEarlierRunWritesNothing(t *testing.T) {
+	b := setup(t)
+	key := keyOf(maple, "c-1")
+	b.record(t, asked(step(key, 1, copay.StateAwaitingPayment), 1))
+	b.record(t, asked(step(key, 2, copay.StateAwaitingPayment), 20))
+	next := asked(step(key, 3, copay.StateSettled), 25)
+	next.Run, next.Task = "r2", 1
+	b.record(t, next)
+	for version := range int64(3) {
+		late := step(key, version+2, copay.StatePaid)
+		late.Entries = []ledger.Entry{entry(t, ledger.RuleCapture, fmt.Sprintf("capture-%d", version), 2500, copay.RailCash)}
+		requireCode(t, copay.CodeUnavailable, b.Record(t.Context(), asked(late, 9)))
+	}
+	row, err := b.CoPay(t.Context(), maple, key.ID())
+	require.NoError(t, err)
+	require.Equal(t, copay.StateSettled, row.CoPay.State)
+	require.Zero(t, b.count(t, `SELECT count(*) FROM entries`))
+}
+
+// What takes back a refund is no capture, though it looks like one.
+func TestALostRefundIsNoCapture(t *testing.T) {
+	b := setup(t)
+	key := keyOf(maple, "c-1")
+	first := step(key, 1, copay.StatePaid)
+	first.Entries = []ledger.Entry{entry(t, ledger.RuleCapture, "capture-pay-1", 2500, copay.RailLink)}
+	b.record(t, asked(first, 1))
+	for n, state := range []copay.State{copay.StateRefunded, copay.StateNeedsReview} {
+		back := step(key, 2, state)
+		back.Entries = []ledger.Entry{entry(t, ledger.RuleRefund, "refund-ref-1", 2500, copay.RailLink)}
+		b.record(t, asked(back, 10+10*n))
+	}
+	got, err := b.Captured(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 2500, got[0].Minor)
+	require.Empty(t, b.net(t, key.ID()))
 }
 
 // Whatever tasks were lost, the ledger tells what it would without them.

@@ -80,10 +80,12 @@ type Record struct {
 	Events  []TimelineEvent
 	Entries []Entry
 	TraceID string
-	// Run is the workflow run that writes, and Asked the moment of its clock at
-	// which it decided to. A run may do a step again, with other content, when
-	// Temporal never heard of the first time: what was asked for later counts.
+	// Run is the workflow run that writes, Task how long its history was then, and
+	// Asked the moment of its clock. A run may do a step again, with other content,
+	// when Temporal never heard of the first time: of two records of a run the one
+	// with the longer history is the later, and of equals the one asked for later.
 	Run   string    `json:"-"`
+	Task  int       `json:"-"`
 	Asked time.Time `json:"-"`
 }
 

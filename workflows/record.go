@@ -73,7 +73,7 @@ func (c *coPay) flush(ctx workflow.Context) error {
 	c.planned = false
 	c.p.Counters.Version++
 	c.p.UpdatedAt = workflow.Now(ctx)
-	c.pending.CoPay, c.pending.Trace = *c.p, c.in.Trace
+	c.pending.CoPay, c.pending.Trace, c.pending.Task = *c.p, c.in.Trace, workflow.GetInfo(ctx).GetCurrentHistoryLength()
 	in := c.pending
 	c.pending = activities.RecordInput{}
 	if err := keep(ctx, "record: "+string(c.p.State), steps.Record, in, nil); err != nil {

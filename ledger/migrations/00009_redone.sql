@@ -3,22 +3,22 @@
 -- A workflow task may have to be done again because Temporal never heard of the
 -- first time: the worker died, or something arrived meanwhile. What the first
 -- time recorded is lost then, and what the second records takes its place.
--- run and asked tell which came later: the workflow run, and the moment of the
--- workflow's clock at which it asked for the record.
-ALTER TABLE copays ADD COLUMN run text NOT NULL DEFAULT '', ADD COLUMN asked timestamptz NOT NULL DEFAULT '-infinity';
+-- Which came later is told by the workflow run, by how long its history was
+-- (task), and by the moment of its clock at which it asked for the record.
+ALTER TABLE copays ADD COLUMN run text NOT NULL DEFAULT '', ADD COLUMN task bigint NOT NULL DEFAULT 0,
+    ADD COLUMN asked timestamptz NOT NULL DEFAULT '-infinity';
 
-ALTER TABLE records ADD COLUMN run text NOT NULL DEFAULT '', ADD COLUMN asked timestamptz NOT NULL DEFAULT '-infinity';
+ALTER TABLE records ADD COLUMN run text NOT NULL DEFAULT '', ADD COLUMN task bigint NOT NULL DEFAULT 0,
+    ADD COLUMN asked timestamptz NOT NULL DEFAULT '-infinity';
 ALTER TABLE records DROP CONSTRAINT records_pkey;
 ALTER TABLE records ADD PRIMARY KEY (practice, copay_id, version, digest, asked);
 
 ALTER TABLE timeline ADD COLUMN asked timestamptz NOT NULL DEFAULT '-infinity';
 
--- again numbers the entries of one step: a lost one is taken back by another
--- that undoes it, and may be booked anew.
+-- A lost entry is taken back by another that undoes it; the step may be booked
+-- anew then. Both stand under its name with a number behind it.
 ALTER TABLE entries ADD COLUMN version bigint NOT NULL DEFAULT 0, ADD COLUMN asked timestamptz NOT NULL DEFAULT '-infinity',
-    ADD COLUMN again int NOT NULL DEFAULT 0, ADD COLUMN undoes bigint UNIQUE REFERENCES entries (id);
-ALTER TABLE entries DROP CONSTRAINT entries_practice_copay_id_step_key;
-ALTER TABLE entries ADD UNIQUE (practice, copay_id, step, again);
+    ADD COLUMN undoes bigint UNIQUE REFERENCES entries (id);
 
 CREATE TABLE lost_records (
     practice text        NOT NULL,
@@ -46,11 +46,9 @@ END $$;
 
 -- +goose Down
 DROP TABLE lost_records;
-ALTER TABLE entries DROP CONSTRAINT entries_practice_copay_id_step_again_key;
-ALTER TABLE entries ADD UNIQUE (practice, copay_id, step);
-ALTER TABLE entries DROP COLUMN undoes, DROP COLUMN again, DROP COLUMN asked, DROP COLUMN version;
+ALTER TABLE entries DROP COLUMN undoes, DROP COLUMN asked, DROP COLUMN version;
 ALTER TABLE timeline DROP COLUMN asked;
 ALTER TABLE records DROP CONSTRAINT records_pkey;
 ALTER TABLE records ADD PRIMARY KEY (practice, copay_id, version, digest);
-ALTER TABLE records DROP COLUMN asked, DROP COLUMN run;
-ALTER TABLE copays DROP COLUMN asked, DROP COLUMN run;
+ALTER TABLE records DROP COLUMN asked, DROP COLUMN task, DROP COLUMN run;
+ALTER TABLE copays DROP COLUMN asked, DROP COLUMN task, DROP COLUMN run;
