@@ -93,6 +93,8 @@ type Notified struct {
 	Sent bool `json:"sent"`
 	// Platform is the one that sent it.
 	Platform copay.Platform `json:"platform,omitempty"`
+	// Unconfirmed says that it is not sent now, but may have been before.
+	Unconfirmed bool `json:"unconfirmed,omitempty"`
 	// Why it was not sent, for the audit log: paid, opted out, quiet hours…
 	Why string    `json:"why,omitempty"`
 	At  time.Time `json:"at,omitzero"`
@@ -105,7 +107,10 @@ type Notified struct {
 // STOP nor into quiet hours. When it fails as unknown, it may have gone out.
 func (a *Activities) Notify(ctx context.Context, in NotifyInput) (Notified, error) {
 	n, err := a.notify(ctx, in)
-	return n, unclear(ctx, err)
+	if err == nil && !n.Sent && activity.HasHeartbeatDetails(ctx) { // an earlier attempt may have sent it
+		n.Unconfirmed = true
+	}
+	return n, err
 }
 
 func (a *Activities) notify(ctx context.Context, in NotifyInput) (Notified, error) {
@@ -136,7 +141,7 @@ func (a *Activities) notify(ctx context.Context, in NotifyInput) (Notified, erro
 	}
 	n, err := a.send(ctx, in, pat, now)
 	n.Payment = truth
-	return n, err
+	return n, unclear(ctx, err)
 }
 
 // paidMeanwhile asks the processor about the open payment. A payment that is
@@ -147,10 +152,13 @@ func (a *Activities) paidMeanwhile(ctx context.Context, in NotifyInput) (*Paymen
 		return nil, false, nil
 	}
 	got, err := a.FetchPayment(ctx, PaymentInput{Key: in.Key, Payment: *in.Open})
+	switch FailureOf(err).Kind {
+	case integrations.KindNotFound:
+		return nil, false, nil
+	case integrations.KindUnknown: // it says nothing of the message
+		return nil, false, classify(&integrations.Error{Kind: integrations.KindUnavailable, Platform: in.Open.Platform, Op: "payment.read", Message: "the payment could not be read"})
+	}
 	if err != nil {
-		if FailureOf(err).Kind == integrations.KindNotFound {
-			return nil, false, nil
-		}
 		return nil, false, err
 	}
 	switch got.Status { // what is disputed or came back had been paid

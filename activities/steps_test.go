@@ -352,6 +352,37 @@ func TestAMessageStaysUnclearUntilItIsLookedUp(t *testing.T) {
 	require.NoError(t, b.run(b.a.Notify, in, nil))
 }
 
+// An attempt of unknown outcome is not forgotten because the next one decides that
+// it is too late for a message by now.
+func TestAMessageStaysUnclearWhenTheHoursEnd(t *testing.T) {
+	for name, change := range map[string]func(bench){
+		"night":  func(b bench) { b.a.Now = func() time.Time { return time.Date(2026, 11, 25, 3, 0, 1, 0, time.UTC) } },
+		"paused": func(b bench) { b.s.row.CoPay.Paused = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			in := notify(b)
+			b.env.SetHeartbeatDetails("unknown")
+			change(b)
+			var out Notified
+			require.NoError(t, b.run(b.a.Notify, in, &out))
+			require.False(t, out.Sent)
+			require.True(t, out.Unconfirmed)
+		})
+	}
+}
+
+// That a payment cannot be read says nothing of the message.
+func TestAPaymentThatCannotBeReadIsNoMessageOfUnknownOutcome(t *testing.T) {
+	b := setup(t)
+	in := notify(b)
+	open := b.open(copay.PaymentRequested, time.Time{}).Payment
+	open.PlatformID = ""
+	in.Open = &open
+	b.a.Ports = searching{b.p, &integrations.Error{Kind: integrations.KindUnknown, Platform: "stripe", Op: "find"}}
+	require.Equal(t, integrations.KindUnavailable, FailureOf(b.run(b.a.Notify, in, nil)).Kind)
+}
+
 func TestFailureOfReadsWhateverComesOutOfAnActivity(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

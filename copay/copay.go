@@ -200,6 +200,8 @@ type Refund struct {
 	Amount      Money     `json:"amount"`
 	Reason      string    `json:"reason"`
 	RequestedBy string    `json:"requested_by"`
+	// Kind is what kind of actor that is; empty in records of before it was kept.
+	Kind string `json:"kind,omitempty"`
 	// Taken says that the patient's bank took the money (a lost dispute):
 	// nobody gave it, so the patient owes it again.
 	Taken      bool         `json:"taken,omitempty"`
@@ -250,8 +252,10 @@ type CoPay struct {
 	SelfPay bool `json:"self_pay,omitempty"`
 	// AskPayer says that the payer's last answer is not to be used again.
 	AskPayer bool `json:"ask_payer,omitempty"`
-	// Override says that a person set the requested amount.
+	// Override says that a person set the requested amount, Trued that it comes
+	// from the payer's remittance.
 	Override bool `json:"override,omitempty"`
+	Trued    bool `json:"trued,omitempty"`
 	// Card says that the stored card may be charged, CardAt where it is kept;
 	// ChargeAt is when, Noticed the amount that was open when the patient was told.
 	Card     bool      `json:"card,omitempty"`
@@ -260,8 +264,10 @@ type CoPay struct {
 	Noticed  Money     `json:"noticed,omitzero"`
 	// After is the state that follows once everything has been given back; Bank
 	// says that the patient's bank took some of it, which a person has not seen yet.
-	After     State         `json:"after,omitempty"`
-	Bank      bool          `json:"bank,omitempty"`
+	After State `json:"after,omitempty"`
+	Bank  bool  `json:"bank,omitempty"`
+	// Reopen says that what is owed has yet to be found out once money went back.
+	Reopen    bool          `json:"reopen,omitempty"`
 	Payments  []Payment     `json:"payments,omitempty"`
 	Refunds   []Refund      `json:"refunds,omitempty"`
 	Review    *Review       `json:"review,omitempty"`

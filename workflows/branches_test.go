@@ -63,6 +63,7 @@ func TestAChargeDeletedBeforeItWasRead(t *testing.T) {
 					require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
 					w.act("", UpdateApproveRefund, ApproveRefund{Act: by(biller, "b"), Refund: "ref-1", Approve: true})
 				})
+				w.decides(2*time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
 			}
 			require.Equal(t, want, w.run(input()))
 			require.Equal(t, tc.cash, w.stored.Amounts.Refunded.Minor)

@@ -73,6 +73,8 @@ func (c *coPay) checkRecord(in RecordPayment) error {
 		return c.not("paid at the desk", "do not take the money; if it was taken, give it back")
 	case c.forbidden():
 		return copay.Errorf(copay.CodePrecondition, "state", "the patient must not be billed for this visit: %s", c.p.Estimate.Rule)
+	case c.p.Review != nil && c.p.Review.Back == copay.StateRefunding:
+		return c.not("paid at the desk", "money is on its way back; resolve the review first")
 	case c.p.Amounts.Requested.IsPositive() && in.Amount.Minor > c.p.Amounts.Outstanding().Minor:
 		return copay.Errorf(copay.CodePrecondition, "amount", "only %s is open on co-pay %s; take no more, or raise the amount first", c.p.Amounts.Outstanding(), c.p.ID)
 	case c.p.Amounts.Requested.IsZero() && in.Amount.Minor > c.in.Policy.MaxAmount.Minor:
@@ -289,6 +291,7 @@ func (c *coPay) givenByOne() (minor int64) {
 }
 
 func (c *coPay) startRefund(who copay.Actor) {
+	c.p.Reopen = c.p.Reopen || (c.amountUnknown() && c.rules >= rulesOfPeople)
 	if c.p.State == copay.StateWaived || c.p.State == copay.StateWrittenOff {
 		c.p.After = c.p.State
 	}
@@ -336,6 +339,11 @@ func (c *coPay) approve(in ApproveRefund) {
 func (c *coPay) approvalOver(who copay.Actor, why string) {
 	r := c.p.Review
 	if c.p.State != copay.StateNeedsReview || r == nil || r.Kind != copay.ReviewRefundApproval || c.undecided() != nil {
+		return
+	}
+	if r.Held != nil && r.Held.Kind == copay.ReviewTrueUp && c.rules >= rulesOfPeople { // another remittance may have come
+		c.move(copay.StateSettled, who, why)
+		c.trueUp(who)
 		return
 	}
 	if r.Held != nil {

@@ -32,6 +32,7 @@ type coPay struct {
 	p      *copay.CoPay // what is known, and what others see
 	opened bool         // p holds the lasting record
 	rules  int          // what this run goes by
+	fresh  bool         // p may not stand in the history yet
 
 	events    []Event // facts that arrived and were not looked at yet
 	acts      []*act  // staff acts that wait for their turn
@@ -80,7 +81,7 @@ func open(ctx workflow.Context, in Input) (*coPay, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.rules = found.Rules
+	c.rules, c.fresh = found.Rules, found.Rules >= rulesOfPeople
 	if found.CoPay != nil {
 		c.p = found.CoPay
 	} else {

@@ -229,6 +229,9 @@ func TestMuchThatIsNotDueGoesBackWithAPersonsApproval(t *testing.T) {
 				require.Zero(t, w.stored.Amounts.Refunded.Minor)
 				w.act("", UpdateApproveRefund, ApproveRefund{Act: by(biller, "b"), Refund: "ref-1", Approve: approve})
 			})
+			if approve {
+				w.decides(4*time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
+			}
 			require.Equal(t, want, w.run(input()))
 			require.Zero(t, w.stored.Amounts.Outstanding().Minor)
 		})

@@ -42,7 +42,14 @@ func (c *coPay) confirmDeletion(ctx workflow.Context) error {
 // takeBack cancels a co-pay, also one that is settled. Above the practice's
 // threshold a person decides.
 func (c *coPay) takeBack(who copay.Actor, why string) {
-	if held := c.held().Minor; held > c.in.Policy.RefundApprovalAbove.Minor {
+	left := c.held().Minor
+	if c.rules >= rulesOfPeople { // without what is going back already
+		left = 0
+		for _, p := range c.returnable() {
+			left += c.refundable(p).Minor
+		}
+	}
+	if left > c.in.Policy.RefundApprovalAbove.Minor {
 		c.askToReturn(who, why, "The charge was deleted in the EHR after it was paid. Approve the refund, or reject it and enter the charge again.")
 		return
 	}
@@ -112,11 +119,8 @@ func (c *coPay) askToReturn(who copay.Actor, why, message string) {
 	if back == copay.StateNeedsReview {
 		back = copay.StateReconciling
 	}
-	for i := len(c.p.Payments) - 1; i >= 0; i-- {
-		p := &c.p.Payments[i]
-		if left := c.refundable(p); left.IsPositive() {
-			c.newRefund(p, left, who, why).Status = copay.RefundAwaiting
-		}
+	for _, p := range c.returnable() {
+		c.newRefund(p, c.refundable(p), who, why).Status = copay.RefundAwaiting
 	}
 	c.move(copay.StateNeedsReview, who, why)
 	c.p.Review = &copay.Review{Kind: copay.ReviewRefundApproval, Back: back, Message: message}

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"slices"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/copayflow/copayflow/activities"
@@ -9,8 +11,9 @@ import (
 
 // estimate works out what the patient owes and decides whether to ask for it.
 func (c *coPay) estimate(ctx workflow.Context) error {
-	ask := copay.Money{} // the estimate itself
-	if c.p.Override || c.decided() {
+	ask := copay.Money{}                                                                             // the estimate itself
+	anew := c.p.Facts.SelfPay && (c.p.Estimate == nil || c.p.Estimate.Kind != copay.EstimateSelfPay) // another payer, another amount
+	if c.p.Override || (c.decided() && !anew) {
 		ask = c.p.Amounts.Outstanding()
 	}
 	got, err := c.callEstimate(ctx, ask)
@@ -39,7 +42,7 @@ func (c *coPay) estimate(ctx workflow.Context) error {
 		c.goAsk("a person set the amount")
 		return nil
 	}
-	if c.stands(e) {
+	if !anew && c.stands(e) {
 		c.goAsk("what was asked for stands")
 		return nil
 	}
@@ -57,20 +60,19 @@ func (c *coPay) estimate(ctx workflow.Context) error {
 	return nil
 }
 
-// decided reports that more than an estimate says what is open: the payer has
-// spoken, or something was given back.
+// decided reports that more than an estimate says what is open: it comes from the
+// payer's remittance, or something was given back.
 func (c *coPay) decided() bool {
-	a := c.p.Amounts
-	return !c.p.Override && a.Requested.IsPositive() && (a.Refunded.IsPositive() || a.Adjudicated.Currency != "")
+	given := slices.ContainsFunc(c.p.Refunds, func(r copay.Refund) bool { return r.Status == copay.RefundDone && !r.Taken })
+	return !c.p.Override && c.p.Amounts.Requested.IsPositive() && (given || c.p.Trued) && c.rules >= rulesOfPeople
 }
 
-// stands reports that a new estimate changes nothing of what is asked for: the
-// payer's remittance is worth more than it, and what was given back is not asked
-// for again.
+// stands reports that a new estimate changes nothing of what is asked for: a
+// remittance is worth more than it, and what was given back is not asked for
+// again.
 func (c *coPay) stands(e copay.Estimate) bool {
-	a := c.p.Amounts
-	more := e.Kind == copay.EstimateUnknown || e.Amount.Minor >= a.Requested.Minor
-	return c.decided() && (more || a.Adjudicated.Currency != "") && c.rules >= rulesOfPeople
+	more := e.Kind == copay.EstimateUnknown || e.Amount.Minor >= c.p.Amounts.Requested.Minor
+	return c.decided() && (more || c.p.Trued)
 }
 
 // aboveCharge is the review of an amount that a person set before the charge

@@ -334,7 +334,7 @@ func (c *coPay) remittedNow(who copay.Actor) {
 // goodwill reports that staff gave something back: whether that is asked for
 // again, because the payer says that it was owed, is not decided without them.
 func (c *coPay) goodwill() bool {
-	given := func(r copay.Refund) bool { return r.Status == copay.RefundDone && !r.Taken && byStaff(&r) }
+	given := func(r copay.Refund) bool { return r.Status == copay.RefundDone && !r.Taken && byPeople(&r) }
 	return slices.ContainsFunc(c.p.Refunds, given) && c.rules >= rulesOfPeople
 }
 
@@ -342,7 +342,7 @@ func (c *coPay) goodwill() bool {
 // payer says that the patient owes it.
 func (c *coPay) accept(r *copay.Refund) {
 	a := &c.p.Amounts
-	if a.Adjudicated.Currency == "" || r.Taken || r.Bounced > 0 || !byStaff(r) {
+	if a.Adjudicated.Currency == "" || r.Taken || r.Bounced > 0 || !byPeople(r) {
 		return
 	}
 	short := func(held int64) int64 { return max(a.Adjudicated.Minor-held, 0) }
@@ -350,6 +350,18 @@ func (c *coPay) accept(r *copay.Refund) {
 	if below := short(held-r.Amount.Minor) - short(held); below > 0 && c.rules >= rulesOfPeople {
 		a.Accepted = copay.Cents(a.Accepted.Minor + below)
 	}
+}
+
+// beyondAccepted is what is left of a difference to the remittance besides that
+// which a person let stand. It never turns into its opposite.
+func (c *coPay) beyondAccepted(diff int64) copay.Money {
+	switch a := c.p.Amounts.Accepted.Minor; {
+	case diff > 0 && a > 0:
+		diff = max(diff-a, 0)
+	case diff < 0 && a < 0:
+		diff = min(diff-a, 0)
+	}
+	return copay.Cents(diff)
 }
 
 // byItself reports whether a difference is dealt with without a person: no more is
@@ -365,7 +377,7 @@ func (c *coPay) byItself(diff copay.Money) bool {
 // whether the difference has to be dealt with.
 func (c *coPay) trueUp(who copay.Actor) bool {
 	owes := c.p.Amounts.Adjudicated
-	diff := copay.Cents(owes.Minor - c.held().Minor - c.p.Amounts.Accepted.Minor)
+	diff := c.beyondAccepted(owes.Minor - c.held().Minor)
 	if owes.Currency == "" || max(diff.Minor, -diff.Minor) <= c.in.Policy.TrueUpTolerance.Minor {
 		return false
 	}

@@ -168,12 +168,21 @@ func (c *coPay) arrived() {
 	if c.p.Amounts.Outstanding().IsPositive() {
 		return // a part: the rest stays open
 	}
-	if r := c.p.Review; r != nil && c.p.Amounts.Requested.IsZero() && (r.Back == copay.StateVerifying || r.Back == copay.StateEstimating) {
-		return // a person has yet to say what is owed
+	if c.amountUnknown() {
+		return
 	}
 	if c.p.State == copay.StateAwaitingPayment || c.p.State == copay.StateNeedsReview {
 		c.move(copay.StatePaid, copay.System(), "the amount has been paid")
 	}
+}
+
+// amountUnknown reports that a person has yet to say what is owed.
+func (c *coPay) amountUnknown() bool {
+	r := c.p.Review
+	if r != nil && r.Kind == copay.ReviewRefundApproval {
+		r = r.Held
+	}
+	return r != nil && c.p.Amounts.Requested.IsZero() && (r.Back == copay.StateVerifying || r.Back == copay.StateEstimating)
 }
 
 // giveSurplusBack starts refunds for whatever we hold beyond what is owed: what
@@ -243,7 +252,7 @@ func (c *coPay) addRefund(p *copay.Payment, amount copay.Money, who copay.Actor,
 	n := c.p.Counters.Refunds
 	c.p.Refunds = append(c.p.Refunds, copay.Refund{
 		ID: copay.RefundID(fmt.Sprintf("ref-%d", n)), Ref: copay.NewRef(c.p.ID, copay.EffectRefund, n), Payment: p.ID,
-		Amount: amount, Reason: why, RequestedBy: who.ID, Status: copay.RefundPending})
+		Amount: amount, Reason: why, RequestedBy: who.ID, Kind: who.Kind, Status: copay.RefundPending})
 	return &c.p.Refunds[len(c.p.Refunds)-1]
 }
 

@@ -1,10 +1,14 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/copayflow/copayflow/activities"
@@ -52,7 +56,7 @@ func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels 
 			in.Open = new(*open)
 		}
 		summary := fmt.Sprintf("%s by %s (round %d)", d.Template, ch, d.Round)
-		futures[i] = workflow.ExecuteActivity(c.platform(ctx, portOf(ch), summary), steps.Notify, in)
+		futures[i] = workflow.ExecuteActivity(workflow.WithScheduleToStartTimeout(c.platform(ctx, portOf(ch), summary), patience-time.Second), steps.Notify, in)
 	}
 	sent := 0
 	for i, f := range futures {
@@ -65,16 +69,16 @@ func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels 
 				return sent, ctx.Err()
 			}
 			failed := activities.FailureOf(err)
-			got.Why = failed.Message
-			if failed.Kind == integrations.KindUnknown && c.rules >= rulesOfPeople {
-				sent++
-				c.p.Reminders = append(c.p.Reminders, copay.SentMessage{At: c.clock(ctx), Channel: channels[i], Template: d.Template, Round: d.Round, Unconfirmed: true})
-				c.note(copay.System(), "not_confirmed", string(channels[i])+" may have gone out or not, and is not sent again: "+got.Why, "")
-				continue
-			}
+			got.Why, got.Unconfirmed = failed.Message, failed.Kind == integrations.KindUnknown && !neverStarted(err)
 		}
 		if got.Payment != nil {
 			c.apply(ctx, c.payment(asked), *got.Payment)
+		}
+		if got.Unconfirmed && c.rules >= rulesOfPeople {
+			sent++
+			c.p.Reminders = append(c.p.Reminders, copay.SentMessage{At: c.clock(ctx), Channel: channels[i], Template: d.Template, Round: d.Round, Unconfirmed: true})
+			c.note(copay.System(), "not_confirmed", string(channels[i])+" may have gone out or not, and is not sent again: "+got.Why, "")
+			continue
 		}
 		if !got.Sent {
 			c.note(copay.System(), "not_sent", string(channels[i])+" not sent: "+got.Why, "")
@@ -85,6 +89,13 @@ func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels 
 		c.note(platformOrUs(got.Platform), "sent", fmt.Sprintf("%s sent by %s", strings.ReplaceAll(string(d.Template), "_", " "), channels[i]), "")
 	}
 	return sent, nil
+}
+
+// neverStarted reports that no worker has taken a step up.
+func neverStarted(err error) bool {
+	var to *temporal.TimeoutError
+	var app *temporal.ApplicationError
+	return errors.As(err, &to) && to.TimeoutType() == enums.TIMEOUT_TYPE_SCHEDULE_TO_START && !errors.As(err, &app)
 }
 
 // changeAttend marks runs that look at what arrives while a message is sent.

@@ -70,6 +70,9 @@ func (c *coPay) flush(ctx workflow.Context) error {
 	if len(c.pending.Events) == 0 && len(c.pending.Books) == 0 && !c.otherwise(ctx) {
 		return nil
 	}
+	if err := c.settleIn(ctx); err != nil {
+		return err
+	}
 	c.planned = false
 	c.p.Counters.Version++
 	c.p.UpdatedAt = workflow.Now(ctx)

@@ -20,13 +20,15 @@ func (c *coPay) giveBack(ctx workflow.Context) error {
 	if open := c.openPayment(); open != nil && c.p.After != "" {
 		return c.closeRequest(ctx, open)
 	}
-	for i := range c.p.Refunds {
-		r := &c.p.Refunds[i]
-		if r.Status != copay.RefundPending {
-			continue
-		}
-		if ok, err := c.giveOneBack(ctx, r); !ok || err != nil {
-			return err
+	for _, byHand := range []bool{false, true} { // nobody waits for what somebody has to hand out
+		for i := range c.p.Refunds {
+			r := &c.p.Refunds[i]
+			if r.Status != copay.RefundPending || c.needsHand(r) != byHand {
+				continue
+			}
+			if ok, err := c.giveOneBack(ctx, r); !ok || err != nil {
+				return err
+			}
 		}
 	}
 	// A part that was paid before the rest was given up stays paid; what still
@@ -90,10 +92,10 @@ func (c *coPay) oneByHand(r *copay.Refund) copay.RefundID {
 	return r.ID
 }
 
-// needsHand reports whether somebody has yet to hand money of the desk back:
-// it goes back by itself, and who took it knows nothing of that.
+// needsHand reports whether somebody has yet to hand money of the desk back: it
+// goes back by itself, or on the word of somebody who is elsewhere.
 func (c *coPay) needsHand(r *copay.Refund) bool {
-	return r.PlatformID == "" && c.payment(r.Payment).Rail.Manual() && !byStaff(r) && c.rules >= rulesOfPeople
+	return r.PlatformID == "" && c.payment(r.Payment).Rail.Manual() && !(askedByStaff(r) && r.ApprovedBy == "") && c.rules >= rulesOfPeople
 }
 
 func (c *coPay) askToHandBack(ctx workflow.Context, r *copay.Refund) error {
@@ -102,11 +104,23 @@ func (c *coPay) askToHandBack(ctx workflow.Context, r *copay.Refund) error {
 		Choices: []copay.Choice{copay.ChoiceDone}})
 }
 
-// byStaff reports whether a person has asked for a refund, or approved it.
-func byStaff(r *copay.Refund) bool {
-	asked := r.RequestedBy != copay.System().ID && r.RequestedBy != operator.ID && !strings.HasPrefix(r.RequestedBy, copay.PlatformActor("").ID)
-	return asked || r.ApprovedBy != ""
+// byStaff reports whether a person of the practice has asked for a refund, or
+// approved it.
+func byStaff(r *copay.Refund) bool { return r.ApprovedBy != "" || askedByStaff(r) }
+
+func askedByStaff(r *copay.Refund) bool {
+	switch r.Kind {
+	case "": // recorded before the kind was kept
+		return r.RequestedBy != copay.System().ID && r.RequestedBy != operator.ID && !strings.HasPrefix(r.RequestedBy, copay.PlatformActor("").ID)
+	case copay.System().Kind, copay.PlatformActor("").Kind, copay.Patient().Kind:
+		return false
+	}
+	return true
 }
+
+// byPeople reports whether somebody gave it back on purpose: staff here, or the
+// practice at the processor's own desk.
+func byPeople(r *copay.Refund) bool { return byStaff(r) || r.PlatformID == outside }
 
 // returner is who gave the money back: the processor, unless a person did.
 func returner(r *copay.Refund, pay *copay.Payment) copay.Actor {
@@ -286,6 +300,12 @@ func (c *coPay) lateUndo(id copay.PaymentID, undone func(*copay.Refund) *string)
 // given decides where a co-pay stands once everything is back.
 func (c *coPay) given() {
 	after := c.p.After
+	if c.p.Reopen && after == "" {
+		c.p.Reopen = false
+		c.move(copay.StateNeedsReview, copay.System(), "a part went back before it was known what is owed")
+		c.move(copay.StateVerifying, copay.System(), "what is owed has yet to be found out")
+		return
+	}
 	bank := after == "" && c.p.Amounts.Outstanding().IsPositive() && c.bankTook()
 	c.p.After, c.p.Bank = "", false
 	switch net := c.held().Minor; {
@@ -345,8 +365,8 @@ func (c *coPay) giveUp(end copay.State, who copay.Actor, why string) {
 		}
 	}
 	c.bookReceivable()
-	for i := len(c.p.Payments) - 1; i >= 0; i-- {
-		if p := &c.p.Payments[i]; end == copay.StateCancelled && c.refundable(p).IsPositive() {
+	if end == copay.StateCancelled {
+		for _, p := range c.returnable() {
 			c.newRefund(p, c.refundable(p), who, why)
 		}
 	}

@@ -27,6 +27,7 @@ func (c *coPay) resolve(in ResolveReview) error {
 	r := c.p.Review
 	who, why := in.Actor, "review resolved: "+string(in.Choice)
 	c.note(who, "review", why, in.Reason)
+	c.p.Trued = c.p.Trued || r.Kind == copay.ReviewTrueUp
 	switch in.Choice {
 	case copay.ChoiceRetry:
 		c.retry(*r, who, why)
@@ -36,7 +37,6 @@ func (c *coPay) resolve(in ResolveReview) error {
 		c.setAmount(*in.Amount, who, why)
 	case copay.ChoiceSelfPay:
 		c.p.Facts.SelfPay, c.p.SelfPay = true, true
-		c.p.Amounts.Requested = copay.Cents(0) // the whole charge, whatever was asked before
 		c.move(copay.StateEstimating, who, why)
 	case copay.ChoiceWaive:
 		c.giveUp(copay.StateWaived, who, why)

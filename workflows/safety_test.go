@@ -390,6 +390,7 @@ func TestEachRefundOfADeletedChargeIsDecidedOn(t *testing.T) {
 			again.act("", UpdateApproveRefund, ApproveRefund{Act: by(biller, string(id)), Refund: id, Approve: true})
 		})
 	}
+	again.decides(3*time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
 	require.Equal(t, copay.StateRefunded, again.run(input()))
 }
 

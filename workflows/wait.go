@@ -18,6 +18,7 @@ func (c *coPay) call(ctx workflow.Context, start func(workflow.Context) workflow
 	inner, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	f := start(inner)
+	defer func() { c.fresh = c.fresh && !f.IsReady() }()
 	for !f.IsReady() {
 		if err := workflow.Await(ctx, func() bool { return f.IsReady() || c.interrupted() }); err != nil {
 			return false, err
@@ -51,6 +52,18 @@ func keep(ctx workflow.Context, summary string, step, in, out any) error {
 			return err
 		}
 	}
+}
+
+// settleIn ends the workflow task in which the lasting record was read, unless
+// something has done so already: what is recorded must rest on what stands in the
+// history. Else a task that is done again would read what its own lost try wrote.
+func (c *coPay) settleIn(ctx workflow.Context) error {
+	if !c.fresh {
+		return nil
+	}
+	c.fresh = false
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	return workflow.NewTimerWithOptions(ctx, time.Millisecond, workflow.TimerOptions{Summary: "let the history have the lasting record"}).Get(ctx, nil)
 }
 
 // interrupted reports whether something arrived that should not wait.
