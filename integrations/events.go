@@ -61,7 +61,7 @@ const (
 	EventRefund            EventKind = "refund"  // something about a refund: fetch it
 	EventDispute           EventKind = "dispute" // the bank took money back, or gave it back
 	EventMessageStatus     EventKind = "message.status"
-	EventLinkLocked        EventKind = "link.locked" // our own: too many wrong answers on the payment page
+	EventLinkLocked        EventKind = "link.locked"     // our own: too many wrong answers on the payment page
 	EventMessageOptOut     EventKind = "message.opt_out" // STOP, unsubscribe, spam report
 	EventMessageOptIn      EventKind = "message.opt_in"  // START
 	EventMessageHelp       EventKind = "message.help"
