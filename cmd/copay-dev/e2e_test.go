@@ -215,6 +215,7 @@ func TestEachPatientGetsWhatTheirPlanSays(t *testing.T) {
 		require.NoError(t, s.Advance(t.Context(), 73*time.Hour))
 		s.pays(keys["kim"])
 		s.in(keys["kim"], copay.StateSettled)
+		s.in(keys["sam"], copay.StateSettled) // the notice is over: the card was charged
 		for _, m := range s.Sandbox.Twilio.Messages()[before:] {
 			require.NotEqual(t, "+13125550142", m.To)
 		}
@@ -253,6 +254,29 @@ func TestFaultsChangeNothing(t *testing.T) {
 	s.in(second, copay.StateAwaitingPayment)
 	s.Sandbox.DrChrono.DeleteCharge(string(second.Charge))
 	s.in(second, copay.StateCancelled)
+	s.invariants()
+}
+
+// Charges are deleted in the EHR after they were paid: what the processor took goes
+// back by itself, cash by somebody's hand; EHR and books follow.
+func TestAPaidChargeThatIsDeletedGivesTheMoneyBack(t *testing.T) {
+	s := begin(t, nil)
+	link, cash := s.charge("ana"), s.charge("zoe")
+	s.in(link, copay.StateAwaitingPayment)
+	s.pays(link)
+	s.in(link, copay.StateSettled)
+	asked := s.in(cash, copay.StateAwaitingPayment).Amounts.Requested
+	require.NoError(t, s.act(cash, workflows.UpdateRecordPayment, workflows.RecordPayment{
+		Act: workflows.Act{Actor: staff, Reason: "paid at the desk", Key: "r1"}, Rail: copay.RailCash, Amount: asked}))
+	s.in(cash, copay.StateSettled)
+	s.Sandbox.DrChrono.DeleteCharge(string(link.Charge))
+	s.in(link, copay.StateCancelled)
+	s.Sandbox.DrChrono.DeleteCharge(string(cash.Charge))
+	c := s.await(cash, "should ask somebody to hand the cash out", func(c copay.CoPay) bool { return c.Review != nil })
+	require.Equal(t, copay.ReviewHandBack, c.Review.Kind, c.Review.Message)
+	require.NoError(t, s.act(cash, workflows.UpdateResolveReview, workflows.ResolveReview{
+		Act: workflows.Act{Actor: staff, Reason: "handed out", Key: "r2"}, Choice: copay.ChoiceDone}))
+	s.in(cash, copay.StateCancelled)
 	s.invariants()
 }
 
