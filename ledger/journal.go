@@ -86,37 +86,61 @@ func nextTime(name string) string {
 	return fmt.Sprintf("%s#%d", step, times+1)
 }
 
-const sqlNewestOfStep = `SELECT e.step, e.undoes IS NOT NULL, e.currency, l.account, l.debit, l.credit
+const sqlNewestOfStep = `SELECT e.id, e.step, e.undoes IS NOT NULL, e.currency, l.account, l.debit, l.credit,
+  coalesce((SELECT max(x.run) FROM records x WHERE (x.practice, x.copay_id, x.version, x.asked) = (e.practice, e.copay_id, e.version, e.asked)), '')
 FROM entries e JOIN lines l ON l.practice = e.practice AND l.entry_id = e.id
 WHERE e.id = (SELECT max(id) FROM entries WHERE practice = $1 AND copay_id = $2 AND (step = $3 OR starts_with(step, $3 || '#'))) ORDER BY l.no`
 
 // sameEntries refuses a step that was booked before with other lines, and books
-// one anew that was taken back since.
+// one anew that was taken back since. What an earlier run booked otherwise is
+// taken back: a workflow that was reset takes another way.
 func sameEntries(ctx context.Context, tx pgx.Tx, r Record, repeated []Entry) error {
 	for _, e := range repeated {
 		rows, err := tx.Query(ctx, sqlNewestOfStep, r.CoPay.Key.Practice, r.CoPay.ID, e.Step)
 		if err != nil {
 			return err
 		}
+		var id int64
 		var undone bool
+		var run string
 		var booked Entry
 		var l Line
-		_, err = pgx.ForEachRow(rows, []any{&booked.Step, &undone, &booked.Currency, &l.Account, &l.Debit, &l.Credit}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&id, &booked.Step, &undone, &booked.Currency, &l.Account, &l.Debit, &l.Credit, &run}, func() error {
 			booked.Lines = append(booked.Lines, l)
 			return nil
 		})
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case undone:
-			if _, err := tx.Exec(ctx, sqlAddEntry, entryArgs(r, e, nextTime(booked.Step), nil)...); err != nil {
+		}
+		if !undone {
+			if booked.Currency == e.Currency && slices.Equal(booked.Lines, e.Lines) {
+				continue
+			}
+			if r.Run == "" || run == "" || run == r.Run {
+				return copay.Errorf(copay.CodeConflict, "step", "step %s of the co-pay is booked already with other amounts", e.Step)
+			}
+			booked.At = e.At
+			if booked.Step, err = takeBack(ctx, tx, r, id, booked); err != nil {
 				return err
 			}
-		case booked.Currency != e.Currency || !slices.Equal(booked.Lines, e.Lines):
-			return copay.Errorf(copay.CodeConflict, "step", "step %s of the co-pay is booked already with other amounts", e.Step)
+		}
+		if _, err := tx.Exec(ctx, sqlAddEntry, entryArgs(r, e, nextTime(booked.Step), nil)...); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// takeBack books the opposite of an entry, and returns the name it has.
+func takeBack(ctx context.Context, tx pgx.Tx, r Record, id int64, e Entry) (string, error) {
+	e.Memo = "taken back: the step is done again"
+	e.Lines = slices.Clone(e.Lines)
+	for i, l := range e.Lines {
+		e.Lines[i].Debit, e.Lines[i].Credit = l.Credit, l.Debit
+	}
+	name := nextTime(e.Step)
+	_, err := tx.Exec(ctx, sqlAddEntry, entryArgs(r, e, name, &id)...)
+	return name, err
 }
 
 // collectEntries folds joined rows, which come entry by entry.

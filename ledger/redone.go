@@ -63,7 +63,7 @@ WHERE practice = $1 AND copay_id = $2 AND run = $3 AND version >= $4 AND (task, 
 
 	sqlInCharge = `UPDATE copays SET task = $3, asked = $4 WHERE practice = $1 AND id = $2`
 
-	sqlUndone = `SELECT e.id, e.step, e.currency, l.account, l.credit, l.debit
+	sqlUndone = `SELECT e.id, e.step, e.currency, l.account, l.debit, l.credit
 FROM entries e JOIN lines l ON l.practice = e.practice AND l.entry_id = e.id
 JOIN lost_records x ON (x.practice, x.copay_id, x.version, x.asked) = (e.practice, e.copay_id, e.version, e.asked)
 WHERE e.practice = $1 AND e.copay_id = $2 AND e.undoes IS NULL AND NOT EXISTS (SELECT FROM entries u WHERE u.undoes = e.id)
@@ -122,8 +122,8 @@ func (w *recordWriter) takeBack(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	for _, e := range all {
-		e.At, e.Memo = w.s.now(), "taken back: the step is done again"
-		if _, err := tx.Exec(ctx, sqlAddEntry, entryArgs(w.r, e.Entry, nextTime(e.Step), &e.id)...); err != nil {
+		e.At = w.s.now()
+		if _, err := takeBack(ctx, tx, w.r, e.id, e.Entry); err != nil {
 			return err
 		}
 	}

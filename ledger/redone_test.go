@@ -138,6 +138,21 @@ func TestAWorkerOfAnEarlierRunWritesNothing(t *testing.T) {
 	require.Zero(t, b.count(t, `SELECT count(*) FROM entries`))
 }
 
+// A workflow that was reset may book a step with another amount than before: the
+// books follow the way that it takes now.
+func TestAStepOfARunThatWasResetIsBookedAnew(t *testing.T) {
+	b := setup(t)
+	key := keyOf(maple, "c-1")
+	for n, cents := range []int64{2500, 1000, 1000} {
+		r := asked(step(key, 1, copay.StateAwaitingPayment), 10*n)
+		r.Run = []string{"r1", "r2", "r2"}[n]
+		r.Entries = []ledger.Entry{entry(t, ledger.RuleReceivable, "receivable-1", cents, "")}
+		b.record(t, r)
+	}
+	require.EqualValues(t, 1000, b.net(t, key.ID())[ledger.AccountReceivable])
+	require.Equal(t, 3, b.count(t, `SELECT count(*) FROM entries`))
+}
+
 // What takes back a refund is no capture, though it looks like one.
 func TestALostRefundIsNoCapture(t *testing.T) {
 	b := setup(t)
