@@ -86,8 +86,9 @@ func create[T any](ctx context.Context, c *Connector, k sort[T], ref copay.Ref, 
 var errGone = errors.New("the document was deleted")
 
 // write makes a document, or gets the answer that its requestid had before. Of
-// an answer only the id is believed: the document is read back, and looked up
-// by its number, because two attempts of one step may both have made it.
+// an answer only the id is believed: the document is looked up by its number,
+// because two attempts of one step may both have made it, and read back where
+// that does not show it.
 func write[T any](ctx context.Context, c *Connector, k sort[T], ref copay.Ref, body any, requestID string) (T, error) {
 	var none T
 	a, err := c.api.post(ctx, k.op, k.entity, nil, body, requestID)
@@ -112,6 +113,14 @@ func write[T any](ctx context.Context, c *Connector, k sort[T], ref copay.Ref, b
 	if has != "" && has != number(ref) {
 		return none, c.renumbered(k.op, head.ID, ref)
 	}
+	found, missing := k.find(ctx, ref)
+	first, _ := k.head(&found)
+	switch {
+	case missing == nil && first.ID == head.ID:
+		return found, nil
+	case missing != nil && integrations.KindOf(missing) != integrations.KindNotFound:
+		return none, missing // a repeat finds the document and checks it then
+	}
 	back, err := k.read(ctx, head.ID)
 	switch {
 	case hasCode(err, codeNotFound):
@@ -119,7 +128,7 @@ func write[T any](ctx context.Context, c *Connector, k sort[T], ref copay.Ref, b
 	case err != nil && integrations.KindOf(err) == integrations.KindNotFound:
 		return none, c.lost(k.op) // an answer without a document says nothing of it
 	case err != nil:
-		return none, err // a repeat finds the document and checks it then
+		return none, err
 	}
 	stands, has := k.head(&back)
 	switch {
@@ -128,15 +137,8 @@ func write[T any](ctx context.Context, c *Connector, k sort[T], ref copay.Ref, b
 	case has != number(ref):
 		return none, c.renumbered(k.op, head.ID, ref)
 	}
-	found, err := k.find(ctx, ref)
-	if integrations.KindOf(err) == integrations.KindNotFound && err != nil {
-		return back, nil // not in the index yet
-	}
-	if err != nil {
-		return none, err
-	}
-	switch first, _ := k.head(&found); {
-	case first.ID == stands.ID || first.voided():
+	switch {
+	case missing != nil, first.voided(): // not in the index yet, or not the one that counts
 		return back, nil
 	case stands.voided():
 		return found, nil
