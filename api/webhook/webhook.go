@@ -72,8 +72,7 @@ func New(o Options) (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /webhooks/{platform}/{practice}", h.serve)
-	mux.HandleFunc("GET /webhooks/{platform}/{practice}", h.serve)
+	mux.HandleFunc("/webhooks/{platform}/{practice}", h.serve) // of any method, so that a wrong one has one answer
 	return mux, nil
 }
 
@@ -146,6 +145,9 @@ func (h *handler) source(platform copay.Platform, practice copay.PracticeID) (in
 
 // take verifies, stores and acknowledges.
 func (h *handler) take(w http.ResponseWriter, r *http.Request, s integrations.WebhookSource, platform copay.Platform, practice copay.PracticeID) *refused {
+	if r.Method != http.MethodPost && r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return &refused{http.StatusMethodNotAllowed, "method", errors.New("a platform delivers by POST")}
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var big *http.MaxBytesError
 	if errors.As(err, &big) {
