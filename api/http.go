@@ -17,8 +17,6 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
@@ -26,7 +24,8 @@ import (
 
 // makeHTTP mounts REST and what stands beside it.
 func (s *Server) makeHTTP() (http.Handler, error) {
-	gateway := runtime.NewServeMux(
+	var gateway *runtime.ServeMux
+	gateway = runtime.NewServeMux(runtime.WithMiddlewares(taken(&gateway)),
 		runtime.WithIncomingHeaderMatcher(incoming), runtime.WithOutgoingHeaderMatcher(outgoing), runtime.WithDisablePathLengthFallback(),
 		runtime.WithErrorHandler(unreadable), runtime.WithRoutingErrorHandler(nowhere), runtime.WithMarshalerOption(runtime.MIMEWildcard, strictJSON{&runtime.JSONPb{MarshalOptions: protojson.MarshalOptions{EmitUnpopulated: true}}}))
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
@@ -94,15 +93,22 @@ func (s *Server) certified(next http.Handler) http.Handler {
 	})
 }
 
-// rest refuses addresses that are no text, bounds bodies and lifts the write
-// timeout of streams.
+// rest refuses addresses and headers that are no text, bounds bodies and lifts
+// the write timeout of streams.
 func rest(next *runtime.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := legible(r); err != nil {
-			_, m := runtime.MarshalerForRequest(next, r)
-			unreadable(r.Context(), next, m, w, r, status.Error(codes.InvalidArgument, err.Error()))
+		if what := legible(r); what != nil {
+			reject(next, w, r, what)
 			return
 		}
+		if err := headers(r); err != nil {
+			_, m := runtime.MarshalerForRequest(next, r)
+			unreadable(r.Context(), next, m, w, r, err)
+			return
+		}
+		// No service reads them, and gRPC fails for some of what may stand there.
+		r.Header.Del("X-Forwarded-For")
+		r.Header.Del("X-Forwarded-Host")
 		r.Body = http.MaxBytesReader(w, r.Body, maxMessage)
 		if strings.HasSuffix(r.URL.Path, ":watch") {
 			_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // tests' recorders have none

@@ -134,6 +134,17 @@ func TestWhatCannotBeReadIsNamed(t *testing.T) {
 		{"GET", at + "?updated_since=yesterday", "", "updated_since", "must be a moment such as 2026-11-24T15:00:00Z"},
 		{"GET", "/v1/practices/maple/audit/records?from=nonsense", "", "from", "must be a moment"},
 		{"GET", at + "?ehr.x=1", "", "", `there is no parameter "ehr.x"`},
+		{"GET", at + "?states[a].b=STATE_SETTLED", "", "", `there is no parameter "states[a].b"`},
+		{"GET", at + "?states[a]=STATE_SETTLED", "", "", `there is no parameter "states[a]"`},
+		{"GET", at + "?ehr[x].y=drchrono", "", "", `there is no parameter "ehr[x].y"`},
+		{"GET", at + "?page_size[=5", "", "", `there is no parameter "page_size["`},
+		{"GET", at + "?page_size[]=5", "", "", `there is no parameter "page_size[]"`},
+		{"GET", at + "?updated_since.seconds=5", "", "", `there is no parameter "updated_since.seconds"`},
+		{"GET", at + "?patientRef=a&patient_ref=b", "", "patientRef", "stands there twice"},
+		{"POST", at + ":search?page_size=abc&bogus=1", `{}`, "", "this method reads nothing behind the question mark"},
+		{"POST", one + ":waive?reason=x", `{"requestId":"r","reason":"x"}`, "", "what it is given stands in the body"},
+		{"POST", one + ":waive", `{"requestId":"r","reason":"x"} trailing`, "", "there is something behind the JSON object"},
+		{"POST", one + ":waive", `{"requestId":"r","reason":"x"}{}`, "", "there is something behind the JSON object"},
 		{"GET", at + "?ehr=a;b", "", "", "write special characters as %XX"},
 		{"POST", one + ":override", `{"requestId":"r","reason":"x","amount":25}`, "amount", "must be an object with minor, currency"},
 		{"POST", one + ":override", `{"requestId":"r","reason":"x","amount":{"minor":"25.5","currency":"USD"}}`, "amount.minor", "must be a whole number"},
@@ -192,9 +203,12 @@ func TestAddressesThatLeadNowhereSaySo(t *testing.T) {
 	for _, tc := range []struct {
 		method, path string
 		status       int
-	}{{"GET", "/v1/nothing", 404}, {"PUT", at + ":waive", 405}, {"POST", at + ":explode", 405}, {"DELETE", at, 405}} {
+		allow        string
+	}{{"GET", "/v1/nothing", 404, ""}, {"PUT", at + ":waive", 405, "POST"}, {"POST", at + ":explode", 405, ""}, {"DELETE", at, 405, "GET"},
+		{"PUT", "/v1/practices/maple/copays", 405, "GET, POST"}, {"HEAD", at, 405, "GET"}, {"OPTIONS", at + "/timeline", 405, "GET"}} {
 		w := b.rest(t, tc.method, tc.path, "biller", "{}")
 		require.Equal(t, tc.status, w.Code, tc.path)
+		require.Equal(t, tc.allow, w.Header().Get("Allow"), "%s %s", tc.method, tc.path)
 		p := parse(t, w)
 		require.Contains(t, p.Message, "/openapi.json", tc.path)
 		require.Equal(t, w.Header().Get("X-Request-Id"), p.detail("RequestInfo")["requestId"])
@@ -303,6 +317,47 @@ func TestAddressesThatAreNoTextAreRefused(t *testing.T) {
 	require.Equal(t, http.StatusOK, b.rest(t, "GET", "/v1/practices/maple/copays?page_token=caf%C3%A9", "auditor", "").Code)
 }
 
+// gRPC fails for what a header may hold and a call's metadata may not, as if
+// the fault were ours.
+func TestHeadersThatAreNoTextAreRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.add(key, copay.StateAwaitingPayment)
+	ask := func(name, value string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("GET", "/v1/practices/maple/copays", nil)
+		r.Header.Set("Authorization", token(t, "ana", []string{"biller"}, []string{"maple"}))
+		r.Header.Set(name, value)
+		w := httptest.NewRecorder()
+		b.s.Handler().ServeHTTP(w, r)
+		return w
+	}
+	for _, v := range []string{"Bearer caf\u00e9", "Bearer \xff", "Bearer a\tb", "ApiKey \x7f"} {
+		w := ask("Authorization", v)
+		require.Equal(t, http.StatusUnauthorized, w.Code, "%q", v)
+		p := parse(t, w)
+		require.Equal(t, 16, p.Code)
+		require.Contains(t, p.Message, "Authorization")
+		require.Equal(t, "UNAUTHENTICATED", p.detail("ErrorInfo")["reason"])
+		require.Equal(t, w.Header().Get("X-Request-Id"), p.detail("RequestInfo")["requestId"])
+	}
+	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Request-Id"} {
+		require.Equal(t, http.StatusOK, ask(name, "caf\u00e9").Code, name)
+	}
+	for _, v := range []string{"abc", "-1S", "S", "1", "1 S", "99999999H", "123456789S"} {
+		w := ask("Grpc-Timeout", v)
+		require.Equal(t, http.StatusBadRequest, w.Code, v)
+		p := parse(t, w)
+		require.Equal(t, "the header Grpc-Timeout must be a time such as 30S or 500m: a number and one of H, M, S, m, u, n", p.Message)
+		require.Equal(t, "INVALID", p.detail("ErrorInfo")["reason"])
+	}
+	for _, v := range []string{"30S", "999999H", "20000m"} {
+		require.Equal(t, http.StatusOK, ask("Grpc-Timeout", v).Code, v)
+	}
+	w := ask("Grpc-Timeout", "1n")
+	require.Equal(t, http.StatusGatewayTimeout, w.Code)
+	require.Equal(t, "TIMEOUT", parse(t, w).detail("ErrorInfo")["reason"])
+}
+
 func TestParametersThereAreNotAreRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -312,9 +367,12 @@ func TestParametersThereAreNotAreRefused(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, w.Code, query)
 		require.Contains(t, parse(t, w).Message, "there is no parameter")
 	}
-	for _, query := range []string{"", "states=STATE_PAID&states=STATE_SETTLED", "needs_review=true", "needsReview=true", "updatedSince=2026-11-24T00:00:00Z", "practice_id=oak"} {
+	for _, query := range []string{"", "states=STATE_PAID&states=STATE_SETTLED", "states[]=STATE_PAID&states[]=STATE_SETTLED", "states=STATE_PAID&states%5B%5D=STATE_SETTLED", "needs_review=true", "needsReview=true", "updatedSince=2026-11-24T00:00:00Z", "practice_id=oak"} {
 		w := b.rest(t, "GET", at+"?"+query, "auditor", "")
 		require.Equal(t, http.StatusOK, w.Code, query)
+		if strings.HasPrefix(query, "states") {
+			require.Equal(t, []copay.State{copay.StatePaid, copay.StateSettled}, b.filter.States, query)
+		}
 	}
 	require.Equal(t, http.StatusBadRequest, b.rest(t, "GET", "/v1/practices/maple/audit/records?actor=ana", "auditor", "").Code)
 }

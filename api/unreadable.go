@@ -59,6 +59,9 @@ func misreadOf(text string) *misread {
 // words of whatever it reads with.
 func unreadable(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
 	st := status.Convert(err)
+	if st.Code() == codes.DeadlineExceeded && len(st.Details()) == 0 { // by Grpc-Timeout, so that no service had a word
+		err = refuse(r, codes.DeadlineExceeded, "no answer came within the time of the header Grpc-Timeout; an act may still happen: repeat it with the same request_id to learn the outcome")
+	}
 	if st.Code() != codes.InvalidArgument || len(st.Details()) > 0 {
 		runtime.DefaultHTTPErrorHandler(ctx, mux, m, w, r, err)
 		return
@@ -80,7 +83,8 @@ func unreadable(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler,
 
 // refuse is a refusal that is made before any service is asked.
 func refuse(r *http.Request, code codes.Code, text string, more ...protoadapt.MessageV1) error {
-	reason := map[codes.Code]copay.Code{codes.InvalidArgument: copay.CodeInvalid, codes.NotFound: copay.CodeNotFound, codes.Unimplemented: "unimplemented"}[code]
+	reason := map[codes.Code]copay.Code{codes.InvalidArgument: copay.CodeInvalid, codes.NotFound: copay.CodeNotFound,
+		codes.Unimplemented: "unimplemented", codes.Unauthenticated: codeUnauthenticated, codes.DeadlineExceeded: codeTimeout}[code]
 	details := []protoadapt.MessageV1{&errdetails.RequestInfo{RequestId: r.Header.Get(requestIDHeader)}, &errdetails.ErrorInfo{Reason: strings.ToUpper(string(reason)), Domain: domain}}
 	return with(status.New(code, text), append(details, more...)...).Err()
 }
@@ -103,6 +107,13 @@ func (j strictJSON) NewDecoder(from io.Reader) runtime.Decoder {
 			return err
 		case err != nil:
 			return &misread{text: "the body is not JSON"}
+		}
+		// Half of what was meant must not be done: two objects, or one and text.
+		switch _, err := d.Token(); {
+		case errors.As(err, &big):
+			return tooLarge
+		case !errors.Is(err, io.EOF):
+			return &misread{text: "there is something behind the JSON object"}
 		}
 		m, ok := v.(proto.Message)
 		if !ok {
@@ -205,39 +216,54 @@ func (q *strictQuery) Parse(m proto.Message, values url.Values, filter *utilitie
 	if !ours(d) {
 		return q.DefaultQueryParser.Parse(m, values, filter)
 	}
+	// Counted by the field and not by its spelling: patientRef and patient_ref
+	// are one, and so are states and states[].
+	type given struct {
+		name   string
+		field  protoreflect.FieldDescriptor
+		values []string
+	}
+	fields := map[string]*given{}
 	for _, key := range slices.Sorted(maps.Keys(values)) {
-		name, _, _ := strings.Cut(key, "[")
-		f, ok := parameter(d, name)
-		if !ok {
-			return &misread{text: fmt.Sprintf("there is no parameter %q", short(name))}
+		name, many := strings.CutSuffix(key, "[]")
+		at, f := parameter(d, name)
+		if f == nil || (many && !f.IsList()) {
+			return &misread{text: fmt.Sprintf("there is no parameter %q", short(key))}
 		}
-		switch err := q.DefaultQueryParser.Parse(m, url.Values{key: values[key]}, filter); {
-		case err == nil:
-		case !f.IsList() && len(values[key]) > 1:
-			return &misread{name, "stands there twice"}
-		default:
-			return &misread{name, form(f)}
+		if fields[at] == nil {
+			fields[at] = &given{name: name, field: f}
+		}
+		fields[at].values = append(fields[at].values, values[key]...)
+	}
+	for _, at := range slices.Sorted(maps.Keys(fields)) {
+		g := fields[at]
+		if !g.field.IsList() && len(g.values) > 1 {
+			return &misread{g.name, "stands there twice"}
+		}
+		if q.DefaultQueryParser.Parse(m, url.Values{at: g.values}, filter) != nil {
+			return &misread{g.name, form(g.field)}
 		}
 	}
 	return nil
 }
 
-// parameter finds the field that a parameter's name leads to: amount.minor is
-// one in a message of another.
-func parameter(d protoreflect.MessageDescriptor, name string) (f protoreflect.FieldDescriptor, ok bool) {
+// parameter finds the field that a parameter's name leads to, and its one name:
+// amount.minor is one in a message of another.
+func parameter(d protoreflect.MessageDescriptor, name string) (at string, f protoreflect.FieldDescriptor) {
 	for step := range strings.SplitSeq(name, ".") {
 		if d == nil {
-			return nil, false
+			return "", nil
 		}
 		if f = field(d, step); f == nil {
-			return nil, false
+			return "", nil
 		}
+		at = strings.TrimPrefix(at+"."+f.TextName(), ".")
 		d = nil
-		if f.Message() != nil && !f.IsList() && !f.IsMap() {
+		if f.Message() != nil && !f.IsList() && !f.IsMap() && ours(f.Message()) {
 			d = f.Message()
 		}
 	}
-	return f, true
+	return at, f
 }
 
 // ours reports whether a message is of our API. Temporal's UI, which runs in the
@@ -253,11 +279,15 @@ func init() { runtime.SetQueryParameterParser(&strictQuery{})(nil) }
 // nowhere says of an address that leads nowhere, or not by this method, where
 // to look; the gateway calls a wrong method "not implemented".
 func nowhere(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
+	if ctx.Value(probing{}) != nil {
+		return
+	}
 	var err error
 	switch code {
 	case http.StatusNotFound:
 		err = refuse(r, codes.NotFound, "there is nothing at this address; /openapi.json describes what there is")
 	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", strings.Join(accepted(mux, r), ", "))
 		err = refuse(r, codes.Unimplemented, "there is no such act or method at this address; /openapi.json describes what there is")
 	default:
 		runtime.DefaultRoutingErrorHandler(ctx, mux, m, w, r, code)
@@ -266,8 +296,78 @@ func nowhere(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w 
 	runtime.DefaultHTTPErrorHandler(ctx, mux, m, w, r, &runtime.HTTPStatusError{HTTPStatus: code, Err: err})
 }
 
+// probing is the key of a context by which the gateway is asked only whether it
+// would take a request.
+type probing struct{}
+
+// accepted are the methods that an address takes; the gateway tells nobody but whoever
+// asks for one.
+func accepted(mux *runtime.ServeMux, r *http.Request) (taken []string) {
+	for _, method := range []string{http.MethodGet, http.MethodPost} { // REST here has no others
+		var yes bool
+		probe := r.Clone(context.WithValue(r.Context(), probing{}, &yes))
+		probe.Method = method
+		mux.ServeHTTP(unanswered{}, probe)
+		if yes {
+			taken = append(taken, method)
+		}
+	}
+	return taken
+}
+
+// unanswered takes no answer: to a probe there is none.
+type unanswered struct{}
+
+func (unanswered) Header() http.Header         { return http.Header{} }
+func (unanswered) Write(b []byte) (int, error) { return len(b), nil }
+func (unanswered) WriteHeader(int)             {}
+
+// taken answers probes, and refuses parameters of methods that read only their
+// body: a filter beside it would be taken for silence.
+func taken(mux **runtime.ServeMux) runtime.Middleware {
+	return func(next runtime.HandlerFunc) runtime.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request, path map[string]string) {
+			if yes, probe := r.Context().Value(probing{}).(*bool); probe {
+				*yes = true
+				for _, v := range path { // :waive behind an id, taken for a part of it
+					*yes = *yes && !strings.Contains(v, ":")
+				}
+				return
+			}
+			if r.Method == http.MethodPost && r.URL.RawQuery != "" {
+				reject(*mux, w, r, &misread{text: "this method reads nothing behind the question mark of the address; what it is given stands in the body"})
+				return
+			}
+			next(w, r, path)
+		}
+	}
+}
+
+// reject answers what cannot be read before the gateway has read it.
+func reject(mux *runtime.ServeMux, w http.ResponseWriter, r *http.Request, what *misread) {
+	_, m := runtime.MarshalerForRequest(mux, r)
+	unreadable(r.Context(), mux, m, w, r, status.Error(codes.InvalidArgument, what.Error()))
+}
+
+// goodTimeout is a Grpc-Timeout that is one and that a duration can hold.
+var goodTimeout = regexp.MustCompile(`^([0-9]{1,8}[MSmun]|[0-9]{1,6}H)$`)
+
+// headers refuses what the gateway would stumble over: it hands Authorization
+// on as it is, and gRPC then fails as if the fault were ours.
+func headers(r *http.Request) error {
+	for _, v := range r.Header.Values("Authorization") {
+		if strings.ContainsFunc(v, func(c rune) bool { return c < ' ' || c > '~' }) {
+			return refuse(r, codes.Unauthenticated, "the Authorization header holds a character that no token has; sign in again")
+		}
+	}
+	if t := r.Header.Get("Grpc-Timeout"); t != "" && !goodTimeout.MatchString(t) {
+		return refuse(r, codes.InvalidArgument, "the header Grpc-Timeout must be a time such as 30S or 500m: a number and one of H, M, S, m, u, n")
+	}
+	return nil
+}
+
 // legible refuses addresses that are no text.
-func legible(r *http.Request) error {
+func legible(r *http.Request) *misread {
 	query, err := url.QueryUnescape(r.URL.RawQuery)
 	if err == nil && !utf8.ValidString(r.URL.Path+query) {
 		return &misread{text: "the address is not UTF-8"}
