@@ -31,7 +31,7 @@ func act[A holder](c *connection, use, what string, args int, run func(ctx conte
 		Use: use, Short: what, Args: exactly(args),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.requestID = orNew(a.requestID)
-			return unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (A, error) {
+			return c.unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (A, error) {
 				return run(ctx, copayv1.NewCoPayServiceClient(conn), a, args)
 			}, func(w io.Writer, r A) { showCoPay(w, r.GetCopay()) }), a.requestID)
 		},

@@ -11,14 +11,18 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -33,7 +37,22 @@ type connection struct {
 	ca, cert, key                    string
 	tls, insecure, json              bool
 	timeout                          time.Duration
+	sent                             atomic.Bool // something of a call has gone out
 }
+
+// TagRPC, HandleRPC, TagConn and HandleConn implement stats.Handler: the
+// transport tells no other way what it has sent.
+func (c *connection) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+
+func (c *connection) HandleRPC(_ context.Context, s stats.RPCStats) {
+	if _, out := s.(*stats.OutPayload); out {
+		c.sent.Store(true)
+	}
+}
+
+func (c *connection) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+func (c *connection) HandleConn(context.Context, stats.ConnStats) {}
 
 // maxAnswer bounds an answer: a workflow's history may have tens of megabytes.
 const maxAnswer = 256 << 20
@@ -46,18 +65,16 @@ func (c *connection) dial(ctx context.Context) (context.Context, *grpc.ClientCon
 	if c.timeout < 0 {
 		return ctx, nil, usagef("--timeout takes how long to wait, such as 30s, or 0 for without end")
 	}
+	if err := c.credentials(); err != nil {
+		return ctx, nil, err
+	}
 	creds, err := c.transport()
 	if err != nil {
 		return ctx, nil, err
 	}
-	conn, err := grpc.NewClient(c.address, grpc.WithTransportCredentials(creds), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)))
+	conn, err := grpc.NewClient(c.address, grpc.WithTransportCredentials(creds), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)), grpc.WithStatsHandler(c))
 	if err != nil {
 		return ctx, nil, usagef("--address %s cannot be used: %v", c.address, err)
-	}
-	// The environment is read here and not as the flags' default, which the
-	// help would print.
-	if c.token == "" && c.apiKey == "" {
-		c.token, c.apiKey = os.Getenv("COPAY_TOKEN"), os.Getenv("COPAY_API_KEY")
 	}
 	switch {
 	case c.token != "":
@@ -66,6 +83,43 @@ func (c *connection) dial(ctx context.Context) (context.Context, *grpc.ClientCon
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "ApiKey "+c.apiKey)
 	}
 	return ctx, conn, nil
+}
+
+// credentials takes token and key from the environment where no flag gives them,
+// and refuses what no header can hold.
+func (c *connection) credentials() error {
+	from := []string{"--token", "--api-key"}
+	// The environment is read here and not as the flags' default, which the
+	// help would print.
+	if c.token == "" && c.apiKey == "" {
+		from = []string{"COPAY_TOKEN", "COPAY_API_KEY"}
+		c.token, c.apiKey = os.Getenv(from[0]), os.Getenv(from[1])
+	}
+	for i, secret := range []string{c.token, c.apiKey} {
+		if strings.ContainsFunc(secret, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return usagef("%s holds a line break or another character that cannot be sent", from[i])
+		}
+	}
+	return nil
+}
+
+// text refuses what is no text, wherever it stands on the command line.
+func text(cmd *cobra.Command, args []string) (err error) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		name := "--" + f.Name
+		if !f.Changed { // its default, which only the environment can spoil
+			name = "COPAY_" + strings.ToUpper(f.Name)
+		}
+		if err == nil && !utf8.ValidString(f.Value.String()) {
+			err = usagef("%s is not UTF-8", name)
+		}
+	})
+	for _, a := range args {
+		if err == nil && !utf8.ValidString(a) {
+			err = usagef("the argument %q is not UTF-8", a)
+		}
+	}
+	return err
 }
 
 // limited bounds how long one answer is waited for.

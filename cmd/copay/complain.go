@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,12 +32,36 @@ type field struct {
 }
 
 // complain says what went wrong: in a sentence, or with --json for a machine.
-func complain(w io.Writer, cmd *cobra.Command, err error) {
-	if machine, _ := cmd.PersistentFlags().GetBool("json"); !machine { // fails for no flag of ours
+func complain(w io.Writer, cmd *cobra.Command, args []string, err error) {
+	machine, _ := cmd.PersistentFlags().GetBool("json") // fails for no flag of ours
+	var cut unparsed
+	if errors.As(err, &cut) { // reading stopped there, perhaps before --json
+		machine = machine || asksForJSON(args)
+	}
+	if !machine {
 		fmt.Fprintln(w, "copay:", sentence(err))
 		return
 	}
 	_ = json.NewEncoder(w).Encode(map[string]complaint{"error": complaintOf(err)}) // nobody is left to tell
+}
+
+// unparsed is a mistake that ended the reading of the command line.
+type unparsed struct{ error }
+
+func (u unparsed) Unwrap() error { return u.error }
+
+// asksForJSON finds --json among arguments that could not be read.
+func asksForJSON(args []string) (yes bool) {
+	for _, a := range args {
+		if a == "--" {
+			break
+		}
+		if name, value, given := strings.Cut(a, "="); name == "--json" {
+			is, err := strconv.ParseBool(value)
+			yes = !given || (is && err == nil)
+		}
+	}
+	return yes
 }
 
 var flagName = regexp.MustCompile(`"([^"]+)"`)
@@ -83,7 +108,9 @@ func complaintOf(err error) complaint {
 
 // misread is a flag that there is not, or whose value cannot be read, named and
 // in our words; the library's are those of the functions it reads with.
-func misread(cmd *cobra.Command, err error) error {
+func misread(cmd *cobra.Command, err error) error { return unparsed{corrected(cmd, err)} }
+
+func corrected(cmd *cobra.Command, err error) error {
 	var bad *pflag.InvalidValueError
 	var none *pflag.NotExistError
 	var empty *pflag.ValueRequiredError

@@ -32,7 +32,7 @@ func complained(args []string, err error) string {
 	cmd := root()
 	_ = cmd.ParseFlags(args)
 	var b bytes.Buffer
-	complain(&b, cmd, err)
+	complain(&b, cmd, args, err)
 	return b.String()
 }
 
@@ -84,6 +84,8 @@ func TestMistakesOnTheCommandLineAreCorrected(t *testing.T) {
 		"review " + someCoPay + " --choice retry --amount 5" + why:     "--amount is for --choice set_amount only",
 		"completion tcsh":                                              "there is nothing for the shell \"tcsh\"; use one of bash, fish, powershell, zsh",
 		"completion":                                                   "write: copay completion bash|fish|powershell|zsh",
+		"help bogus":                                                   "there is no 'copay bogus'; 'copay --help' says what there is",
+		"help ledger bogus":                                            "there is no 'copay ledger bogus'; 'copay ledger --help' says what there is",
 	} {
 		_, err := (&echo{}).run(t, strings.Fields(args)...)
 		require.Equal(t, exitUsage, exitCode(err), args)
@@ -92,9 +94,65 @@ func TestMistakesOnTheCommandLineAreCorrected(t *testing.T) {
 	text, err := (&echo{}).run(t)
 	require.NoError(t, err)
 	require.Contains(t, text, "What staff do about one:")
+	text, err = (&echo{}).run(t, "help", "ledger")
+	require.NoError(t, err)
+	require.Contains(t, text, "copay ledger")
 	text, err = (&echo{}).run(t, "--version")
 	require.NoError(t, err)
 	require.Contains(t, text, "copay version")
+}
+
+// Whatever stands before --json, a script can read what went wrong.
+func TestErrorsAreJSONWhereverTheFlagStands(t *testing.T) {
+	t.Parallel()
+	for args, machine := range map[string]bool{"list --bogus --json": true, "list --timeout x --json": true, "list --json --bogus": true, "list --bogus --json=true": true,
+		"xyzzy --json": true, "list --bogus": false, "list --bogus --json=false": false, "list --bogus -- --json": false, "note " + someCoPay + " --reason r --text --json": false} {
+		cmd := root()
+		cmd.SetArgs(strings.Fields(args))
+		err := cmd.ExecuteContext(t.Context())
+		require.Equal(t, exitUsage, exitCode(err), args)
+		var b bytes.Buffer
+		complain(&b, cmd, strings.Fields(args), err)
+		require.Equal(t, machine, strings.HasPrefix(b.String(), `{"error":{"code":"USAGE"`), "%s: %s", args, b.String())
+	}
+}
+
+// What cannot be sent is a mistake on the command line, and was not done.
+func TestWhatIsNoTextIsNeverSent(t *testing.T) {
+	t.Parallel()
+	for want, args := range map[string][]string{
+		"--reason is not UTF-8":                                                 {"waive", someCoPay, "--reason", "a\xffb"},
+		"the argument \"cp_\\xff\" is not UTF-8":                                {"get", "cp_\xff"},
+		"--token holds a line break or another character that cannot be sent":   {"--token", "a\nb", "waive", someCoPay, "--reason", "r"},
+		"--api-key holds a line break or another character that cannot be sent": {"--api-key", "caf\u00e9", "waive", someCoPay, "--reason", "r"},
+	} {
+		e := &echo{}
+		_, err := e.run(t, args...)
+		require.EqualError(t, err, want)
+		require.Equal(t, exitUsage, exitCode(err))
+		require.Empty(t, e.called)
+	}
+}
+
+// Not parallel: it sets the environment.
+func TestTheEnvironmentIsNamedWhenItIsNoText(t *testing.T) {
+	try := func(args ...string) error {
+		cmd := root()
+		cmd.SetOut(&bytes.Buffer{})
+		cmd.SetArgs(append([]string{"waive", someCoPay, "--reason", "r"}, args...))
+		return cmd.ExecuteContext(t.Context())
+	}
+	t.Setenv("COPAY_PRACTICE", "maple")
+	t.Setenv("COPAY_TOKEN", "a\nb")
+	err := try()
+	require.EqualError(t, err, "COPAY_TOKEN holds a line break or another character that cannot be sent")
+	require.Equal(t, exitUsage, exitCode(err))
+	t.Setenv("COPAY_TOKEN", "a")
+	err = try("--address", "127.0.0.1:1")
+	require.Equal(t, exitUnavailable, exitCode(err))
+	require.NotContains(t, err.Error(), "not known", "nothing was sent")
+	t.Setenv("COPAY_PRACTICE", "\xff")
+	require.EqualError(t, try(), "COPAY_PRACTICE is not UTF-8")
 }
 
 func TestWhoIsNotSignedInIsToldHow(t *testing.T) {
@@ -124,7 +182,7 @@ func TestWhoIsLateIsNamed(t *testing.T) {
 	err = try(t.Context(), "--timeout 20ms get "+someCoPay)
 	require.EqualError(t, err, "no answer came within 20ms; ask again, or wait longer with --timeout")
 	require.Equal(t, exitUnavailable, exitCode(err))
-	err = try(t.Context(), "--timeout 20ms waive "+someCoPay+" --reason r")
+	err = try(t.Context(), "--timeout 500ms waive "+someCoPay+" --reason r")
 	require.ErrorContains(t, err, "It is not known whether it was done")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

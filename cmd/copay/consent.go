@@ -33,7 +33,7 @@ func cardConsentCommand(c *connection) *cobra.Command {
 					return err
 				}
 			}
-			return unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.RecordCardConsentResponse, error) {
+			return c.unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.RecordCardConsentResponse, error) {
 				return copayv1.NewConsentServiceClient(conn).RecordCardConsent(ctx, in)
 			}, func(w io.Writer, r *copayv1.RecordCardConsentResponse) {
 				fmt.Fprintf(w, "the %s ending in %s at %s may be charged, up to %s\n", r.GetBrand(), r.GetLast4(), r.GetPlatform(), money(in.GetCap()))
@@ -60,7 +60,7 @@ func cardRevokeCommand(c *connection) *cobra.Command {
 		Use: "card-revoke PATIENT", Short: "The patient's stored card is not charged any more", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in.PracticeId, in.PatientRef, in.RequestId = c.practice, args[0], orNew(in.GetRequestId())
-			return unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.RevokeCardConsentResponse, error) {
+			return c.unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.RevokeCardConsentResponse, error) {
 				return copayv1.NewConsentServiceClient(conn).RevokeCardConsent(ctx, in)
 			}, func(w io.Writer, r *copayv1.RevokeCardConsentResponse) {
 				if !r.GetRevoked() {
@@ -87,7 +87,7 @@ func messageConsentCommand(c *connection) *cobra.Command {
 				return err
 			}
 			in.PracticeId, in.Address, in.Channel, in.RequestId = c.practice, args[0], copayv1.Channel(v), orNew(in.GetRequestId())
-			return unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.RecordMessageConsentResponse, error) {
+			return c.unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.RecordMessageConsentResponse, error) {
 				return copayv1.NewConsentServiceClient(conn).RecordMessageConsent(ctx, in)
 			}, func(w io.Writer, r *copayv1.RecordMessageConsentResponse) {
 				if r.GetEffective() {
@@ -118,7 +118,7 @@ func messageRevokeCommand(c *connection) *cobra.Command {
 				return err
 			}
 			in.PracticeId, in.Address, in.Channel, in.RequestId = c.practice, args[0], copayv1.Channel(v), orNew(in.GetRequestId())
-			return unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.RevokeMessageConsentResponse, error) {
+			return c.unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.RevokeMessageConsentResponse, error) {
 				return copayv1.NewConsentServiceClient(conn).RevokeMessageConsent(ctx, in)
 			}, func(w io.Writer, r *copayv1.RevokeMessageConsentResponse) {
 				fmt.Fprintf(w, "revoked; open co-pays that decide anew: %d\n", r.GetCopays())

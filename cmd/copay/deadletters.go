@@ -58,7 +58,7 @@ func onDeadLetter[A proto.Message](c *connection, use, short, done string,
 				return usagef("%q is not an id of 'copay inbox dead'", args[0])
 			}
 			requestID = orNew(requestID)
-			return unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (A, error) {
+			return c.unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (A, error) {
 				return do(ctx, copayv1.NewInboxServiceClient(conn), id, reason, requestID)
 			}, func(w io.Writer, _ A) { fmt.Fprintf(w, "event %d %s\n", id, done) }), requestID)
 		},

@@ -36,3 +36,26 @@ func exactly(n int) cobra.PositionalArgs {
 		return usagef("write: %s%s", cmd.CommandPath(), strings.TrimPrefix(cmd.Use, cmd.Name()))
 	}
 }
+
+// correctHelp lets 'copay help' fail for a command there is not; the library's
+// ends well.
+func correctHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	for _, help := range root.Commands() {
+		if help.Name() == "help" {
+			help.Run = nil
+			help.RunE = func(_ *cobra.Command, args []string) error {
+				about, rest, err := root.Find(args)
+				if err != nil {
+					return usageError{err}
+				}
+				if len(rest) > 0 {
+					return astray(about, rest)
+				}
+				about.InitDefaultHelpFlag()
+				about.InitDefaultVersionFlag()
+				return about.Help()
+			}
+		}
+	}
+}

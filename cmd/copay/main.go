@@ -15,7 +15,7 @@ func main() {
 	err := cmd.ExecuteContext(ctx)
 	stop()
 	if err != nil {
-		complain(os.Stderr, cmd, err)
+		complain(os.Stderr, cmd, os.Args[1:], err)
 		os.Exit(exitCode(err))
 	}
 }

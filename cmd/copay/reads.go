@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/copayflow/copayflow/copay"
 	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
 )
 
@@ -27,7 +30,7 @@ func startCommand(c *connection) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			requestID = orNew(requestID)
 			var started *copayv1.CoPay
-			err := unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.StartCoPayResponse, error) {
+			err := c.unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.StartCoPayResponse, error) {
 				r, err := copayv1.NewCoPayServiceClient(conn).StartCoPay(ctx, &copayv1.StartCoPayRequest{PracticeId: c.practice, Ehr: ehr, ChargeId: args[0], RequestId: requestID})
 				started = r.GetCopay()
 				return r, err
@@ -51,9 +54,14 @@ func startCommand(c *connection) *cobra.Command {
 // unknownCharge is what a start amounts to whose charge the EHR does not know: a
 // mistyped number, mostly. The co-pay is there all the same, and waits.
 func unknownCharge(c *copayv1.CoPay) error {
-	return refusal{status.New(codes.NotFound, fmt.Sprintf(`%s does not know the charge %s; co-pay %s waits for a person
+	st := status.New(codes.NotFound, fmt.Sprintf(`%s does not know the charge %s; co-pay %s waits for a person
   If the number is wrong:         copay cancel %s --reason …
-  If it is corrected in the EHR:  copay review %s --reason … --choice retry`, c.GetEhr(), c.GetChargeId(), c.GetId(), c.GetId(), c.GetId()))}
+  If it is corrected in the EHR:  copay review %s --reason … --choice retry`, c.GetEhr(), c.GetChargeId(), c.GetId(), c.GetId(), c.GetId()))
+	// With a reason, as the API's own refusals have one.
+	if d, err := st.WithDetails(&errdetails.ErrorInfo{Reason: strings.ToUpper(string(copay.CodeNotFound))}); err == nil {
+		st = d
+	}
+	return refusal{st}
 }
 
 func getCommand(c *connection) *cobra.Command {

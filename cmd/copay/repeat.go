@@ -26,10 +26,11 @@ func orNew(id string) string {
 }
 
 // unsure adds to an error that leaves open whether the act was done how to
-// find out: the same request id makes it happen once.
-func unsure(err error, requestID string) error {
+// find out: the same request id makes it happen once. What was never sent was
+// not done.
+func (c *connection) unsure(err error, requestID string) error {
 	var coded interface{ GRPCStatus() *status.Status }
-	if !errors.As(err, &coded) {
+	if !errors.As(err, &coded) || !c.sent.Load() {
 		return err
 	}
 	switch coded.GRPCStatus().Code() {

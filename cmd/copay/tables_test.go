@@ -98,7 +98,7 @@ func TestAChargeThatTheEHRDoesNotKnowFailsTheStart(t *testing.T) {
 	}
 	prepare()
 	_, err = e.run(t, "start", "7777", "--json")
-	require.Contains(t, complained([]string{"--json"}, err), `"code":"NOT_FOUND"`)
+	require.Contains(t, complained([]string{"--json"}, err), `"code":"NOT_FOUND","reason":"NOT_FOUND"`)
 	for _, kind := range []copayv1.ReviewKind{copayv1.ReviewKind_REVIEW_KIND_UNSPECIFIED, copayv1.ReviewKind_REVIEW_KIND_INACTIVE} {
 		_, err = answering("StartCoPay", &copayv1.StartCoPayResponse{Copay: &copayv1.CoPay{Id: someCoPay, Review: &copayv1.Review{Kind: kind}}}).run(t, "start", "777")
 		require.NoError(t, err, "other questions are asked by the list of reviews")
