@@ -7,7 +7,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"os"
+	"reflect"
 	"regexp"
 	"strings"
 	"time"
@@ -174,7 +176,7 @@ func Load(path string) (*Config, error) {
 	var c Config
 	err := k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{Tag: "koanf", DecoderConfig: &mapstructure.DecoderConfig{
 		TagName: "koanf", Result: &c, ErrorUnused: true, WeaklyTypedInput: true,
-		DecodeHook: mapstructure.ComposeDecodeHookFunc(mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")),
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(exact, mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")),
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("the configuration file %s has faults:\n%w", path, misspelt(err))
@@ -199,12 +201,35 @@ var forms = map[string]string{
 
 const durationForm = "a time such as 24h, 30m or 90s"
 
+// inexact is a value that the decoder would bend into another one.
+type inexact struct{ form string }
+
+func (i inexact) Error() string { return "must be " + i.form }
+
+// exact refuses what the decoder would bend: 1.5 connections would be one, and a
+// retention of true a nanosecond. Texts stay: the environment has nothing else.
+func exact(from, to reflect.Type, value any) (any, error) {
+	v := reflect.ValueOf(value)
+	switch duration := to == reflect.TypeFor[time.Duration](); {
+	case from == to:
+	case duration && (v.Kind() == reflect.Bool || v.CanFloat() || v.CanUint() || (v.CanInt() && v.Int() > 0)): // 0 and -1 need no unit
+		return nil, inexact{durationForm}
+	case to.Kind() == reflect.Bool && (v.CanInt() || v.CanUint() || v.CanFloat()), v.Kind() == reflect.Bool && forms[to.Kind().String()] != "" && to.Kind() != reflect.Bool:
+		return nil, inexact{forms[to.Kind().String()]}
+	case to.Kind() == reflect.Int && v.CanFloat() && v.Float() != math.Trunc(v.Float()):
+		return nil, inexact{forms["int"]}
+	}
+	return value, nil
+}
+
 // form is what a setting must be of which the decoder says why it is not.
 func form(said string) string {
 	if m := wantedType.FindStringSubmatch(said); m != nil && forms[m[1]] != "" {
 		return "must be " + forms[m[1]]
 	}
 	switch {
+	case strings.HasPrefix(said, "must be "): // it is ours
+		return said
 	case strings.HasPrefix(said, "time: "):
 		return "must be " + durationForm
 	case strings.HasPrefix(said, "expected a map"):
@@ -212,6 +237,47 @@ func form(said string) string {
 	}
 	return "does not have the form that deploy/copay.example.yaml shows"
 }
+
+// Sentence says in a sentence what is wrong with a platform's settings, which
+// the platform reads itself; other errors stay.
+func Sentence(err error) error {
+	var of mapstructure.Error
+	if !errors.As(err, &of) {
+		return err
+	}
+	head, list, decoded := strings.Cut(err.Error(), "decoding failed")
+	if !decoded {
+		return err
+	}
+	platform, _, _ := strings.Cut(head, " ")
+	var all []string
+	for _, line := range strings.Split(list, "\n")[1:] { // behind the rest of the heading
+		if m := unknownKeys.FindStringSubmatch(line); m != nil && strings.HasPrefix(m[1], platform+".") { // its outermost level, by the type's name
+			all = append(all, "there is no setting "+m[2])
+		} else if m != nil {
+			all = append(all, m[1]+" has no setting "+m[2])
+		} else if m := unfit.FindStringSubmatch(line); m != nil && foreign.MatchString(m[2]) {
+			all = append(all, m[1]+" "+form(m[2]))
+		} else if m != nil { // of a credential, by our own words
+			all = append(all, m[1]+": "+m[2])
+		} else if line != "" {
+			all = append(all, line)
+		}
+	}
+	return &sentence{head + strings.Join(all, "; "), err}
+}
+
+// foreign are the decoder's own words.
+var foreign = regexp.MustCompile(`^(cannot |expected |time: )`)
+
+// sentence is an error in our words.
+type sentence struct {
+	text  string
+	cause error
+}
+
+func (s *sentence) Error() string { return s.text }
+func (s *sentence) Unwrap() error { return s.cause }
 
 // misspelt says in a sentence what the decoder says of settings there are not.
 func misspelt(err error) error {

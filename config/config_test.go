@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/base64"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/integrations/sendgrid"
 )
 
 // secrets the example names.
@@ -131,6 +134,60 @@ func TestSettingsOfAnotherFormAreNamedInASentence(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("namespace: x\nretention: 24h\nports: {ui: abc}"), 0o600))
 	_, err = LoadTemporalDev(path)
 	require.EqualError(t, err, path+" has faults:\n  - ports.ui must be a whole number")
+}
+
+// The decoder would bend each of these into a value that nobody wrote.
+func TestNothingIsBentIntoAnotherForm(t *testing.T) {
+	withSecrets(t)
+	for to, want := range map[string][2]string{
+		"max_conns: 1.5":    {"max_conns: 20", "database.max_conns must be a whole number"},
+		"max_conns: true":   {"max_conns: 20", "database.max_conns must be a whole number"},
+		"card_notice: true": {"card_notice: 24h", "practices[0].policy.card_notice must be " + durationForm},
+		"card_notice: 24":   {"card_notice: 24h", "practices[0].policy.card_notice must be " + durationForm},
+		"card_notice: 1.5":  {"card_notice: 24h", "practices[0].policy.card_notice must be " + durationForm},
+		"card_on_file: 2":   {"card_on_file: true", "practices[0].policy.card_on_file must be true or false"},
+		"drchrono: true":    {"drchrono: 0.13", "practices[0].rate_limited[drchrono] must be a number"},
+		"max_amount: true":  {`max_amount: "500.00"`, "practices[0].policy.max_amount must be a text"},
+		"retention: true":   {"retention: 8760h", "temporal.retention must be " + durationForm},
+	} {
+		text := example(t)
+		require.Contains(t, text, want[0])
+		_, err := load(t, strings.Replace(text, want[0], to, 1))
+		require.ErrorContains(t, err, "\n  - "+want[1], to)
+		require.Len(t, strings.Split(err.Error(), "\n"), 2, to)
+	}
+	c, err := load(t, strings.NewReplacer("catch_up: 15m", "catch_up: -1", "max_conns: 20", "max_conns: 20.0", `max_amount: "500.00"`, "max_amount: 500").Replace(example(t)))
+	require.NoError(t, err, "what has one meaning only is taken")
+	require.Equal(t, 20, c.Database.MaxConns)
+	require.Equal(t, "500", c.Practices[0].Policy.MaxAmount)
+	path := filepath.Join(t.TempDir(), "t.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("namespace: x\nretention: true"), 0o600))
+	_, err = LoadTemporalDev(path)
+	require.EqualError(t, err, path+" has faults:\n  - retention must be "+durationForm)
+}
+
+// Platforms read their settings themselves, and say so in the decoder's words.
+func TestAPlatformsSettingsAreNamedInASentence(t *testing.T) {
+	t.Parallel()
+	for want, options := range map[string]map[string]any{
+		"limit_per_second must be a whole number":               {"limit_per_second": "x"},
+		"timeout must be " + durationForm:                       {"timeout": "5"},
+		"there is no setting nonsense":                          {"nonsense": 1},
+		"api_key: a credential is given by reference: env:NAME": {"api_key": "hunter2"},
+		"api_key: environment variable COPAY_TEST_NOT_SET":      {"api_key": "env:COPAY_TEST_NOT_SET"},
+	} {
+		_, err := sendgrid.New(integrations.Settings{Practice: "maple", Platform: "sendgrid", Options: options})
+		require.Error(t, err)
+		said := Sentence(err)
+		require.ErrorContains(t, said, "sendgrid of practice maple: "+want)
+		require.ErrorIs(t, said, err)
+		for _, word := range []string{"decoding", "strconv", "'", "\n", "hunter2"} {
+			require.NotContains(t, said.Error(), word)
+		}
+	}
+	require.NoError(t, Sentence(nil))
+	own := errors.New("of a platform")
+	require.Equal(t, own, Sentence(own))
 }
 
 // Whoever reads the example meets every setting there is.

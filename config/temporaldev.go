@@ -61,7 +61,7 @@ func LoadTemporalDev(path string) (TemporalDev, error) {
 		return t, fmt.Errorf("%s is not valid YAML: %w", path, err)
 	}
 	err := k.UnmarshalWithConf("", &t, koanf.UnmarshalConf{Tag: "koanf", DecoderConfig: &mapstructure.DecoderConfig{
-		TagName: "koanf", Result: &t, ErrorUnused: true, WeaklyTypedInput: true, DecodeHook: mapstructure.StringToTimeDurationHookFunc()}})
+		TagName: "koanf", Result: &t, ErrorUnused: true, WeaklyTypedInput: true, DecodeHook: mapstructure.ComposeDecodeHookFunc(exact, mapstructure.StringToTimeDurationHookFunc())}})
 	if err != nil {
 		return t, fmt.Errorf("%s has faults:\n%w", path, misspelt(err))
 	}

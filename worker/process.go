@@ -69,7 +69,7 @@ func Open(ctx context.Context, cfg *config.Config, name string, logger *slog.Log
 	if p.Store, err = OpenStore(ctx, cfg, p.Now); err != nil {
 		return p, err
 	}
-	p.Directory = integrations.NewDirectory(platforms.Registry(), practicePlatforms(cfg), integrations.Settings{Tokens: p.Store, Now: p.Now})
+	p.Directory = integrations.NewDirectory(registry(), practicePlatforms(cfg), integrations.Settings{Tokens: p.Store, Now: p.Now})
 	for _, id := range p.Directory.Practices() {
 		for _, s := range p.Directory.Statuses(id) {
 			if s.Err != nil {
@@ -253,4 +253,17 @@ func (p *Process) Worker() *Worker {
 	o := Options{MaxActivities: w.MaxActivities, MaxWorkflowTasks: w.MaxWorkflowTasks, StickyCache: w.StickyCache, Throttled: p.Config.Throttled(),
 		Identity: fmt.Sprintf("copay-worker-%d", os.Getpid())}
 	return New(p.Temporal, p.Activities(), p.Upkeep(), o)
+}
+
+// registry is that of the platforms, but says in a sentence what is wrong with
+// their settings.
+func registry() integrations.Registry {
+	all := platforms.Registry()
+	for name, make := range all {
+		all[name] = func(s integrations.Settings) (any, error) {
+			connector, err := make(s)
+			return connector, config.Sentence(err)
+		}
+	}
+	return all
 }

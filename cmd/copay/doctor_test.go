@@ -121,6 +121,7 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 		"a revoked key": {func(o object) { stripeOf(o)["secret_key"] = "literal:sk_test_old" }, []string{"✓ temporal", "✗ stripe", "the API key is wrong, revoked or expired"}},
 		"a secret that is not there": {func(o object) { stripeOf(o)["secret_key"] = "env:COPAY_NOT_SET_ANYWHERE" },
 			[]string{"✗ stripe", "COPAY_NOT_SET_ANYWHERE is not set"}},
+		"a setting of another form": {func(o object) { stripeOf(o)["timeout"] = "soon" }, []string{"✗ stripe", "stripe of practice maple: timeout must be a time such as 24h"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
