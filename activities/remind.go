@@ -107,8 +107,9 @@ type Notified struct {
 // STOP nor into quiet hours. When it fails as unknown, it may have gone out.
 func (a *Activities) Notify(ctx context.Context, in NotifyInput) (Notified, error) {
 	n, err := a.notify(ctx, in)
-	if err == nil && !n.Sent && activity.HasHeartbeatDetails(ctx) { // an earlier attempt may have sent it
-		n.Unconfirmed = true
+	if activity.HasHeartbeatDetails(ctx) { // an earlier attempt may have sent it
+		n.Unconfirmed = err == nil && !n.Sent
+		err = unclear(ctx, err)
 	}
 	return n, err
 }

@@ -372,6 +372,18 @@ func TestAMessageStaysUnclearWhenTheHoursEnd(t *testing.T) {
 	}
 }
 
+// Nor because the processor, which is asked first, is down by now.
+func TestAMessageStaysUnclearWhenTheProcessorIsDown(t *testing.T) {
+	b := setup(t)
+	in := notify(b)
+	open := b.open(copay.PaymentRequested, time.Time{}).Payment
+	open.PlatformID = ""
+	in.Open = &open
+	b.env.SetHeartbeatDetails("unknown")
+	b.a.Ports = searching{b.p, &integrations.Error{Kind: integrations.KindUnavailable, Platform: "stripe", Op: "find"}}
+	require.Equal(t, integrations.KindUnknown, FailureOf(b.run(b.a.Notify, in, nil)).Kind)
+}
+
 // That a payment cannot be read says nothing of the message.
 func TestAPaymentThatCannotBeReadIsNoMessageOfUnknownOutcome(t *testing.T) {
 	b := setup(t)

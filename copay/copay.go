@@ -151,6 +151,8 @@ type Review struct {
 	Refund  RefundID  `json:"refund,omitempty"`
 	// Held is the review that this one came before; it is open again after it.
 	Held *Review `json:"held,omitempty"`
+	// After is where the co-pay ends when what is in question is approved.
+	After State `json:"after,omitempty"`
 	// Amount is the difference in question (true-up, overpayment).
 	Amount *Money `json:"amount,omitempty"`
 	// Of is what a platform that rejects our credentials (ReviewConfig) kept

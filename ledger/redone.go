@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,6 +15,8 @@ import (
 const (
 	sqlLockCoPay = `SELECT seq, run, task, coalesce(nullif(asked, '-infinity'), 'epoch') FROM copays WHERE practice = $1 AND id = $2 FOR UPDATE`
 	sqlAdvance   = `UPDATE copays SET seq = seq + $3 WHERE practice = $1 AND id = $2 RETURNING seq`
+
+	sqlNewestOfRun = `SELECT task, asked FROM records WHERE practice = $1 AND copay_id = $2 AND run = $3 ORDER BY task DESC, asked DESC LIMIT 1`
 
 	// The same version may have been written by a run that was reset, too.
 	sqlStanding = `SELECT digest FROM records r WHERE practice = $1 AND copay_id = $2 AND version = $3
@@ -30,30 +33,47 @@ func (w *recordWriter) late(ctx context.Context, tx pgx.Tx) (done bool, err erro
 	if err := tx.QueryRow(ctx, sqlLockCoPay, practice, id).Scan(&w.seq, &run, &task, &asked); err != nil {
 		return false, err
 	}
+	standing := w.r.Run != "" && run == w.r.Run // the picture is of this run
+	stale := w.r.Run != "" && run != "" && !standing && w.r.Asked.Before(asked)
+	if !standing && w.r.Run != "" { // its own newest counts, if any
+		task, asked = w.r.Task, w.r.Asked
+		err := tx.QueryRow(ctx, sqlNewestOfRun, practice, id, w.r.Run).Scan(&task, &asked)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return false, err
+		}
+	}
 	rows, err := tx.Query(ctx, sqlStanding, practice, id, w.r.Version)
 	if err != nil {
 		return false, err
 	}
-	standing, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	digests, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
 	if err != nil {
 		return false, err
 	}
-	for _, digest := range standing {
+	for _, digest := range digests {
 		done = done || bytes.Equal(digest, w.digest)
 	}
 	switch order := cmp.Or(cmp.Compare(w.r.Task, task), w.r.Asked.Compare(asked)); {
-	case w.r.Run != "" && run == w.r.Run && order > 0:
-		return w.redo(ctx, tx, done)
+	case w.r.Run == "":
+	case order > 0:
+		return w.redo(ctx, tx, done, standing)
 	case done:
-		return true, nil
-	case w.r.Run != "" && run == w.r.Run && w.r.Task < task:
+	case w.r.Task < task:
 		return true, nil // of a worker whose task was given to another
-	case w.r.Run != "" && run != "" && w.r.Asked.Before(asked):
-		// Most likely of such a worker, too. Were it a clock that is behind, then
-		// it must be tried again and not be lost.
-		return false, copay.Errorf(copay.CodeUnavailable, "version", "a later record of the co-pay stands")
+	case order < 0 || stale:
+		// Most likely of such a worker, too. Were it a clock that is behind, then it
+		// must be asked for again and not be lost.
+		return false, copay.Errorf(copay.CodeConflict, "version", "a later record of the co-pay stands")
 	}
-	return false, tx.QueryRow(ctx, sqlAdvance, practice, id, len(w.r.Events)).Scan(&w.seq)
+	if done {
+		return true, nil
+	}
+	return false, w.advance(ctx, tx)
+}
+
+// advance gives the record's events their numbers where the picture stays.
+func (w *recordWriter) advance(ctx context.Context, tx pgx.Tx) error {
+	return tx.QueryRow(ctx, sqlAdvance, w.r.CoPay.Key.Practice, w.r.CoPay.ID, len(w.r.Events)).Scan(&w.seq)
 }
 
 const (
@@ -73,7 +93,8 @@ ORDER BY e.id, l.no`
 // redo takes back what a run has recorded from this version on (or behind it,
 // where same says that the version stands as it is): the run is at it again, so
 // Temporal never heard of that, nobody was answered and nothing was done outside.
-func (w *recordWriter) redo(ctx context.Context, tx pgx.Tx, same bool) (done bool, err error) {
+// The picture stays where it is not of this run (standing), which was reset.
+func (w *recordWriter) redo(ctx context.Context, tx pgx.Tx, same, standing bool) (done bool, err error) {
 	practice, id := w.r.CoPay.Key.Practice, w.r.CoPay.ID
 	from := w.r.Version
 	if same {
@@ -83,9 +104,14 @@ func (w *recordWriter) redo(ctx context.Context, tx pgx.Tx, same bool) (done boo
 	if err != nil {
 		return false, err
 	}
-	if same && lost.RowsAffected() == 0 {
+	switch nothing := lost.RowsAffected() == 0; {
+	case nothing && same && standing:
 		_, err := tx.Exec(ctx, sqlInCharge, practice, id, w.r.Task, w.r.Asked)
 		return true, err
+	case nothing && same:
+		return true, nil
+	case nothing && !standing:
+		return false, w.advance(ctx, tx)
 	}
 	if err := w.takeBack(ctx, tx); err != nil {
 		return false, err
@@ -93,6 +119,9 @@ func (w *recordWriter) redo(ctx context.Context, tx pgx.Tx, same bool) (done boo
 	w.redone = true
 	if same { // its events are there
 		w.r.Events = nil
+	}
+	if !standing {
+		return false, w.advance(ctx, tx)
 	}
 	return false, w.picture(ctx, tx)
 }

@@ -115,7 +115,7 @@ func TestAClockThatIsBehindDropsNoRecord(t *testing.T) {
 	require.Equal(t, []string{"now awaiting_payment", "now paid", "now settled"}, b.summaries(t, key.ID()))
 	tie := asked(step(key, 4, copay.StateSettled), 30) // as long a history, yet earlier: it is not said to be written
 	tie.Asked = noon
-	requireCode(t, copay.CodeUnavailable, b.Record(t.Context(), tie))
+	requireCode(t, copay.CodeConflict, b.Record(t.Context(), tie))
 }
 
 // Nor does a worker write that lost its task in an earlier run.
@@ -130,8 +130,12 @@ func TestAWorkerOfAnEarlierRunWritesNothing(t *testing.T) {
 	for version := range int64(3) {
 		late := step(key, version+2, copay.StatePaid)
 		late.Entries = []ledger.Entry{entry(t, ledger.RuleCapture, fmt.Sprintf("capture-%d", version), 2500, copay.RailCash)}
-		requireCode(t, copay.CodeUnavailable, b.Record(t.Context(), asked(late, 9)))
+		b.record(t, asked(late, 9))
 	}
+	// Of a first task, of which nothing else was recorded, it is not known.
+	never := asked(step(key, 4, copay.StatePaid), 9)
+	never.Run = "r0"
+	requireCode(t, copay.CodeConflict, b.Record(t.Context(), never))
 	row, err := b.CoPay(t.Context(), maple, key.ID())
 	require.NoError(t, err)
 	require.Equal(t, copay.StateSettled, row.CoPay.State)
@@ -151,6 +155,32 @@ func TestAStepOfARunThatWasResetIsBookedAnew(t *testing.T) {
 	}
 	require.EqualValues(t, 1000, b.net(t, key.ID())[ledger.AccountReceivable])
 	require.Equal(t, 3, b.count(t, `SELECT count(*) FROM entries`))
+}
+
+// Such a run may have a task redone, too, while what the run before recorded is
+// ahead of it.
+func TestARunThatWasResetMayBeRedone(t *testing.T) {
+	for name, again := range map[string]int64{"with another amount": 1500, "without the step": 0} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			key := keyOf(maple, "c-1")
+			for v := range int64(3) {
+				b.record(t, asked(step(key, v+1, copay.StateAwaitingPayment), int(v)*10))
+			}
+			for n, cents := range []int64{1000, again} { // the first time is lost
+				r := asked(step(key, 2, copay.StatePaid), 50+10*n)
+				r.Run = "r2"
+				if cents > 0 {
+					r.Entries = []ledger.Entry{entry(t, ledger.RuleCapture, "capture-pay-2", cents, copay.RailCash)}
+				}
+				b.record(t, r)
+			}
+			require.EqualValues(t, again, b.net(t, key.ID())[ledger.AccountCash])
+			row, err := b.CoPay(t.Context(), maple, key.ID())
+			require.NoError(t, err)
+			require.EqualValues(t, 3, row.Version)
+		})
+	}
 }
 
 // What takes back a refund is no capture, though it looks like one.

@@ -50,7 +50,7 @@ func (c *coPay) awaitPayment(ctx workflow.Context) error {
 		return c.escalate(ctx, p.Decision)
 	case copay.ReminderDone: // the last message has its time to work
 		if c.forced {
-			c.forced = false
+			c.forced, c.wished = false, false
 			c.note(copay.System(), "not_sent", "nothing was sent again: "+p.Decision.Reason, "")
 		}
 		return c.waitOrGiveUp(ctx, 0)
@@ -236,7 +236,7 @@ func (c *coPay) repeatNotice(ctx workflow.Context) (wait time.Duration, err erro
 		return p.Wait, nil
 	}
 	if p.Decision.Action != copay.ReminderSend {
-		c.forced = false
+		c.forced, c.wished = false, false
 		c.note(copay.System(), "not_sent", "nothing was sent again: "+p.Decision.Reason, "")
 		return 0, c.flush(ctx)
 	}

@@ -73,7 +73,7 @@ func (c *coPay) checkRecord(in RecordPayment) error {
 		return c.not("paid at the desk", "do not take the money; if it was taken, give it back")
 	case c.forbidden():
 		return copay.Errorf(copay.CodePrecondition, "state", "the patient must not be billed for this visit: %s", c.p.Estimate.Rule)
-	case c.p.Review != nil && c.p.Review.Back == copay.StateRefunding:
+	case c.p.Review != nil && c.p.Review.Back == copay.StateRefunding && c.rules >= rulesOfPeople:
 		return c.not("paid at the desk", "money is on its way back; resolve the review first")
 	case c.p.Amounts.Requested.IsPositive() && in.Amount.Minor > c.p.Amounts.Outstanding().Minor:
 		return copay.Errorf(copay.CodePrecondition, "amount", "only %s is open on co-pay %s; take no more, or raise the amount first", c.p.Amounts.Outstanding(), c.p.ID)
@@ -261,6 +261,9 @@ func (c *coPay) refund(in Refund) {
 // askApproval lets a second person decide on a refund.
 func (c *coPay) askApproval(r *copay.Refund, who copay.Actor) {
 	back, held := c.p.State, c.p.Review
+	if back == copay.StateRefunding { // the next one of several
+		held = nil
+	}
 	if held != nil && held.Kind == copay.ReviewRefundApproval { // another refund waits already
 		back, held = held.Back, held.Held
 	}
@@ -291,7 +294,8 @@ func (c *coPay) givenByOne() (minor int64) {
 }
 
 func (c *coPay) startRefund(who copay.Actor) {
-	c.p.Reopen = c.p.Reopen || (c.amountUnknown() && c.rules >= rulesOfPeople)
+	early := c.p.Amounts.Requested.IsZero() && (c.p.State == copay.StateReceived || c.p.State == copay.StateVerifying || c.p.State == copay.StateEstimating)
+	c.p.Reopen = c.p.Reopen || ((early || c.amountUnknown()) && c.rules >= rulesOfPeople)
 	if c.p.State == copay.StateWaived || c.p.State == copay.StateWrittenOff {
 		c.p.After = c.p.State
 	}
@@ -326,6 +330,9 @@ func (c *coPay) approve(in ApproveRefund) {
 	c.note(in.Actor, UpdateApproveRefund, "refund "+string(r.ID)+" of "+r.Amount.String()+" is "+map[bool]string{true: "approved", false: "rejected"}[in.Approve], in.Reason)
 	if in.Approve {
 		r.Status = copay.RefundPending
+		if q := c.p.Review; q != nil && q.After != "" { // nothing is asked for any more
+			c.p.After, c.p.Amounts.Requested = q.After, copay.Cents(min(c.p.Amounts.Requested.Minor, c.held().Minor))
+		}
 		c.startRefund(in.Actor)
 		return
 	}

@@ -76,8 +76,9 @@ func open(ctx workflow.Context, in Input) (*coPay, error) {
 		return c, nil
 	}
 	var found activities.Opened
-	err := keep(ctx, "open the co-pay's lasting record", steps.Open,
-		activities.OpenInput{Key: in.Key, WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID, Rules: Rules}, &found)
+	err := keep(ctx, "open the co-pay's lasting record", steps.Open, func() any {
+		return activities.OpenInput{Key: in.Key, WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID, Rules: Rules}
+	}, &found)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +106,7 @@ func (c *coPay) run(ctx workflow.Context) (Result, error) {
 		step := c.step()
 		if step != nil {
 			if c.tooLong(ctx) {
-				if err := c.handOver(ctx); err != nil {
+				if err := c.handOver(ctx); err != nil && (ctx.Err() == nil || workflow.IsContinueAsNewError(err)) {
 					return Result{}, err
 				}
 				continue // something arrived that this run still has to answer

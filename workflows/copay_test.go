@@ -376,7 +376,7 @@ func TestAPaidChargeThatWasDeletedGoesBack(t *testing.T) {
 }
 
 func TestALargePaymentOfADeletedChargeWaitsForAPerson(t *testing.T) {
-	for approve, want := range map[bool]copay.State{true: copay.StateRefunded, false: copay.StateSettled} {
+	for approve, want := range map[bool]copay.State{true: copay.StateCancelled, false: copay.StateSettled} {
 		w := bareWorld(t)
 		w.est.Estimate.Amount = copay.Cents(140_00)
 		w.after(time.Hour, w.pays)

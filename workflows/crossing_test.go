@@ -266,3 +266,202 @@ func TestAMessageThatNobodyTookUpIsNotCountedAsSent(t *testing.T) {
 	})
 	require.Equal(t, copay.StateSettled, w.run(input()))
 }
+
+// T1
+func TestDeletionIsNoWayAroundTheSecondPerson(t *testing.T) {
+	w := newWorld(t)
+	w.est.Estimate.Amount = copay.Cents(140_00)
+	w.after(time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	w = newWorldAfter(t, w)
+	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(140_00)}) })
+	w.after(time.Hour, func() {
+		w.facts.Deleted = true
+		w.event("drchrono", integrations.EventChargeDeleted, "55910021", "")
+	})
+	w.after(2*time.Hour, func() {
+		w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-1", Approve: true})
+	})
+	w.run(input())
+	for _, r := range w.stored.Refunds {
+		require.False(t, r.Status == copay.RefundDone && r.ApprovedBy == "", "%s of %s went back without a second person", r.ID, r.Amount)
+	}
+}
+
+// T2
+func TestNothingIsAskedForOnADeletedCharge(t *testing.T) {
+	w := newWorld(t)
+	w.est.Estimate.Amount = copay.Cents(140_00)
+	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 120_00)) })
+	var before int
+	w.after(2*time.Hour, func() {
+		require.Equal(t, copay.StateAwaitingPayment, w.stored.State)
+		w.facts.Deleted = true
+		w.event("drchrono", integrations.EventChargeDeleted, "55910021", "")
+	})
+	w.after(3*time.Hour, func() {
+		require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
+		before = len(w.sent)
+		w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-1", Approve: true})
+	})
+	w.decides(4*time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
+	w.after(5*time.Hour, func() {
+	})
+	w.after(10*day, func() {
+		if !w.stored.State.Closed() {
+			w.act("", UpdateCancel, Cancel{by(biller, "c")})
+		}
+	})
+	w.run(input())
+	require.Equal(t, before, len(w.sent), "the patient was asked for a part of a charge that was deleted")
+}
+
+// T11
+func TestWhatIsBeingTakenBackIsNotPostedAfterADispute(t *testing.T) {
+	w := newWorld(t)
+	w.fail["PostPayment"] = []error{refuse(integrations.KindInvalid)}
+	w.fail["RefundPayment"] = []error{refuse(integrations.KindInvalid)}
+	w.after(time.Hour, w.pays)
+	w.after(2*time.Hour, func() {
+		require.Equal(t, copay.ReviewPosting, w.stored.Review.Kind)
+		w.facts.Deleted = true
+		w.event("drchrono", integrations.EventChargeDeleted, "55910021", "")
+	})
+	w.after(3*time.Hour, func() {
+		require.Equal(t, copay.ReviewCompensation, w.stored.Review.Kind)
+		w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "opened")
+	})
+	w.after(4*time.Hour, func() {
+		require.Equal(t, copay.StateDisputed, w.stored.State)
+		w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "won")
+	})
+	require.Equal(t, copay.StateCancelled, w.run(input()))
+}
+
+// T3
+func TestPartOfCashRefundedWhileVerifyingLeavesTheRest(t *testing.T) {
+	w := newWorld(t)
+	for range 6 {
+		w.fail["CheckEligibility"] = append(w.fail["CheckEligibility"], unavailable())
+	}
+	w.after(2*time.Second, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
+	w.after(4*time.Second, func() {
+		w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)})
+	})
+	w.after(2*time.Hour, func() {
+		require.Len(t, w.stored.Refunds, 1, "the rest of the cash is given back, too")
+	})
+	w.after(3*time.Hour, w.pays)
+	w.decides(20*day, copay.ReviewHandBack, copay.ChoiceDone)
+	w.run(input())
+}
+
+// T12: early cash is refunded completely while the payer is asked
+func TestEarlyCashGivenBackWhileVerifying(t *testing.T) {
+	w := newWorld(t)
+	for range 6 {
+		w.fail["CheckEligibility"] = append(w.fail["CheckEligibility"], unavailable())
+	}
+	w.after(2*time.Second, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
+	w.after(4*time.Second, func() {
+		w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(20_00)})
+	})
+	w.after(2*time.Hour, func() { w.pays() })
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+// T4
+func TestARejectedReturnIsNotDoneAllTheSame(t *testing.T) {
+	w := newWorld(t)
+	w.est.Estimate.Confidence = 10
+	w.est.Estimate.Amount = copay.Cents(120_00)
+	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 120_00)) })
+	w.after(2*time.Hour, func() {
+		w.facts.Deleted = true
+		w.event("drchrono", integrations.EventChargeDeleted, "55910021", "")
+	})
+	w.after(3*time.Hour, func() {
+		require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
+		w.facts.Deleted = false
+		w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-1", Approve: false})
+	})
+	w.after(4*time.Hour, func() {
+		require.Len(t, w.stored.Refunds, 1, "what was rejected goes back by itself")
+	})
+	w.decides(5*time.Hour, copay.ReviewLowConfidence, copay.ChoiceWaive) // the question that was open is open again
+	require.Equal(t, copay.StateWaived, w.run(input()))
+}
+
+// T6
+func TestAPartDoesNotAnswerTheQuestionOfSelfPay(t *testing.T) {
+	for _, how := range []string{"link", "cash"} {
+		t.Run(how, func(t *testing.T) {
+			w := newWorld(t)
+			w.facts.Facts.Billed = copay.Cents(2000_00)
+			w.after(2*time.Hour, func() {
+				w.checked.Status = copay.CoverageInactive
+				w.event("drchrono", integrations.EventPatientChanged, "p1", "")
+			})
+			w.after(3*time.Hour, func() {
+				require.Equal(t, copay.ReviewInactive, w.stored.Review.Kind)
+				w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "s"), Choice: copay.ChoiceSelfPay})
+			})
+			w.after(4*time.Hour, func() {
+				require.Equal(t, copay.ReviewAmount, w.stored.Review.Kind)
+				if how == "link" {
+					w.pays()
+				} else {
+					w.act("", UpdateRecordPayment, cash("a", 25_00))
+				}
+			})
+			asked := false
+			w.after(5*time.Hour, func() {
+				asked = true
+				require.NotNil(t, w.stored.Review, "%s: the question what is owed is lost", w.stored.State)
+				w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "w"), Choice: copay.ChoiceWaive})
+			})
+			state := w.run(input())
+			require.True(t, asked, "it ended %s with %+v, before anybody said what is owed", state, w.stored.Amounts)
+		})
+	}
+}
+
+// T7
+func TestGoodwillAfterWhatWasKept(t *testing.T) {
+	w := settledWorld(t)
+	w.after(0, func() { w.remits("era/1", 20_00) })
+	w.decides(time.Hour, copay.ReviewTrueUp, copay.ChoiceProceed)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	w = newWorldAfter(t, w)
+	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(10_00)}) })
+	w.after(day, func() {
+		require.Equal(t, copay.StateSettled, w.stored.State, "%+v", w.stored.Review)
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+func TestARunningCoPayKeepsItsCash(t *testing.T) {
+	w := newWorld(t)
+	in := input()
+	in.Key.Charge = begunBefore
+	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
+	w.after(2*time.Hour, func() {
+		w.fail["ReversePosting"] = []error{refuse(integrations.KindInvalid)}
+		w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)})
+	})
+	w.after(3*time.Hour, func() {
+		require.Equal(t, copay.ReviewCompensation, w.stored.Review.Kind)
+		w.act("", UpdateRecordPayment, cash("b", 5_00))
+	})
+	w.after(4*time.Hour, func() {
+		if w.stored.Review != nil {
+			w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "w"), Choice: copay.ChoiceRetry})
+		}
+	})
+	w.after(5*time.Hour, func() {
+		if !w.stored.State.Closed() {
+			w.act("", UpdateWaive, Waive{by(biller, "w2")})
+		}
+	})
+	w.run(in)
+}

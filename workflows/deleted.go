@@ -44,13 +44,17 @@ func (c *coPay) confirmDeletion(ctx workflow.Context) error {
 func (c *coPay) takeBack(who copay.Actor, why string) {
 	left := c.held().Minor
 	if c.rules >= rulesOfPeople { // without what is going back already
-		left = 0
-		for _, p := range c.returnable() {
-			left += c.refundable(p).Minor
+		for _, r := range c.p.Refunds {
+			if r.Status == copay.RefundPending {
+				left -= r.Amount.Minor
+			}
 		}
 	}
 	if left > c.in.Policy.RefundApprovalAbove.Minor {
 		c.askToReturn(who, why, "The charge was deleted in the EHR after it was paid. Approve the refund, or reject it and enter the charge again.")
+		if c.rules >= rulesOfPeople {
+			c.p.Review.After = copay.StateCancelled
+		}
 		return
 	}
 	c.reopenable(func() { c.cancel(who, why) })
@@ -115,13 +119,21 @@ func (c *coPay) givenUp() bool {
 // askToReturn lets a person decide on money that is above what goes back
 // without one.
 func (c *coPay) askToReturn(who copay.Actor, why, message string) {
-	back := c.p.State
+	back, held := c.p.State, c.p.Review
 	if back == copay.StateNeedsReview {
 		back = copay.StateReconciling
+	}
+	switch {
+	case c.rules < rulesOfPeople:
+		held = nil
+	case held != nil && held.Kind == copay.ReviewRefundApproval: // another refund waits already
+		held = held.Held
+	case held != nil && held.Back == copay.StateRefunding: // what is on its way back goes on by itself
+		held = nil
 	}
 	for _, p := range c.returnable() {
 		c.newRefund(p, c.refundable(p), who, why).Status = copay.RefundAwaiting
 	}
 	c.move(copay.StateNeedsReview, who, why)
-	c.p.Review = &copay.Review{Kind: copay.ReviewRefundApproval, Back: back, Message: message}
+	c.p.Review = &copay.Review{Kind: copay.ReviewRefundApproval, Back: back, Held: held, Message: message}
 }

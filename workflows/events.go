@@ -348,7 +348,7 @@ func (c *coPay) accept(r *copay.Refund) {
 	short := func(held int64) int64 { return max(a.Adjudicated.Minor-held, 0) }
 	held := c.held().Minor
 	if below := short(held-r.Amount.Minor) - short(held); below > 0 && c.rules >= rulesOfPeople {
-		a.Accepted = copay.Cents(a.Accepted.Minor + below)
+		a.Accepted = copay.Cents(max(a.Accepted.Minor, 0) + below)
 	}
 }
 

@@ -182,7 +182,12 @@ func (c *coPay) amountUnknown() bool {
 	if r != nil && r.Kind == copay.ReviewRefundApproval {
 		r = r.Held
 	}
-	return r != nil && c.p.Amounts.Requested.IsZero() && (r.Back == copay.StateVerifying || r.Back == copay.StateEstimating)
+	if r == nil || (r.Back != copay.StateVerifying && r.Back != copay.StateEstimating) {
+		return false
+	}
+	e := c.p.Estimate
+	anew := e != nil && e.Kind == copay.EstimateSelfPay && c.p.Amounts.Requested.Minor < e.Amount.Minor && c.rules >= rulesOfPeople
+	return c.p.Amounts.Requested.IsZero() || (anew && (r.Kind == copay.ReviewAmount || r.Kind == copay.ReviewLowConfidence))
 }
 
 // giveSurplusBack starts refunds for whatever we hold beyond what is owed: what

@@ -115,6 +115,10 @@ func (c *coPay) ref(e copay.Effect, p *copay.Payment) copay.Ref {
 func (c *coPay) reconcile(ctx workflow.Context) error {
 	c.parked = 0
 	c.keepCards(ctx)
+	if c.p.After == copay.StateCancelled && c.hasPendingRefund() && c.rules >= rulesOfPeople { // nothing is posted of what is being taken back
+		c.move(copay.StateRefunding, copay.System(), "a refund is still under way")
+		return nil
+	}
 	if c.unposted() { // a payment that arrived meanwhile
 		c.move(copay.StatePosting, copay.System(), "another payment arrived")
 		return nil

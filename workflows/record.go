@@ -76,10 +76,14 @@ func (c *coPay) flush(ctx workflow.Context) error {
 	c.planned = false
 	c.p.Counters.Version++
 	c.p.UpdatedAt = workflow.Now(ctx)
-	c.pending.CoPay, c.pending.Trace, c.pending.Task = *c.p, c.in.Trace, workflow.GetInfo(ctx).GetCurrentHistoryLength()
+	c.pending.CoPay, c.pending.Trace = *c.p, c.in.Trace
 	in := c.pending
 	c.pending = activities.RecordInput{}
-	if err := keep(ctx, "record: "+string(c.p.State), steps.Record, in, nil); err != nil {
+	now := func() any { // each time it is asked for anew
+		in.CoPay.UpdatedAt, in.Task = workflow.Now(ctx), workflow.GetInfo(ctx).GetCurrentHistoryLength()
+		return in
+	}
+	if err := keep(ctx, "record: "+string(c.p.State), steps.Record, now, nil); err != nil {
 		return err
 	}
 	return c.publish(ctx)

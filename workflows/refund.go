@@ -289,7 +289,8 @@ func (c *coPay) behind() bool {
 // has just been posted (or booked).
 func (c *coPay) lateUndo(id copay.PaymentID, undone func(*copay.Refund) *string) {
 	for i := range c.p.Refunds {
-		if r := &c.p.Refunds[i]; r.Payment == id && r.Status == copay.RefundDone {
+		r := &c.p.Refunds[i]
+		if r.Payment == id && (r.Status == copay.RefundDone || (r.Status == copay.RefundPending && c.rules >= rulesOfPeople)) {
 			if u := undone(r); *u == nothingThere {
 				*u = ""
 			}
@@ -300,8 +301,12 @@ func (c *coPay) lateUndo(id copay.PaymentID, undone func(*copay.Refund) *string)
 // given decides where a co-pay stands once everything is back.
 func (c *coPay) given() {
 	after := c.p.After
+	if r := c.undecided(); r != nil && after == copay.StateCancelled && c.rules >= rulesOfPeople { // one of several
+		c.askApproval(r, copay.System())
+		return
+	}
 	if c.p.Reopen && after == "" {
-		c.p.Reopen = false
+		c.p.Reopen, c.p.Bank = false, false
 		c.move(copay.StateNeedsReview, copay.System(), "a part went back before it was known what is owed")
 		c.move(copay.StateVerifying, copay.System(), "what is owed has yet to be found out")
 		return

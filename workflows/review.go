@@ -103,12 +103,22 @@ func (c *coPay) proceed(r copay.Review, who copay.Actor, why string) {
 		return
 	case copay.ReviewTrueUp, copay.ReviewOverpaid:
 		if r.Kind == copay.ReviewTrueUp && c.rules >= rulesOfPeople {
-			c.p.Amounts.Accepted = copay.Cents(c.p.Amounts.Accepted.Minor + r.Amount.Minor)
+			c.letStand(*r.Amount)
 		}
 		c.p.Amounts.Requested = c.held()
 		c.bookReceivable()
 	}
 	c.move(r.Back, who, why)
+}
+
+// letStand accepts a difference to the remittance, besides what was accepted of
+// the same kind.
+func (c *coPay) letStand(diff copay.Money) {
+	before := c.p.Amounts.Accepted.Minor
+	if (before > 0) != (diff.Minor > 0) {
+		before = 0
+	}
+	c.p.Amounts.Accepted = copay.Cents(before + diff.Minor)
 }
 
 // setAmount asks for what a person says.

@@ -391,7 +391,7 @@ func TestEachRefundOfADeletedChargeIsDecidedOn(t *testing.T) {
 		})
 	}
 	again.decides(3*time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
-	require.Equal(t, copay.StateRefunded, again.run(input()))
+	require.Equal(t, copay.StateCancelled, again.run(input()))
 }
 
 // The charge is deleted while a refund waits for approval: all of it goes back.

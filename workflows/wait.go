@@ -38,11 +38,12 @@ func (c *coPay) call(ctx workflow.Context, start func(workflow.Context) workflow
 
 // keep runs a step in our own database until it works. Whatever is wrong there
 // (a key that is not configured, a defect of ours) people mend; no co-pay ends
-// by it, and nothing that was to be recorded is dropped.
-func keep(ctx workflow.Context, summary string, step, in, out any) error {
+// by it, and nothing that was to be recorded is dropped. in is what the step is
+// asked with, each time anew.
+func keep(ctx workflow.Context, summary string, step any, in func() any, out any) error {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	for try := 0; ; try++ {
-		err := workflow.ExecuteLocalActivity(local(ctx, summary), step, in).Get(ctx, out)
+		err := workflow.ExecuteLocalActivity(local(ctx, summary), step, in()).Get(ctx, out)
 		if err == nil {
 			return nil
 		}

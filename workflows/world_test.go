@@ -169,9 +169,15 @@ func down() error {
 		Details: []any{activities.Failure{Kind: integrations.KindUnavailable, Message: "the platform is down"}}})
 }
 
+// begunBefore is the charge of a run that code without rules began.
+const begunBefore copay.ChargeID = "old"
+
 // The activities.
 
 func (w *world) Open(_ context.Context, in activities.OpenInput) (activities.Opened, error) {
+	if in.Key.Charge == begunBefore {
+		in.Rules = 0
+	}
 	if w.stored != nil {
 		c := *w.stored
 		return activities.Opened{CoPay: &c, Rules: in.Rules}, nil
