@@ -193,7 +193,7 @@ func (a *Activities) BookRefund(ctx context.Context, in PostInput) (Posted, erro
 		return Posted{}, classify(err)
 	}
 	doc, err := books.Reverse(ctx, integrations.ReverseRequest{Ref: in.Ref, Of: in.Of, CoPay: in.Key.ID(), Alias: alias, PaymentID: id,
-		InvoiceID: in.Payment.InvoiceID, Amount: in.Amount, Whole: in.Amount.Equal(in.Payment.Amount), Returned: in.Refund, Rail: in.Payment.Rail,
+		InvoiceID: in.Payment.InvoiceID, Amount: in.Amount, Whole: in.Amount.Equal(in.Payment.Amount), Rail: in.Payment.Rail,
 		On: a.dayOf(in.Key.Practice, a.now()), Memo: string(in.Key.ID()), Asked: asked(ctx)})
 	if err != nil {
 		return Posted{}, classify(err)

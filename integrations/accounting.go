@@ -75,12 +75,9 @@ type ReverseRequest struct {
 	Amount    copay.Money
 	// Whole says that the whole payment is taken back, so it may be voided.
 	Whole bool
-	// Returned says that the patient has the money back; otherwise the payment
-	// was booked in error.
-	Returned bool
-	Rail     copay.Rail
-	On       copay.Date
-	Memo     string
+	Rail  copay.Rail
+	On    copay.Date
+	Memo  string
 	// Asked is when the step that wants it was scheduled: the same for all its
 	// attempts, and another once it is asked for anew.
 	Asked time.Time

@@ -216,7 +216,7 @@ func (c *coPay) unbook(ctx workflow.Context, r *copay.Refund) error {
 	pay := c.payment(r.Payment)
 	in := c.postInput(pay, copay.EffectUnbook, r.Amount)
 	in.Of, in.Ref = c.ref(copay.EffectBook, pay), undoRef(c.p.ID, copay.EffectUnbook, r)
-	in.InvoiceRef, in.Rest, in.Refund = c.ref(copay.EffectInvoice, pay), c.lastOf(pay, r), c.p.After != copay.StateCancelled
+	in.InvoiceRef, in.Rest = c.ref(copay.EffectInvoice, pay), c.lastOf(pay, r)
 	var got activities.Posted
 	err := workflow.ExecuteActivity(c.platform(ctx, PortAccounting, "reverse "+r.Amount.String()+" in the books"), steps.BookRefund, in).Get(ctx, &got)
 	if err == nil {

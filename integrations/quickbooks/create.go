@@ -60,7 +60,7 @@ func create[T any](ctx context.Context, c *Connector, k sort[T], ref copay.Ref, 
 	if err != nil {
 		return none, err
 	}
-	x, err := write(ctx, c, k, ref, body, requestID(ref, ""))
+	x, err := write(ctx, c, k, ref, asked, body, requestID(ref, ""))
 	if !refused(err) && !errors.Is(err, errGone) {
 		return x, err
 	}
@@ -74,12 +74,15 @@ func create[T any](ctx context.Context, c *Connector, k sort[T], ref copay.Ref, 
 	if body, err = build(ctx); err != nil {
 		return none, err
 	}
-	x, err = write(ctx, c, k, ref, body, requestID(ref, again(asked)))
+	x, err = write(ctx, c, k, ref, asked, body, requestID(ref, again(asked)))
 	if errors.Is(err, errGone) {
 		err = c.invalid(k.op, "the document was made, and deleted in QuickBooks; decide with the bookkeeper whether it belongs there")
 	}
 	return x, err
 }
+
+// clockSlack is how far QuickBooks' clock may be behind ours.
+const clockSlack = 5 * time.Minute
 
 // errGone says that a write was answered with a document which is not in the
 // books any more.
@@ -89,7 +92,7 @@ var errGone = errors.New("the document was deleted")
 // an answer only the id is believed: the document is looked up by its number,
 // because two attempts of one step may both have made it, and read back where
 // that does not show it.
-func write[T any](ctx context.Context, c *Connector, k sort[T], ref copay.Ref, body any, requestID string) (T, error) {
+func write[T any](ctx context.Context, c *Connector, k sort[T], ref copay.Ref, asked time.Time, body any, requestID string) (T, error) {
 	var none T
 	a, err := c.api.post(ctx, k.op, k.entity, nil, body, requestID)
 	if hasCode(err, codeDuplicateNumber, codeDuplicateRequest) {
@@ -123,6 +126,8 @@ func write[T any](ctx context.Context, c *Connector, k sort[T], ref copay.Ref, b
 	}
 	back, err := k.read(ctx, head.ID)
 	switch {
+	case hasCode(err, codeNotFound) && !asked.IsZero() && head.created().Add(clockSlack).After(asked):
+		return none, c.lost(k.op) // made just now: it cannot be read yet, and a repeat looks again
 	case hasCode(err, codeNotFound):
 		return none, errGone
 	case err != nil && integrations.KindOf(err) == integrations.KindNotFound:

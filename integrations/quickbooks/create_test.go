@@ -196,3 +196,33 @@ func TestADoubleIsNoticedWhenRequestIDsDoNotHold(t *testing.T) {
 		})
 	}
 }
+
+// A document that was made just now and cannot be read yet is not a deleted one:
+// it is not made again, and found when the step is repeated.
+func TestADocumentThatCannotBeReadYetIsNotMadeAgain(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	blind := true
+	f.wire.mu.Lock()
+	f.wire.intercept = func(r *http.Request) *http.Response {
+		switch {
+		case !blind:
+		case path.Base(r.URL.Path) == "query" && strings.Contains(r.URL.Query().Get("query"), "from Invoice"):
+			return reply(200, `{"QueryResponse":{}}`)
+		case r.Method == http.MethodGet && path.Base(path.Dir(r.URL.Path)) == "invoice":
+			return reply(400, faultBody("610"))
+		}
+		return nil
+	}
+	f.wire.mu.Unlock()
+	r := invoiceReq(1, 300)
+	r.Asked = f.now.get()
+	_, err := f.Invoice(t.Context(), r)
+	requireKind(t, err, integrations.KindUnknown)
+	f.wire.mu.Lock()
+	blind = false
+	f.wire.mu.Unlock()
+	_, err = f.Invoice(t.Context(), r)
+	require.NoError(t, err)
+	require.Len(t, f.sim.Books().Invoices, 1)
+}

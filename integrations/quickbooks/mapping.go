@@ -108,6 +108,14 @@ func (e *entity) updated() time.Time {
 	return parseTime(e.MetaData.LastUpdatedTime)
 }
 
+// created is when the object was made.
+func (e *entity) created() time.Time {
+	if e.MetaData == nil {
+		return time.Time{}
+	}
+	return parseTime(e.MetaData.CreateTime)
+}
+
 // parseTime reads the forms of time that Intuit writes.
 func parseTime(s string) time.Time {
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700"} {

@@ -86,8 +86,13 @@ func (c *Connector) voidPayment(ctx context.Context, r integrations.ReverseReque
 	if stays, err := c.settled(ctx, &p, r); err != nil || stays {
 		return d, false, err
 	}
-	a, err := c.api.post(ctx, op, "payment", url.Values{"operation": {"update"}, "include": {"void"}},
-		entity{ID: p.ID, SyncToken: p.SyncToken, Sparse: true}, voidID(r.Ref, "p", p.SyncToken))
+	void := func(requestID string) (answer, error) {
+		return c.api.post(ctx, op, "payment", url.Values{"operation": {"update"}, "include": {"void"}}, entity{ID: p.ID, SyncToken: p.SyncToken, Sparse: true}, requestID)
+	}
+	a, err := void(voidID(r.Ref, "p", p.SyncToken))
+	if refused(err) && !hasCode(err, codeStale) && !refusedByBooks(err) { // perhaps long ago: see create
+		a, err = void(voidID(r.Ref, "p", p.SyncToken+again(r.Asked)))
+	}
 	if err != nil {
 		return d, false, err
 	}
@@ -107,7 +112,7 @@ func (c *Connector) voidPayment(ctx context.Context, r integrations.ReverseReque
 // reconciled. Money in Undeposited Funds is on no statement yet.
 func (c *Connector) settled(ctx context.Context, p *payment, r integrations.ReverseRequest) (bool, error) {
 	account := p.DepositToAccountRef.id()
-	if !r.Returned || p.TxnDate == "" || string(r.On) <= p.TxnDate || account == "" {
+	if p.TxnDate == "" || string(r.On) <= p.TxnDate || account == "" {
 		return false, nil
 	}
 	undeposited, err := c.undeposited(ctx)
