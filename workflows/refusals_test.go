@@ -217,7 +217,6 @@ func TestWhatIsTakenOutOfTheBooksIsNamedWithItsInvoice(t *testing.T) {
 	require.Equal(t, copay.NewRef(key.ID(), copay.EffectInvoice, 1), in.InvoiceRef)
 	require.Equal(t, copay.NewRef(key.ID(), copay.EffectBook, 1), in.Of)
 	require.True(t, in.Rest)
-	require.False(t, in.Refund, "it should never have been booked")
 }
 
 // Of two parts that go back only the last leaves nothing of the payment.
@@ -236,6 +235,5 @@ func TestTheLastPartOfAPaymentIsSaidToBe(t *testing.T) {
 		w.run(input())
 		require.Len(t, w.unbooking, 1)
 		require.Equal(t, part.last, w.unbooking[0].Rest)
-		require.True(t, w.unbooking[0].Refund)
 	}
 }
