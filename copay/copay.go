@@ -151,8 +151,6 @@ type Review struct {
 	Refund  RefundID  `json:"refund,omitempty"`
 	// Held is the review that this one came before; it is open again after it.
 	Held *Review `json:"held,omitempty"`
-	// After is where the co-pay ends when what is in question is approved.
-	After State `json:"after,omitempty"`
 	// Amount is the difference in question (true-up, overpayment).
 	Amount *Money `json:"amount,omitempty"`
 	// Of is what a platform that rejects our credentials (ReviewConfig) kept
@@ -268,8 +266,12 @@ type CoPay struct {
 	// says that the patient's bank took some of it, which a person has not seen yet.
 	After State `json:"after,omitempty"`
 	Bank  bool  `json:"bank,omitempty"`
-	// Reopen says that what is owed has yet to be found out once money went back.
+	// Asked is what a person was asked when money went back or a dispute came: it is
+	// asked again after that. Reopen says that what is owed has yet to be found out
+	// then, Leaving what the co-pay becomes when a second person approves.
+	Asked     *Review       `json:"asked,omitempty"`
 	Reopen    bool          `json:"reopen,omitempty"`
+	Leaving   State         `json:"leaving,omitempty"`
 	Payments  []Payment     `json:"payments,omitempty"`
 	Refunds   []Refund      `json:"refunds,omitempty"`
 	Review    *Review       `json:"review,omitempty"`

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"slices"
 	"strings"
 
 	"go.temporal.io/sdk/workflow"
@@ -71,6 +72,8 @@ func (c *coPay) checkRecord(in RecordPayment) error {
 		return copay.Errorf(copay.CodeInvalid, "number", "a check or receipt number has at most 40 characters and is never a card number")
 	case (!c.p.State.BeforePayment() && c.p.State != copay.StateNeedsReview) || c.p.After != "":
 		return c.not("paid at the desk", "do not take the money; if it was taken, give it back")
+	case c.p.Leaving != "":
+		return c.not("paid at the desk", "the charge was deleted; decide on the refund first")
 	case c.forbidden():
 		return copay.Errorf(copay.CodePrecondition, "state", "the patient must not be billed for this visit: %s", c.p.Estimate.Rule)
 	case c.p.Review != nil && c.p.Review.Back == copay.StateRefunding && c.rules >= rulesOfPeople:
@@ -294,12 +297,55 @@ func (c *coPay) givenByOne() (minor int64) {
 }
 
 func (c *coPay) startRefund(who copay.Actor) {
-	early := c.p.Amounts.Requested.IsZero() && (c.p.State == copay.StateReceived || c.p.State == copay.StateVerifying || c.p.State == copay.StateEstimating)
-	c.p.Reopen = c.p.Reopen || ((early || c.amountUnknown()) && c.rules >= rulesOfPeople)
-	if c.p.State == copay.StateWaived || c.p.State == copay.StateWrittenOff {
-		c.p.After = c.p.State
+	at, q := c.p.State, c.p.Review
+	if q != nil && q.Kind == copay.ReviewRefundApproval && c.rules >= rulesOfPeople { // where the question of a second person came up
+		if q.Held == nil {
+			at = q.Back
+		}
+		q = q.Held
+	}
+	if c.rules >= rulesOfPeople {
+		c.p.Reopen = c.p.Reopen || at == copay.StateReceived || at == copay.StateVerifying || at == copay.StateEstimating
+		c.keepAsking(q)
+	}
+	if c.p.After == "" && (at == copay.StateWaived || at == copay.StateWrittenOff) {
+		c.p.After = at
 	}
 	c.move(copay.StateRefunding, who, "money is to go back")
+}
+
+// keepAsking remembers a question that was open before money was asked for, or
+// because a page could not be withdrawn: it is open again later.
+func (c *coPay) keepAsking(q *copay.Review) {
+	if q == nil {
+		return
+	}
+	switch q.Back {
+	case copay.StateReceived, copay.StateVerifying, copay.StateEstimating, copay.StateRequesting:
+		c.p.Asked = q
+	}
+}
+
+// returnWhatCameSince adds refunds of payments that nobody was asked about,
+// because they came later.
+func (c *coPay) returnWhatCameSince(why string) {
+	for _, p := range c.returnable() {
+		if !slices.ContainsFunc(c.p.Refunds, func(r copay.Refund) bool { return r.Payment == p.ID && r.Status == copay.RefundRejected }) {
+			c.newRefund(p, c.refundable(p), copay.System(), why)
+		}
+	}
+}
+
+// onlyWhatStays asks for no more than what is kept.
+func (c *coPay) onlyWhatStays() {
+	stays := c.held().Minor
+	for _, r := range c.p.Refunds {
+		if r.Status == copay.RefundPending || r.Status == copay.RefundAwaiting {
+			stays -= r.Amount.Minor
+		}
+	}
+	c.p.Amounts.Requested = copay.Cents(max(stays, 0))
+	c.bookReceivable()
 }
 
 func (c *coPay) checkApproval(in ApproveRefund) error {
@@ -330,14 +376,22 @@ func (c *coPay) approve(in ApproveRefund) {
 	c.note(in.Actor, UpdateApproveRefund, "refund "+string(r.ID)+" of "+r.Amount.String()+" is "+map[bool]string{true: "approved", false: "rejected"}[in.Approve], in.Reason)
 	if in.Approve {
 		r.Status = copay.RefundPending
-		if q := c.p.Review; q != nil && q.After != "" { // nothing is asked for any more
-			c.p.After, c.p.Amounts.Requested = q.After, copay.Cents(min(c.p.Amounts.Requested.Minor, c.held().Minor))
+		if c.p.Leaving != "" { // nothing is asked for any more
+			c.p.After, c.p.Leaving = c.p.Leaving, ""
+			c.returnWhatCameSince(r.Reason)
+			c.onlyWhatStays()
 		}
 		c.startRefund(in.Actor)
 		return
 	}
 	r.Status = copay.RefundRejected
 	c.suspect(r.Payment) // it may have gone back at the processor meanwhile
+	if c.p.After == copay.StateCancelled && c.rules >= rulesOfPeople {
+		c.onlyWhatStays()
+	}
+	if c.undecided() == nil {
+		c.p.Leaving = ""
+	}
 	c.approvalOver(in.Actor, "the refund was rejected")
 }
 

@@ -130,10 +130,11 @@ func (c *coPay) step() func(workflow.Context) error {
 	if len(c.stale) > 0 {
 		return c.refresh
 	}
-	if c.gone && !c.atTheBank() {
+	busy := c.p.State == copay.StateRefunding && c.rules >= rulesOfPeople // what is heard meanwhile has its turn after it
+	if c.gone && !c.atTheBank() && !busy {
 		return c.confirmDeletion
 	}
-	if len(c.missing) > 0 {
+	if len(c.missing) > 0 && !busy {
 		return c.confirmPosting
 	}
 	if look := c.lookAtPlan(); look != nil {

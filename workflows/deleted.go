@@ -12,7 +12,8 @@ import (
 // alone takes no money back.
 func (c *coPay) confirmDeletion(ctx workflow.Context) error {
 	// A person may be at it: what is being taken back is not taken back anew.
-	if c.givenUp() || (c.p.After == copay.StateCancelled && c.rules >= rulesOfPeople) {
+	restGivenUp := (c.p.State == copay.StateWaived || c.p.State == copay.StateWrittenOff) && c.held().IsPositive() && c.rules >= rulesOfPeople
+	if (c.givenUp() && !restGivenUp) || (c.p.After == copay.StateCancelled && c.rules >= rulesOfPeople) {
 		c.gone = false
 		return nil
 	}
@@ -53,7 +54,7 @@ func (c *coPay) takeBack(who copay.Actor, why string) {
 	if left > c.in.Policy.RefundApprovalAbove.Minor {
 		c.askToReturn(who, why, "The charge was deleted in the EHR after it was paid. Approve the refund, or reject it and enter the charge again.")
 		if c.rules >= rulesOfPeople {
-			c.p.Review.After = copay.StateCancelled
+			c.p.Leaving = copay.StateCancelled
 		}
 		return
 	}
@@ -104,6 +105,9 @@ func (c *coPay) postingGone(p *copay.Payment, who copay.Actor) {
 		back = copay.StateReconciling
 	}
 	p.PostedID, p.Again = "", p.Again+"b"
+	if c.p.State == copay.StateNeedsReview && c.rules >= rulesOfPeople {
+		c.note(who, "posting", "somebody deleted our posting in the EHR", "")
+	}
 	c.move(copay.StateNeedsReview, who, "somebody deleted our posting in the EHR")
 	c.p.Review = &copay.Review{Kind: copay.ReviewPostingDeleted, Payment: p.ID, Back: back,
 		Message: "Somebody deleted the posting of this payment in the EHR; post it again, or confirm that it is right as it is.",
@@ -127,7 +131,7 @@ func (c *coPay) askToReturn(who copay.Actor, why, message string) {
 	case c.rules < rulesOfPeople:
 		held = nil
 	case held != nil && held.Kind == copay.ReviewRefundApproval: // another refund waits already
-		held = held.Held
+		back, held = held.Back, held.Held
 	case held != nil && held.Back == copay.StateRefunding: // what is on its way back goes on by itself
 		held = nil
 	}

@@ -72,7 +72,7 @@ func (c *coPay) hear(e Event) {
 	who := copay.PlatformActor(e.Platform)
 	switch integrations.EventKind(e.Kind) {
 	case integrations.EventChargeDeleted:
-		if !c.p.State.Closed() || c.p.State == copay.StateSettled {
+		if !c.p.State.Closed() || c.p.State == copay.StateSettled || (c.held().IsPositive() && c.rules >= rulesOfPeople) {
 			c.gone = true // the EHR is asked before anything is taken back
 		}
 	case integrations.EventChargeChanged, integrations.EventVisitChanged:
@@ -226,6 +226,9 @@ func (c *coPay) holdBack(p *copay.Payment, who copay.Actor) {
 	}
 	p.Status, p.Contested = copay.PaymentDisputed, copay.Cents(p.Amount.Minor-p.Refunded.Minor)
 	c.bookDispute(ledger.RuleDispute, "dispute", p)
+	if c.p.State == copay.StateNeedsReview && c.rules >= rulesOfPeople {
+		c.keepAsking(c.p.Review)
+	}
 	switch c.p.State {
 	case copay.StateRequesting, copay.StateAwaitingPayment, copay.StateNeedsReview, copay.StateSettled, copay.StatePaid, copay.StatePosting, copay.StateReconciling:
 		c.move(copay.StateDisputed, who, "the patient disputes the payment at their bank; answer it at the processor")

@@ -179,7 +179,7 @@ func (c *coPay) arrived() {
 // amountUnknown reports that a person has yet to say what is owed.
 func (c *coPay) amountUnknown() bool {
 	r := c.p.Review
-	if r != nil && r.Kind == copay.ReviewRefundApproval {
+	if r != nil && r.Kind == copay.ReviewRefundApproval && (r.Held != nil || c.rules < rulesOfPeople) {
 		r = r.Held
 	}
 	if r == nil || (r.Back != copay.StateVerifying && r.Back != copay.StateEstimating) {

@@ -115,7 +115,8 @@ func (c *coPay) ref(e copay.Effect, p *copay.Payment) copay.Ref {
 func (c *coPay) reconcile(ctx workflow.Context) error {
 	c.parked = 0
 	c.keepCards(ctx)
-	if c.p.After == copay.StateCancelled && c.hasPendingRefund() && c.rules >= rulesOfPeople { // nothing is posted of what is being taken back
+	goesOn := c.hasPendingRefund() || (c.undecided() == nil && !c.anyDisputed())
+	if c.p.After != "" && goesOn && c.rules >= rulesOfPeople { // nothing is posted of what is being taken back
 		c.move(copay.StateRefunding, copay.System(), "a refund is still under way")
 		return nil
 	}
@@ -132,6 +133,12 @@ func (c *coPay) reconcile(ctx workflow.Context) error {
 	}
 	if r := c.undecided(); r != nil { // its review gave way to something else
 		c.askApproval(r, copay.System())
+		return nil
+	}
+	if q := c.p.Asked; q != nil && !c.anyDisputed() && c.rules >= rulesOfPeople {
+		c.p.Asked = nil
+		c.move(copay.StateNeedsReview, copay.System(), "what was open before is open again")
+		c.p.Review = q
 		return nil
 	}
 	if c.surplus().IsPositive() {

@@ -305,6 +305,12 @@ func (c *coPay) given() {
 		c.askApproval(r, copay.System())
 		return
 	}
+	if q := c.p.Asked; q != nil && after == "" {
+		c.p.Asked, c.p.Reopen, c.p.Bank = nil, false, false
+		c.move(copay.StateNeedsReview, copay.System(), "a part went back; what was open before is open again")
+		c.p.Review = q
+		return
+	}
 	if c.p.Reopen && after == "" {
 		c.p.Reopen, c.p.Bank = false, false
 		c.move(copay.StateNeedsReview, copay.System(), "a part went back before it was known what is owed")
@@ -312,7 +318,7 @@ func (c *coPay) given() {
 		return
 	}
 	bank := after == "" && c.p.Amounts.Outstanding().IsPositive() && c.bankTook()
-	c.p.After, c.p.Bank = "", false
+	c.p.After, c.p.Bank, c.p.Reopen, c.p.Asked = "", false, false, nil
 	switch net := c.held().Minor; {
 	case after != "":
 		why := "nothing is asked of the patient any more"
@@ -352,6 +358,7 @@ func (c *coPay) cancel(who copay.Actor, why string) {
 // something to take back, or when EHR and books lack a part that was paid.
 func (c *coPay) giveUp(end copay.State, who copay.Actor, why string) {
 	c.p.Amounts.Requested = copay.Cents(0)
+	c.p.Asked, c.p.Reopen, c.p.Leaving = nil, false, "" // nothing is left to be asked
 	if end == copay.StateCancelled {
 		c.overtake(func(*copay.Refund) bool { return true }) // all of it goes back now
 	}

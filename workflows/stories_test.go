@@ -150,6 +150,16 @@ func (s *story) ended() {
 	c := s.stored
 	require.True(s.t, c.State.Closed(), "%s", c.State)
 	require.Zero(s.t, c.Amounts.Outstanding().Minor, "%s: %+v", c.State, c.Amounts)
+	// The money of a deleted charge is kept only when a person said so, or while a
+	// bank is at that of a co-pay whose rest was given up.
+	atBank := slices.ContainsFunc(c.Payments, func(p copay.Payment) bool { return p.Status == copay.PaymentDisputed })
+	rejected := slices.ContainsFunc(c.Refunds, func(r copay.Refund) bool { return r.Status == copay.RefundRejected && r.ApprovedBy != "" })
+	if s.facts.Deleted && !rejected && !atBank {
+		require.Equal(s.t, c.Amounts.Collected.Minor, c.Amounts.Refunded.Minor, "%s: money of a deleted charge is kept", c.State)
+	}
+	if c.State.Closed() && (c.After != "" || c.Reopen || c.Leaving != "" || c.Asked != nil) {
+		s.t.Errorf("%s: after %q, reopen %v, leaving %q, asked %v are left behind", c.State, c.After, c.Reopen, c.Leaving, c.Asked)
+	}
 	open := s.journal[string(ledger.RuleReceivable)] - s.journal[string(ledger.RuleCapture)] + s.journal[string(ledger.RuleRefund)] -
 		s.journal[string(ledger.RuleWaive)] - s.journal[string(ledger.RuleWriteOff)]
 	require.Zero(s.t, open, "%s: nobody owes anything any more: %v", c.State, s.journal)
@@ -400,7 +410,7 @@ func (s *story) postingVanishes() {
 func (s *story) chargeVanishes() {
 	if s.r.IntN(4) == 0 {
 		s.facts.Deleted = true
-		s.tells("drchrono", Event{Kind: string(integrations.EventChargeDeleted)})
+		s.env.SignalWorkflow(SignalEvent, Event{ID: "drchrono/" + s.id(), Platform: "drchrono", Kind: string(integrations.EventChargeDeleted)})
 	}
 }
 
