@@ -646,3 +646,49 @@ func TestADeletedChargeIsGivenBackAlsoWhenItsRestWasWaived(t *testing.T) {
 	w.run(input())
 	require.Zero(t, w.stored.Amounts.Collected.Minor-w.stored.Amounts.Refunded.Minor, "money of a deleted charge is kept")
 }
+
+// The refund of a cancelled co-pay is in trouble; the patient disputes; somebody deletes our posting.
+func TestNothingGoesBackWhileTheBankDecides(t *testing.T) {
+	w := settledWorld(t)
+	w.fail["RefundPayment"] = []error{refuse(integrations.KindInvalid)}
+	w.fail["ReversePosting"] = []error{refuse(integrations.KindInvalid)}
+	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(25_00)}) })
+	w.after(time.Hour, func() {
+		require.Equal(t, copay.ReviewCompensation, w.stored.Review.Kind)
+		w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "opened")
+	})
+	w.after(2*time.Hour, func() {
+		require.Equal(t, copay.StateDisputed, w.stored.State)
+		for ref := range w.posted {
+			delete(w.posted, ref)
+		}
+		w.event("drchrono", integrations.EventPostingDeleted, w.stored.Payments[0].PostedID, "")
+	})
+	w.decides(3*time.Hour, copay.ReviewPostingDeleted, copay.ChoiceDone)
+	w.after(4*time.Hour, func() {
+		require.Empty(t, w.refunded, "money goes back that the bank holds")
+		w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "lost")
+		w.refunded["bank"], w.refundOf["bank"] = copay.Cents(25_00), w.stored.Payments[0].Ref
+	})
+	w.after(5*time.Hour, func() {
+		if w.stored.State == copay.StateNeedsReview {
+			w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "z"), Choice: copay.ChoiceRetry})
+		}
+	})
+	w.run(input())
+}
+
+// The patient disputes while the refund waits for the processor.
+func TestNothingGoesBackDuringADispute(t *testing.T) {
+	w := settledWorld(t)
+	w.fail["RefundPayment"] = []error{down()}
+	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
+	w.after(time.Minute, func() {
+		w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "opened")
+	})
+	w.after(time.Hour, func() {
+		require.Empty(t, w.refunded)
+		w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "won")
+	})
+	w.run(input())
+}

@@ -20,16 +20,24 @@ func (c *coPay) giveBack(ctx workflow.Context) error {
 	if open := c.openPayment(); open != nil && c.p.After != "" {
 		return c.closeRequest(ctx, open)
 	}
+	contested := false
 	for _, byHand := range []bool{false, true} { // nobody waits for what somebody has to hand out
 		for i := range c.p.Refunds {
 			r := &c.p.Refunds[i]
 			if r.Status != copay.RefundPending || c.needsHand(r) != byHand {
 				continue
 			}
+			if c.contested(r) {
+				contested = true
+				continue
+			}
 			if ok, err := c.giveOneBack(ctx, r); !ok || err != nil {
 				return err
 			}
 		}
+	}
+	if contested {
+		return c.awaitDecision(ctx)
 	}
 	// A part that was paid before the rest was given up stays paid; what still
 	// has to be undone behind it is undone.
@@ -39,6 +47,22 @@ func (c *coPay) giveBack(ctx workflow.Context) error {
 	c.parked = 0
 	c.given()
 	return nil
+}
+
+// contested reports that the bank decides just now where the money of a refund
+// belongs: given back as well, it could be lost twice.
+func (c *coPay) contested(r *copay.Refund) bool {
+	return r.PlatformID == "" && c.payment(r.Payment).Status == copay.PaymentDisputed && c.rules >= rulesOfPeople
+}
+
+// awaitDecision waits for news of a dispute.
+func (c *coPay) awaitDecision(ctx workflow.Context) error {
+	c.plan(ctx, "wait for the bank's decision", 0)
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	_, err := c.sleep(ctx, 0, "")
+	return err
 }
 
 // giveOneBack runs the undo list of one refund's payment. Each step is noted

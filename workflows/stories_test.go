@@ -150,9 +150,10 @@ func (s *story) ended() {
 	c := s.stored
 	require.True(s.t, c.State.Closed(), "%s", c.State)
 	require.Zero(s.t, c.Amounts.Outstanding().Minor, "%s: %+v", c.State, c.Amounts)
-	// The money of a deleted charge is kept only when a person said so, or while a
-	// bank is at that of a co-pay whose rest was given up.
-	atBank := slices.ContainsFunc(c.Payments, func(p copay.Payment) bool { return p.Status == copay.PaymentDisputed })
+	// The money of a deleted charge is kept only when a person said so, or when a bank
+	// was at that of a co-pay whose rest was given up.
+	atBank := slices.ContainsFunc(c.Payments, func(p copay.Payment) bool { return p.Contested.IsPositive() }) &&
+		(c.State == copay.StateWaived || c.State == copay.StateWrittenOff)
 	rejected := slices.ContainsFunc(c.Refunds, func(r copay.Refund) bool { return r.Status == copay.RefundRejected && r.ApprovedBy != "" })
 	if s.facts.Deleted && !rejected && !atBank {
 		require.Equal(s.t, c.Amounts.Collected.Minor, c.Amounts.Refunded.Minor, "%s: money of a deleted charge is kept", c.State)
@@ -464,7 +465,7 @@ func (s *story) tend(d int) {
 	case c.State == copay.StateNeedsReview:
 		s.decide()
 	case !s.calm:
-	case c.State == copay.StateDisputed:
+	case c.State == copay.StateDisputed, c.State == copay.StateRefunding:
 		for _, p := range c.Payments {
 			if p.Status == copay.PaymentDisputed {
 				s.dispute(p, "won")
