@@ -3,6 +3,9 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -161,17 +164,17 @@ func TestAddresses(t *testing.T) {
 		outcome string
 		did     []string
 		checked int
-		audited string
+		audited [3]string // action, actor, what it says
 	}{
-		"opt-out stops every open co-pay": {integrations.Event{Kind: integrations.EventMessageOptOut, Type: "STOP"}, "done", []string{"revoke sms twilio:STOP"}, 2, ""},
-		"opt-in lets them decide again":   {integrations.Event{Kind: integrations.EventMessageOptIn, Type: "START"}, "done", []string{"restore sms"}, 2, ""},
-		"a bad number is not used again":  {integrations.Event{Kind: integrations.EventAddressBad, Code: "30006"}, "done", []string{"bad sms 30006"}, 2, ""},
-		"a word that is a wish for out":   {integrations.Event{Kind: integrations.EventMessageInbound, Text: "Opt-Out!"}, "done", []string{"revoke sms twilio:text_stop"}, 2, "stop"},
-		"a word that takes it back":       {integrations.Event{Kind: integrations.EventMessageInbound, Text: "start"}, "done", []string{"restore sms"}, 2, "start"},
-		"text that may want silence":      {integrations.Event{Kind: integrations.EventMessageInbound, Text: "Please don't text me anymore"}, "dead", []string{"revoke sms twilio:text_unclear"}, 2, "unclear"},
-		"text in Spanish that may, too":   {integrations.Event{Kind: integrations.EventMessageInbound, Text: "no me escriban más"}, "dead", []string{"revoke sms twilio:text_unclear"}, 2, "unclear"},
-		"text that needs a person":        {integrations.Event{Kind: integrations.EventMessageInbound, Text: "I already paid at the desk?"}, "dead", nil, 0, "other"},
-		"a call for help":                 {integrations.Event{Kind: integrations.EventMessageInbound, Text: "HELP"}, "ignored", nil, 0, ""},
+		"opt-out stops every open co-pay": {integrations.Event{Kind: integrations.EventMessageOptOut, Type: "STOP"}, "done", []string{"revoke sms twilio:STOP"}, 2, [3]string{"message.opt_out", "patient", "STOP"}},
+		"opt-in lets them decide again":   {integrations.Event{Kind: integrations.EventMessageOptIn, Type: "START"}, "done", []string{"restore sms"}, 2, [3]string{"message.opt_in", "patient", "START"}},
+		"a bad number is not used again":  {integrations.Event{Kind: integrations.EventAddressBad, Code: "30006"}, "done", []string{"bad sms 30006"}, 2, [3]string{"message.address_bad", "platform:twilio", "30006"}},
+		"a word that is a wish for out":   {integrations.Event{Kind: integrations.EventMessageInbound, Text: "Opt-Out!"}, "done", []string{"revoke sms twilio:text_stop"}, 2, [3]string{"message.inbound", "patient", "stop"}},
+		"a word that takes it back":       {integrations.Event{Kind: integrations.EventMessageInbound, Text: "start"}, "done", []string{"restore sms"}, 2, [3]string{"message.inbound", "patient", "start"}},
+		"text that may want silence":      {integrations.Event{Kind: integrations.EventMessageInbound, Text: "Please don't text me anymore"}, "dead", []string{"revoke sms twilio:text_unclear"}, 2, [3]string{"message.inbound", "patient", "unclear"}},
+		"text in Spanish that may, too":   {integrations.Event{Kind: integrations.EventMessageInbound, Text: "no me escriban más"}, "dead", []string{"revoke sms twilio:text_unclear"}, 2, [3]string{"message.inbound", "patient", "unclear"}},
+		"text that needs a person":        {integrations.Event{Kind: integrations.EventMessageInbound, Text: "I already paid at the desk?"}, "dead", nil, 0, [3]string{"message.inbound", "patient", "other"}},
+		"a call for help":                 {integrations.Event{Kind: integrations.EventMessageInbound, Text: "HELP"}, "ignored", nil, 0, [3]string{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -186,11 +189,16 @@ func TestAddresses(t *testing.T) {
 			require.Equal(t, tc.did, b.m.did)
 			require.Len(t, b.f.rechecks, tc.checked)
 			require.Empty(t, b.f.signals)
-			if tc.audited != "" {
-				require.Equal(t, tc.audited, b.m.audit[0].Detail["read_as"])
-				require.NotContains(t, b.m.why[row], tel)
-				require.NotContains(t, b.m.audit[0].Detail, "text")
+			if tc.audited[0] == "" {
+				require.Empty(t, b.m.audit)
+				return
 			}
+			require.Len(t, b.m.audit, 1)
+			kept := b.m.audit[0]
+			require.Equal(t, tc.audited[:2], []string{kept.Action, kept.Actor.ID})
+			require.Contains(t, slices.Collect(maps.Values(kept.Detail)), tc.audited[2])
+			require.NotContains(t, b.m.why[row]+fmt.Sprint(kept.Detail), tel)
+			require.NotContains(t, kept.Detail, "text")
 		})
 	}
 }

@@ -86,21 +86,26 @@ func (d *Dispatcher) address(ctx context.Context, v delivery) error {
 	return d.recheckAll(ctx, v.row.Practice, ids)
 }
 
-func (d *Dispatcher) applyToAddress(ctx context.Context, v delivery) ([]copay.ID, error) {
-	e, practice := v.e, v.row.Practice
+func (d *Dispatcher) applyToAddress(ctx context.Context, v delivery) (ids []copay.ID, err error) {
+	e, practice, actor := v.e, v.row.Practice, copay.Patient()
 	source := string(v.row.Platform) + ":" + e.Type
 	switch e.Kind {
 	case integrations.EventMessageOptOut:
-		return d.store.Revoke(ctx, practice, e.Channel, e.Address, ledger.OptOutChannel, source, e.At)
+		ids, err = d.store.Revoke(ctx, practice, e.Channel, e.Address, ledger.OptOutChannel, source, e.At)
 	case integrations.EventMessageOptIn:
-		if err := d.store.Restore(ctx, practice, e.Channel, e.Address, source, e.At); err != nil {
-			return nil, err
+		if err = d.store.Restore(ctx, practice, e.Channel, e.Address, source, e.At); err == nil {
+			ids, err = d.store.CopaysByAddress(ctx, practice, e.Channel, e.Address)
 		}
-		return d.store.CopaysByAddress(ctx, practice, e.Channel, e.Address)
 	case integrations.EventAddressBad:
-		return d.store.MarkBad(ctx, practice, e.Channel, e.Address, e.Code, e.At)
+		actor = copay.PlatformActor(v.row.Platform)
+		ids, err = d.store.MarkBad(ctx, practice, e.Channel, e.Address, e.Code, e.At)
+	default:
+		return d.inbound(ctx, v)
 	}
-	return d.inbound(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	return ids, d.auditAddress(ctx, v, actor, ids, map[string]string{"type": e.Type, "code": e.Code})
 }
 
 // inbound reads free text. A patient may revoke consent in any reasonable way
@@ -125,7 +130,7 @@ func (d *Dispatcher) inbound(ctx context.Context, v delivery) (ids []copay.ID, e
 	if err != nil {
 		return nil, err
 	}
-	if err := d.auditInbound(ctx, v, intent, ids); err != nil {
+	if err := d.auditAddress(ctx, v, copay.Patient(), ids, map[string]string{"read_as": string(intent)}); err != nil {
 		return nil, err
 	}
 	if intent == copay.IntentUnclear {
@@ -139,9 +144,16 @@ func (d *Dispatcher) inbound(ctx context.Context, v delivery) (ids []copay.ID, e
 	return ids, nil
 }
 
-func (d *Dispatcher) auditInbound(ctx context.Context, v delivery, intent copay.InboundIntent, ids []copay.ID) error {
-	entry := ledger.AuditEntry{Practice: v.row.Practice, Actor: copay.Patient(), Action: "message.inbound", Detail: map[string]string{
-		"platform": string(v.row.Platform), "event": v.e.ID, "channel": string(v.e.Channel), "read_as": string(intent)}}
+// auditAddress keeps who changed what is known of an address, and by which
+// event; the address itself is the patient's.
+func (d *Dispatcher) auditAddress(ctx context.Context, v delivery, actor copay.Actor, ids []copay.ID, more map[string]string) error {
+	entry := ledger.AuditEntry{Practice: v.row.Practice, Actor: actor, Action: string(v.e.Kind), Detail: map[string]string{
+		"platform": string(v.row.Platform), "event": v.e.ID, "channel": string(v.e.Channel)}}
+	for name, value := range more {
+		if value != "" {
+			entry.Detail[name] = value
+		}
+	}
 	if len(ids) > 0 {
 		entry.CoPay = ids[0]
 	}
