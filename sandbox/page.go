@@ -84,10 +84,10 @@ func (s *Sandbox) page() http.Handler {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		nonce := rand.Text()
 		show(w, http.StatusOK, pageTemplate, nonce, map[string]any{
-			"Nonce": nonce, "Platforms": slices.Sorted(maps.Keys(s.faults())), "Faults": faultNames, "Pending": s.pending(),
+			"Nonce": nonce, "Platforms": slices.Sorted(maps.Keys(s.faults())), "Faults": faultNames, "Webhooks": webhookNames, "Pending": s.pending(),
 			"Notes": s.notes(), "EHR": s.DrChrono.Payments(), "Stripe": s.Stripe.Books(), "Books": s.QuickBooks.Books(), "Patients": s.DrChrono.Patients(), "Charges": s.DrChrono.Charges()})
 	})
-	for name, do := range map[string]func(url.Values) error{"charge": s.charge, "delete": s.delete, "reply": s.reply, "fault": s.fault} {
+	for name, do := range map[string]func(url.Values) error{"charge": s.charge, "delete": s.delete, "reply": s.reply, "fault": s.fault, "webhook": s.webhook} {
 		mux.HandleFunc("POST /"+name, func(w http.ResponseWriter, r *http.Request) {
 			if err := r.ParseForm(); err != nil {
 				show(w, http.StatusBadRequest, problemTemplate, "", "the form cannot be read")
@@ -136,7 +136,11 @@ func (s *Sandbox) reply(f url.Values) error {
 }
 
 // faultNames are the ways to misbehave that the page offers.
-var faultNames = map[sim.FaultKind]string{sim.FaultRateLimit: "is throttled (429)", sim.FaultServer: "fails (500)", sim.FaultSlow: "takes ten seconds", sim.FaultDrop: "is done, but not answered"}
+var faultNames = map[sim.FaultKind]string{sim.FaultRateLimit: "is throttled (429)", sim.FaultServer: "fails (500)", sim.FaultSlow: "takes ten seconds", sim.FaultDrop: "is done, but not answered",
+	sim.FaultToken: "finds its credentials expired (401)"}
+
+// webhookNames are the ways in which the page lets webhooks come.
+var webhookNames = map[string]string{"twice": "comes twice", "late": "comes after the one that follows it"}
 
 func (s *Sandbox) faults() map[string]*sim.Faults {
 	return map[string]*sim.Faults{"drchrono": s.DrChrono.Faults(), "availity": s.Availity.Faults(), "stripe": s.Stripe.Faults(), "twilio": s.Twilio.Faults(),
@@ -152,6 +156,18 @@ func (s *Sandbox) fault(f url.Values) error {
 	return nil
 }
 
+func (s *Sandbox) webhook(f url.Values) error {
+	switch f.Get("how") {
+	case "twice":
+		s.Hooks.Duplicate(1)
+	case "late":
+		s.Hooks.Reorder()
+	default:
+		return errors.New("choose how the next webhook comes")
+	}
+	return nil
+}
+
 // pending are the faults that are still to happen, in words.
 func (s *Sandbox) pending() (list []string) {
 	all := s.faults()
@@ -161,6 +177,13 @@ func (s *Sandbox) pending() (list []string) {
 				list = append(list, "the next call to "+platform+" "+name)
 			}
 		}
+	}
+	twice, late := s.Hooks.Pending()
+	for range twice {
+		list = append(list, "the next webhook "+webhookNames["twice"])
+	}
+	if late {
+		list = append(list, "the next webhook "+webhookNames["late"])
 	}
 	return list
 }

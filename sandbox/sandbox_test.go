@@ -124,11 +124,14 @@ func TestThePagePlaysClinicPatientAndTrouble(t *testing.T) {
 	_, page = post(t, s, "delete", url.Values{"charge": {s.DrChrono.Charges()[0].ID}})
 	require.NotContains(t, page, "$145.00, Ana Sample")
 
-	status, page = post(t, s, "fault", url.Values{"platform": {"stripe"}, "kind": {"429"}})
-	require.Equal(t, http.StatusOK, status)
-	const waits = "Waiting: the next call to stripe is throttled (429)."
-	require.Contains(t, page, waits)
-	for _, want := range []int{http.StatusTooManyRequests, http.StatusOK} {
+	for _, kind := range []string{"429", "token"} {
+		status, page = post(t, s, "fault", url.Values{"platform": {"stripe"}, "kind": {kind}})
+		require.Equal(t, http.StatusOK, status)
+	}
+	const waits = "Waiting: the next call to stripe"
+	require.Contains(t, page, waits+" is throttled (429).")
+	require.Contains(t, page, waits+" finds its credentials expired (401).")
+	for _, want := range []int{http.StatusTooManyRequests, http.StatusUnauthorized, http.StatusOK} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URLs["stripe"]+"/v1/payment_intents", nil)
 		require.NoError(t, err)
 		req.SetBasicAuth(StripeKey, "")
@@ -145,6 +148,38 @@ func TestThePagePlaysClinicPatientAndTrouble(t *testing.T) {
 	require.NotContains(t, string(body), waits)
 }
 
+func TestThePageLetsWebhooksComeTwiceAndLate(t *testing.T) {
+	t.Parallel()
+	s, got := start(t)
+	ana := s.DrChrono.AddPatient(drchronosim.Patient{FirstName: "Ana", LastName: "Sample", BirthDate: "1980-02-03"})
+	charge := func() string {
+		post(t, s, "charge", url.Values{"patient": {ana}, "dollars": {"145"}})
+		all := s.DrChrono.Charges()
+		return all[len(all)-1].ID
+	}
+	ask := func(how, waits string) {
+		status, page := post(t, s, "webhook", url.Values{"how": {how}})
+		require.Equal(t, http.StatusOK, status)
+		require.Contains(t, page, "Waiting: the next webhook "+waits+".")
+	}
+	arrives := func(charge string) {
+		t.Helper()
+		_, body := next(t, got)
+		require.Contains(t, body, charge)
+	}
+	ask("twice", "comes twice")
+	first := charge()
+	arrives(first)
+	arrives(first)
+	ask("late", "comes after the one that follows it")
+	second := charge()
+	third := charge()
+	arrives(third)
+	arrives(second)
+	_, page := post(t, s, "charge", url.Values{"patient": {ana}, "dollars": {"145"}})
+	require.NotContains(t, page, "Waiting: the next webhook")
+}
+
 func TestWhatThePageCannotDoItSays(t *testing.T) {
 	t.Parallel()
 	s, _ := start(t)
@@ -159,6 +194,7 @@ func TestWhatThePageCannotDoItSays(t *testing.T) {
 		{"reply", "is not a number", url.Values{"from": {"<b>me"}, "text": {"STOP"}}},
 		{"fault", "choose a platform", url.Values{"platform": {"fax"}, "kind": {"429"}}},
 		{"fault", "choose a platform", url.Values{"platform": {"stripe"}, "kind": {"flood"}}},
+		{"webhook", "choose how", url.Values{"how": {"never"}}},
 	} {
 		status, page := post(t, s, tc.form, tc.values)
 		require.Equal(t, http.StatusBadRequest, status, tc.values)

@@ -205,6 +205,14 @@ func (d *Deliverer) Duplicate(n int) { d.mu.Lock(); d.dup += n; d.mu.Unlock() }
 // Reorder holds the next delivery back until another one has been sent.
 func (d *Deliverer) Reorder() { d.mu.Lock(); d.hold = true; d.mu.Unlock() }
 
+// Pending tells how many deliveries are still to arrive twice, and whether one
+// is to be held back, or is, until another has been sent.
+func (d *Deliverer) Pending() (twice int, late bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.dup, d.hold || len(d.held) > 0
+}
+
 // Send puts a delivery on its way.
 func (d *Deliverer) Send(x Delivery) {
 	if d == nil || x.URL == "" {

@@ -318,6 +318,9 @@ func TestDuplicateAndReorder(t *testing.T) {
 					synctest.Wait()
 				}
 				require.Equal(t, tc.want, r.got)
+				twice, late := d.Pending()
+				require.Zero(t, twice)
+				require.Equal(t, tc.want == nil, late, "what is held back is told of")
 				d.Close()
 			})
 		})
