@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -73,5 +74,29 @@ func LoadTemporalDev(path string) (TemporalDev, error) {
 			return t, fmt.Errorf("%s: search attribute %s has the unknown type %q", path, name, typ)
 		}
 	}
+	f := &faults{}
+	t.Ports.validate(f)
+	if len(f.all) > 0 {
+		return t, fmt.Errorf("%s has faults:\n%w", path, errors.Join(f.all...))
+	}
 	return t, nil
+}
+
+// validate tells of ports that there are not and of those named twice, which
+// otherwise seem taken by another program. None named is none needed.
+func (p DevPorts) validate(f *faults) {
+	by := map[int]string{}
+	for _, x := range []struct {
+		name string
+		port int
+	}{{"temporal", p.Temporal}, {"ui", p.UI}, {"http", p.HTTP}, {"grpc", p.GRPC}, {"metrics", p.Metrics}, {"postgres", p.Postgres}, {"sandbox", p.Sandbox}} {
+		switch other := by[x.port]; {
+		case x.port < 0 || x.port > 65535:
+			f.add("ports.%s must be between 1 and 65535", x.name)
+		case x.port != 0 && other != "":
+			f.add("ports.%s is the port of %s; give each its own", x.name, other)
+		default:
+			by[x.port] = x.name
+		}
+	}
 }

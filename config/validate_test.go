@@ -329,6 +329,9 @@ func TestTemporalDevFaults(t *testing.T) {
 		"unknown type":        {"namespace: x\nretention: 24h\nsearch_attributes: {CopayState: Blob}", "CopayState"},
 		"not YAML":            {"namespace: [", "not valid YAML"},
 		"a port of no number": {"namespace: x\nretention: 24h\nports: {http: many}", "http"},
+		"a port too high":     {"namespace: x\nretention: 24h\nports: {http: 70000}", "ports.http must be between 1 and 65535"},
+		"a port below all":    {"namespace: x\nretention: 24h\nports: {ui: -1}", "ports.ui must be between 1 and 65535"},
+		"a port named twice":  {"namespace: x\nretention: 24h\nports: {http: 8080, grpc: 8080}", "ports.grpc is the port of http"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
