@@ -108,7 +108,9 @@ func (a *Activities) ask(ctx context.Context, list []Eligibility, r integrations
 		if isPending(err) {
 			return copay.Benefits{}, err
 		}
-		last = err
+		if integrations.KindOf(last) != integrations.KindUnauthorized {
+			last = err // refused credentials are ours to mend: that the next platform knows nothing does not hide them
+		}
 		if k := integrations.KindOf(err); (k == integrations.KindUnavailable || k == integrations.KindUnknown) && activity.GetInfo(ctx).Attempt < fallbackFrom {
 			return copay.Benefits{}, err // a short hiccup is no reason to believe somebody else
 		}

@@ -15,6 +15,7 @@ import (
 type payer struct {
 	checks, polls int
 	check, poll   func(n int) (integrations.EligibilityResult, error)
+	noLast        bool // the EHR has no check of its own
 }
 
 func (p *payer) Check(context.Context, integrations.EligibilityRequest) (integrations.EligibilityResult, error) {
@@ -28,6 +29,9 @@ func (p *payer) Poll(context.Context, string) (integrations.EligibilityResult, e
 }
 
 func (p *payer) LastCheck(context.Context, integrations.EligibilityRequest) (copay.Benefits, error) {
+	if p.noLast {
+		return copay.Benefits{}, integrations.NotFound("drchrono", "eligibility_checks.list")
+	}
 	return copay.Benefits{Status: copay.CoverageActive, Source: "drchrono"}, nil
 }
 
@@ -99,12 +103,29 @@ func TestHiccupIsRetriedBeforeTheEHRIsBelieved(t *testing.T) {
 	require.Equal(t, integrations.KindUnavailable, FailureOf(err).Kind)
 }
 
-func TestUnknownMemberFallsBackToTheEHR(t *testing.T) {
-	b := setup(t)
-	p := &payer{check: func(int) (integrations.EligibilityResult, error) {
-		return integrations.EligibilityResult{}, &integrations.Error{Kind: integrations.KindUnauthorized, Platform: "availity"}
-	}}
-	out, err := checking(b, p)
-	require.NoError(t, err)
-	require.Equal(t, copay.Platform("drchrono"), out.Source)
+func TestAPayerThatCannotBeAskedLeavesItToTheEHR(t *testing.T) {
+	for name, tc := range map[string]struct {
+		kind   integrations.Kind
+		noLast bool
+		want   integrations.Kind
+	}{
+		"unknown member":                            {integrations.KindNotFound, false, ""},
+		"refused credentials":                       {integrations.KindUnauthorized, false, ""},
+		"unknown member, and the EHR has no check":  {integrations.KindNotFound, true, integrations.KindNotFound},
+		"refused credentials, which that hides not": {integrations.KindUnauthorized, true, integrations.KindUnauthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			p := &payer{noLast: tc.noLast, check: func(int) (integrations.EligibilityResult, error) {
+				return integrations.EligibilityResult{}, &integrations.Error{Kind: tc.kind, Platform: "availity"}
+			}}
+			out, err := checking(b, p)
+			if tc.want != "" {
+				require.Equal(t, tc.want, FailureOf(err).Kind)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, copay.Platform("drchrono"), out.Source)
+		})
+	}
 }
