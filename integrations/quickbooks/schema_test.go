@@ -15,21 +15,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/copayflow/copayflow/internal/spectest"
 )
 
 // specs finds the folder of official specifications, or skips the test.
 func specs(t *testing.T) string {
 	t.Helper()
-	if dir := os.Getenv("COPAYFLOW_SPECS"); dir != "" {
-		return filepath.Join(dir, "quickbooks")
-	}
-	dir, err := os.Getwd()
-	require.NoError(t, err)
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		at := filepath.Join(dir, "shared", "specs", "quickbooks")
-		if _, err := os.Stat(at); err == nil {
-			return at
-		}
+	if dir := spectest.Path("quickbooks"); dir != "" {
+		return dir
 	}
 	t.Skip("the specifications are not here: set COPAYFLOW_SPECS to check against them")
 	return ""

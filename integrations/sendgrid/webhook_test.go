@@ -19,6 +19,7 @@ import (
 
 	"github.com/copayflow/copayflow/integrations"
 	"github.com/copayflow/copayflow/integrations/sendgrid"
+	"github.com/copayflow/copayflow/internal/spectest"
 )
 
 // told is what an event says, without its ids.
@@ -253,7 +254,7 @@ func TestOddEvents(t *testing.T) {
 // TestOfficialSignatures runs the vectors of the official library.
 func TestOfficialSignatures(t *testing.T) {
 	t.Parallel()
-	path := specFile("event-webhook-signature-vectors.json")
+	path := spectest.Path("sendgrid", "event-webhook-signature-vectors.json")
 	if path == "" {
 		t.Skip("the signature vectors are not beside the repository (COPAYFLOW_SPECS)")
 	}
@@ -283,7 +284,7 @@ func TestOfficialSignatures(t *testing.T) {
 // TestSampleEvents reads one event of each kind.
 func TestSampleEvents(t *testing.T) {
 	t.Parallel()
-	path := specFile("event-samples-own.json")
+	path := spectest.Path("sendgrid", "event-samples-own.json")
 	if path == "" {
 		t.Skip("the sample events are not beside the repository (COPAYFLOW_SPECS)")
 	}

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
 	"github.com/copayflow/copayflow/integrations/stripe"
+	"github.com/copayflow/copayflow/internal/spectest"
 )
 
 // recorder keeps the refusals of a round trip.
@@ -74,11 +74,11 @@ func startMock(t *testing.T, args ...string) string {
 func TestStripeMock(t *testing.T) {
 	t.Parallel()
 	for name, files := range map[string][]string{"its own specification": nil, "the specification of our version": {
-		"-spec", filepath.Join(specDir(), "stripe-openapi-2023-08-16-trimmed.json"),
-		"-fixtures", filepath.Join(specDir(), "stripe-fixtures3-2023-10-16-trimmed.json")}} {
+		"-spec", spectest.Path("stripe", "stripe-openapi-2023-08-16-trimmed.json"),
+		"-fixtures", spectest.Path("stripe", "stripe-fixtures3-2023-10-16-trimmed.json")}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if files != nil && specDir() == "" {
+			if files != nil && spectest.Path("stripe") == "" {
 				t.Skip("the Stripe specification is not beside the repository (COPAYFLOW_SPECS)")
 			}
 			url := startMock(t, files...)

@@ -1,44 +1,23 @@
 package stripe_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
+
+	"github.com/copayflow/copayflow/internal/spectest"
 )
 
-// specDir finds the directory of the official specifications.
-func specDir() string {
-	if d := os.Getenv("COPAYFLOW_SPECS"); d != "" {
-		return filepath.Join(d, "stripe")
-	}
-	dir, err := os.Getwd()
-	for err == nil && dir != "/" {
-		if d := filepath.Join(dir, "shared", "specs", "stripe"); isDir(d) {
-			return d
-		}
-		dir = filepath.Dir(dir)
-	}
-	return ""
-}
-
-func isDir(p string) bool {
-	fi, err := os.Stat(p)
-	return err == nil && fi.IsDir()
-}
-
 var loadSpec = sync.OnceValues(func() (*openapi3.T, error) {
-	b, err := os.ReadFile(filepath.Join(specDir(), "stripe-openapi-2023-08-16-trimmed.json"))
+	b, err := os.ReadFile(spectest.Path("stripe", "stripe-openapi-2023-08-16-trimmed.json"))
 	if err != nil {
 		return nil, nil //nolint:nilerr // absent: traffic is not checked, TestSpecIsThere says so
 	}
@@ -65,15 +44,10 @@ func checkTraffic(t *testing.T, next http.Handler) http.Handler {
 	if doc == nil {
 		return next
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return spectest.Tee(next, func(r *http.Request, body []byte, rec *httptest.ResponseRecorder) {
 		if !strings.HasPrefix(r.URL.Path, "/v1/") || unspecified[r.URL.Path] {
-			next.ServeHTTP(w, r)
 			return
 		}
-		body, _ := io.ReadAll(r.Body)
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		rec := httptest.NewRecorder()
-		next.ServeHTTP(rec, r) // a cut connection panics through
 		op := operation(doc, r)
 		switch {
 		case op == nil:
@@ -82,11 +56,6 @@ func checkTraffic(t *testing.T, next http.Handler) http.Handler {
 			checkRequest(t, op, r, string(body))
 			checkResponse(t, op, r, rec)
 		}
-		for k, v := range rec.Header() {
-			w.Header()[k] = v
-		}
-		w.WriteHeader(rec.Code)
-		_, _ = w.Write(rec.Body.Bytes())
 	})
 }
 

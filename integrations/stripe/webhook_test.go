@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
 	"github.com/copayflow/copayflow/integrations/stripe"
+	"github.com/copayflow/copayflow/internal/spectest"
 )
 
 // listener makes a connector that only verifies webhooks.
@@ -49,7 +49,7 @@ func delivery(header, body string) integrations.Webhook {
 
 func TestSignatureVectors(t *testing.T) {
 	t.Parallel()
-	raw, err := os.ReadFile(filepath.Join(specDir(), "webhook-signature-vectors.json"))
+	raw, err := os.ReadFile(spectest.Path("stripe", "webhook-signature-vectors.json"))
 	if err != nil {
 		t.Skip("the Stripe signature vectors are not beside the repository (COPAYFLOW_SPECS)")
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/copayflow/copayflow/integrations"
 	"github.com/copayflow/copayflow/integrations/twilio"
+	"github.com/copayflow/copayflow/internal/spectest"
 	twiliosim "github.com/copayflow/copayflow/sandbox/twilio"
 )
 
@@ -295,7 +296,7 @@ type vectorFile struct {
 // TestOfficialSignatures runs the vectors of the official library.
 func TestOfficialSignatures(t *testing.T) {
 	t.Parallel()
-	path := specFile("webhook-signature-vectors.json")
+	path := spectest.Path("twilio", "webhook-signature-vectors.json")
 	if path == "" {
 		t.Skip("the signature vectors are not beside the repository (COPAYFLOW_SPECS)")
 	}

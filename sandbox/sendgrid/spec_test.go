@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,32 +11,20 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
 
+	"github.com/copayflow/copayflow/internal/spectest"
 	sendgridsim "github.com/copayflow/copayflow/sandbox/sendgrid"
 )
 
 // mailSchema is what the official specification says of a mail.
 func mailSchema(t *testing.T) *openapi3.Schema {
 	t.Helper()
-	const name = "tsg-mail-v3.json"
-	path := filepath.Join(os.Getenv("COPAYFLOW_SPECS"), "sendgrid", name)
-	dir, err := os.Getwd()
-	for os.Getenv("COPAYFLOW_SPECS") == "" && err == nil && dir != "/" {
-		if path = filepath.Join(dir, "shared", "specs", "sendgrid", name); isFile(path) {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	if !isFile(path) {
+	path := spectest.Path("sendgrid", "tsg-mail-v3.json")
+	if path == "" {
 		t.Skip("the SendGrid specification is not beside the repository (COPAYFLOW_SPECS): the simulator was not checked against it")
 	}
 	doc, err := openapi3.NewLoader().LoadFromFile(path)
 	require.NoError(t, err)
 	return doc.Paths.Value("/v3/mail/send").Post.RequestBody.Value.Content["application/json"].Schema.Value
-}
-
-func isFile(path string) bool {
-	fi, err := os.Stat(path)
-	return err == nil && fi.Mode().IsRegular()
 }
 
 // samples are good values of fields whose type alone does not say enough.

@@ -2,39 +2,26 @@ package stripesim
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
+
+	"github.com/copayflow/copayflow/internal/spectest"
 )
 
 // officialSpec loads the official specification from beside the repository.
 func officialSpec(t *testing.T) *openapi3.T {
 	t.Helper()
-	const name = "stripe-openapi-2023-08-16-trimmed.json"
-	path := filepath.Join(os.Getenv("COPAYFLOW_SPECS"), "stripe", name)
-	dir, err := os.Getwd()
-	for os.Getenv("COPAYFLOW_SPECS") == "" && err == nil && dir != "/" {
-		if path = filepath.Join(dir, "shared", "specs", "stripe", name); isFile(path) {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	raw, err := os.ReadFile(path)
+	raw, err := os.ReadFile(spectest.Path("stripe", "stripe-openapi-2023-08-16-trimmed.json"))
 	if err != nil {
 		t.Skip("the Stripe specification is not beside the repository (COPAYFLOW_SPECS): the simulator's parameters were not checked against it")
 	}
 	doc, err := openapi3.NewLoader().LoadFromData(raw)
 	require.NoError(t, err)
 	return doc
-}
-
-func isFile(path string) bool {
-	fi, err := os.Stat(path)
-	return err == nil && fi.Mode().IsRegular()
 }
 
 // TestParametersAreThePlatforms holds every operation and parameter that the
