@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -16,6 +15,7 @@ import (
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/dispatch"
 	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/internal/logtest"
 	"github.com/copayflow/copayflow/ledger"
 )
 
@@ -280,30 +280,12 @@ type bench struct {
 	*world
 	s     *Server
 	cards *cards
-	log   *safeBuffer
-}
-
-// safeBuffer may be written and read at the same time.
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *safeBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *safeBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+	log   *logtest.Journal
 }
 
 func setup(t *testing.T, change ...func(*Options)) bench {
 	t.Helper()
-	b := bench{world: newWorld(), cards: &cards{}, log: &safeBuffer{}}
+	b := bench{world: newWorld(), cards: &cards{}, log: &logtest.Journal{}}
 	a, err := auth.New(auth.Options{DevSecret: secret, Env: "dev"})
 	require.NoError(t, err)
 	reg := integrations.Registry{

@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/internal/certtest"
 	"github.com/copayflow/copayflow/internal/clock"
+	"github.com/copayflow/copayflow/internal/logtest"
 	"github.com/copayflow/copayflow/internal/pgserver/pgtest"
 	"github.com/copayflow/copayflow/internal/temporalfake"
 	"github.com/copayflow/copayflow/worker"
@@ -52,30 +52,12 @@ func configured(t *testing.T, temporal string) *config.Config {
 	}
 }
 
-// journal is a log that may be written and read at the same time.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.String()
-}
-
 // open opens a process within a deadline and closes it with the test.
-func open(t *testing.T, c *config.Config) (*worker.Process, *journal, error) {
+func open(t *testing.T, c *config.Config) (*worker.Process, *logtest.Journal, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	log := &journal{}
+	log := &logtest.Journal{}
 	p, err := worker.Open(ctx, c, "copay-test", slog.New(slog.NewJSONHandler(log, nil)))
 	if p != nil {
 		t.Cleanup(func() { p.Close(context.WithoutCancel(ctx)) })

@@ -43,10 +43,16 @@ func (f *fake) RecordManualPayment(_ context.Context, in *copayv1.RecordManualPa
 
 func run(t *testing.T, f *fake, args ...string) (string, error) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
 	srv := grpc.NewServer()
 	copayv1.RegisterCoPayServiceServer(srv, f)
+	return against(t, srv, args...)
+}
+
+// against runs a command with a server that is up as long as the test.
+func against(t *testing.T, srv *grpc.Server, args ...string) (string, error) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
 	go func() { _ = srv.Serve(l) }()
 	t.Cleanup(srv.Stop)
 	var out bytes.Buffer

@@ -63,18 +63,7 @@ func (e *echo) handle(_ any, s grpc.ServerStream) error {
 
 func (e *echo) run(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	srv := grpc.NewServer(grpc.UnknownServiceHandler(e.handle))
-	go func() { _ = srv.Serve(l) }()
-	t.Cleanup(srv.Stop)
-	var out bytes.Buffer
-	cmd := root()
-	cmd.SetOut(&out)
-	cmd.SetErr(&out)
-	cmd.SetArgs(append([]string{"--address", l.Addr().String(), "--practice", "maple", "--token", "tok"}, args...))
-	err = cmd.ExecuteContext(t.Context())
-	return out.String(), err
+	return against(t, grpc.NewServer(grpc.UnknownServiceHandler(e.handle)), args...)
 }
 
 // Whatever the API can do, the command line can.

@@ -4,7 +4,6 @@ package pgserver_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -12,13 +11,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/copayflow/copayflow/internal/logtest"
 	"github.com/copayflow/copayflow/internal/pgserver"
 )
 
@@ -101,7 +100,7 @@ func TestDataIsFoundAgain(t *testing.T) {
 
 func TestSocketOnly(t *testing.T) {
 	t.Parallel()
-	var log buffer
+	var log logtest.Journal
 	// A deep directory: the socket moves to a place with a shorter path.
 	deep := filepath.Join(place(t), strings.Repeat("d", 60), strings.Repeat("e", 60))
 	require.NoError(t, os.MkdirAll(deep, 0o755))
@@ -111,23 +110,6 @@ func TestSocketOnly(t *testing.T) {
 	require.NoError(t, s.Stop(t.Context()))
 	require.NoDirExists(t, filepath.Join(deep, "pg"))
 	require.Contains(t, log.String(), "ready to accept connections")
-}
-
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // A refused start says in one sentence what is wrong.

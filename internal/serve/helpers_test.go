@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +22,7 @@ import (
 	"github.com/copayflow/copayflow/config"
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/internal/logtest"
 	"github.com/copayflow/copayflow/internal/pgserver/pgtest"
 	"github.com/copayflow/copayflow/internal/serve"
 	"github.com/copayflow/copayflow/internal/temporalfake"
@@ -62,12 +62,12 @@ type installation struct {
 	*worker.Process
 	dsn      string
 	temporal *temporalfake.Server
-	log      *journal
+	log      *logtest.Journal
 }
 
 func install(t *testing.T) installation {
 	t.Helper()
-	i := installation{dsn: pgtest.DSN(t), temporal: temporalfake.Start(t, nil), log: &journal{}}
+	i := installation{dsn: pgtest.DSN(t), temporal: temporalfake.Start(t, nil), log: &logtest.Journal{}}
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
 	var err error
@@ -118,24 +118,6 @@ func (r *running) ended(t *testing.T) error {
 		require.FailNow(t, "it does not end")
 		return nil
 	}
-}
-
-// journal is a log that may be written and read at the same time.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.String()
 }
 
 // ask sends a request and returns status and body.
