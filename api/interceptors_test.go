@@ -244,10 +244,12 @@ func TestBadRequestIDsAreReplaced(t *testing.T) {
 func TestHealthAndReflectionNeedNoToken(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	h, err := healthpb.NewHealthClient(b.s.conn).Check(t.Context(), &healthpb.HealthCheckRequest{})
-	require.NoError(t, err)
-	require.Equal(t, healthpb.HealthCheckResponse_SERVING, h.GetStatus())
-	_, err = healthpb.NewHealthClient(b.s.conn).Check(t.Context(), &healthpb.HealthCheckRequest{Service: "nobody"})
+	for _, service := range []string{"", "copay.v1.CoPayService"} {
+		h, err := healthpb.NewHealthClient(b.s.conn).Check(t.Context(), &healthpb.HealthCheckRequest{Service: service})
+		require.NoError(t, err)
+		require.Equal(t, healthpb.HealthCheckResponse_SERVING, h.GetStatus())
+	}
+	_, err := healthpb.NewHealthClient(b.s.conn).Check(t.Context(), &healthpb.HealthCheckRequest{Service: "nobody"})
 	require.Equal(t, codes.NotFound, status.Code(err), "their errors pass as they are")
 	r, err := reflectionpb.NewServerReflectionClient(b.s.conn).ServerReflectionInfo(t.Context())
 	require.NoError(t, err)

@@ -147,6 +147,9 @@ func (s *Server) makeGRPC() error {
 	copayv1.RegisterInboxServiceServer(s.grpc, inboxService{service: impl})
 	copayv1.RegisterConsentServiceServer(s.grpc, consentService{service: impl})
 	s.health = health.NewServer()
+	for name := range s.grpc.GetServiceInfo() { // who asks about one of them is answered, too
+		s.health.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
+	}
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	return nil
