@@ -1,6 +1,11 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -60,6 +65,24 @@ func TestLostStopIsMadeUpFor(t *testing.T) {
 		require.NotEqual(t, phone, m.To)
 	}
 	s.invariants()
+}
+
+// A stack whose PostgreSQL has died says so and ends, instead of refusing
+// everything from then on.
+func TestAStackEndsWithItsPostgreSQL(t *testing.T) {
+	s := begin(t, nil)
+	b, err := os.ReadFile(filepath.Join(s.Options.Dir, "postgres", "data", "postmaster.pid"))
+	require.NoError(t, err)
+	first, _, _ := strings.Cut(string(b), "\n")
+	pid, err := strconv.Atoi(first)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+	select {
+	case <-s.Done():
+		require.ErrorContains(t, s.Err(), "PostgreSQL has ended by itself")
+	case <-time.After(patience):
+		require.FailNow(t, "the stack goes on without its database")
+	}
 }
 
 // A closed history is kept in the archive, encrypted, and the audit chain

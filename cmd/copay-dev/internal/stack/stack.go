@@ -250,6 +250,14 @@ func (s *Stack) processes(ctx context.Context) error {
 	if !s.Options.NoWorker {
 		s.procs.Go(func() error { return serve.Worker(run, s.Process, nil) })
 	}
+	s.procs.Go(func() error {
+		select {
+		case <-s.Postgres.Done():
+			return errors.New("PostgreSQL has ended by itself, so everything else ends, too; start again: what was stored is kept")
+		case <-run.Done():
+			return nil
+		}
+	})
 	go func() {
 		s.err = s.procs.Wait()
 		close(s.done)
@@ -257,7 +265,7 @@ func (s *Stack) processes(ctx context.Context) error {
 	return s.seed(ctx)
 }
 
-// Done is closed when API or worker have ended; Err says why.
+// Done is closed when API or worker have ended, or PostgreSQL has; Err says why.
 func (s *Stack) Done() <-chan struct{} { return s.done }
 
 // Err is why the processes ended.
