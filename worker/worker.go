@@ -4,6 +4,7 @@ package worker
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -33,7 +34,10 @@ type Options struct {
 const stopTimeout = 20 * time.Second
 
 // Worker runs co-pays.
-type Worker struct{ all []sdkworker.Worker }
+type Worker struct {
+	all  []sdkworker.Worker
+	dead chan error
+}
 
 // New makes a worker of every queue. Nothing runs before Start.
 func New(c client.Client, a *activities.Activities, u *activities.Upkeep, o Options) *Worker {
@@ -49,7 +53,8 @@ func New(c client.Client, a *activities.Activities, u *activities.Upkeep, o Opti
 		// an activity that does not make it is run again elsewhere.
 		WorkerStopTimeout: stopTimeout,
 	}
-	w := &Worker{}
+	w := &Worker{dead: make(chan error, 1)}
+	base.OnFatalError = w.failed
 	main := sdkworker.New(c, workflows.TaskQueue, base)
 	Register(main)
 	main.RegisterActivity(a)
@@ -92,9 +97,24 @@ func (w *Worker) Start() error {
 	return nil
 }
 
-// Stop ends polling and waits for what is under way.
-func (w *Worker) Stop() {
-	for i := len(w.all) - 1; i >= 0; i-- {
-		w.all[i].Stop()
+// failed notes why a queue is not polled any more. The first reason is enough.
+func (w *Worker) failed(err error) {
+	select {
+	case w.dead <- fmt.Errorf("the worker cannot go on: %w", err):
+	default:
 	}
+}
+
+// Dead tells why a queue is not polled any more, such as that the namespace has
+// gone. Nothing mends that but a new start.
+func (w *Worker) Dead() <-chan error { return w.dead }
+
+// Stop ends polling and waits for what is under way, on all queues at once, so
+// that it takes no longer than one of them may.
+func (w *Worker) Stop() {
+	var all sync.WaitGroup
+	for _, x := range w.all {
+		all.Go(x.Stop)
+	}
+	all.Wait()
 }

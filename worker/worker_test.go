@@ -3,10 +3,15 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
 	sdkworker "go.temporal.io/sdk/worker"
+
+	"github.com/copayflow/copayflow/activities"
 )
 
 // queueWorker notes what happens to it.
@@ -56,9 +61,42 @@ func TestAWorkerStartsWholeOrNotAtAll(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			note = nil
-			w.Stop()
-			require.Equal(t, []string{"stop q2", "stop q1", "stop q0"}, note, "the workflows' queue last: they still decide what comes of the calls")
 		})
 	}
+}
+
+// meeting stops only when the others stop, too.
+type meeting struct {
+	sdkworker.Worker
+	all *sync.WaitGroup
+}
+
+func (m meeting) Stop() {
+	m.all.Done()
+	m.all.Wait()
+}
+
+// Whoever stops a process gives it some seconds, not some for each queue.
+func TestQueuesStopAtOnce(t *testing.T) {
+	t.Parallel()
+	w, all := &Worker{}, &sync.WaitGroup{}
+	all.Add(3)
+	for range 3 {
+		w.all = append(w.all, meeting{all: all})
+	}
+	w.Stop()
+}
+
+// The SDK ends polling for good when the namespace has gone, and says so only here.
+func TestAWorkerTellsWhyItDied(t *testing.T) {
+	t.Parallel()
+	c, err := client.NewLazyClient(client.Options{})
+	require.NoError(t, err)
+	w := New(c, &activities.Activities{}, &activities.Upkeep{}, Options{Throttled: map[string]float64{"copay-drchrono": 1}})
+	require.Len(t, w.all, 2)
+	for range 3 { // of every queue; nobody has to listen
+		w.failed(serviceerror.NewNamespaceNotFound("copay"))
+	}
+	var gone *serviceerror.NamespaceNotFound
+	require.ErrorAs(t, <-w.Dead(), &gone)
 }

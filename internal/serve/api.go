@@ -203,10 +203,13 @@ func Worker(ctx context.Context, p *worker.Process, l net.Listener) error {
 	if l != nil {
 		g.Go(func() error { return metrics(ctx, l, p) })
 	}
-	g.Go(func() error {
-		<-ctx.Done()
+	g.Go(func() (err error) {
+		select {
+		case <-ctx.Done():
+		case err = <-w.Dead(): // a process that lives on without working would be noticed by nobody
+		}
 		w.Stop()
-		return nil
+		return err
 	})
 	return g.Wait()
 }
