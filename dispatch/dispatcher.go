@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+	"go.temporal.io/api/serviceerror"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/copayflow/copayflow/copay"
@@ -26,6 +27,7 @@ type Inbox interface {
 	Claim(ctx context.Context, n int, lease time.Duration, worker string) ([]ledger.InboxRow, error)
 	Close(ctx context.Context, events ...ledger.Closed) error
 	Retry(ctx context.Context, e ledger.InboxRow, why string, next time.Time) (dead bool, err error)
+	Postpone(ctx context.Context, e ledger.InboxRow, why string, next time.Time) error
 	Bury(ctx context.Context, e ledger.InboxRow, why string) error
 	Lag(ctx context.Context) ([]ledger.InboxLag, error)
 }
@@ -217,6 +219,10 @@ func (d *Dispatcher) account(ctx context.Context, row ledger.InboxRow, verdict e
 		outcome = "dead"
 		log.WarnContext(ctx, "an event needs a person", "reason", verdict.Error())
 		err = d.inbox.Bury(ctx, row, verdict.Error())
+	case outage(verdict):
+		outcome = "retry"
+		err = d.inbox.Postpone(ctx, row, sentence(verdict), d.o.Now().Add(min(backoff(row.Attempts), outageDelay)))
+		log.WarnContext(ctx, "an event has to wait", "reason", sentence(verdict), "error", verdict)
 	default:
 		outcome = "retry"
 		var dead bool
@@ -237,7 +243,27 @@ func (d *Dispatcher) account(ctx context.Context, row ledger.InboxRow, verdict e
 const (
 	firstDelay = 2 * time.Second
 	maxDelay   = 30 * time.Minute
+	// outageDelay is the longest while Temporal is away: it may be back any moment.
+	outageDelay = time.Minute
 )
+
+// outage reports that Temporal or the database is away, out of room, or does
+// not let us in. That says nothing about the event, so however long it lasts
+// the event waits, and no person has to replay it.
+func outage(err error) bool {
+	if copay.CodeOf(err) == copay.CodeUnavailable || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return true
+	}
+	var (
+		down    *serviceerror.Unavailable
+		full    *serviceerror.ResourceExhausted
+		slow    *serviceerror.DeadlineExceeded
+		ended   *serviceerror.Canceled
+		nowhere *serviceerror.NamespaceNotFound
+		closed  *serviceerror.PermissionDenied
+	)
+	return errors.As(err, &down) || errors.As(err, &full) || errors.As(err, &slow) || errors.As(err, &ended) || errors.As(err, &nowhere) || errors.As(err, &closed)
+}
 
 func backoff(attempt int) time.Duration {
 	d := firstDelay

@@ -101,6 +101,9 @@ func (m *memory) Retry(_ context.Context, e ledger.InboxRow, why string, _ time.
 	}
 	return false, m.set(e, "retry", why)
 }
+func (m *memory) Postpone(_ context.Context, e ledger.InboxRow, why string, _ time.Time) error {
+	return m.set(e, "retry", why)
+}
 func (m *memory) Lag(context.Context) ([]ledger.InboxLag, error) {
 	return []ledger.InboxLag{{Practice: maple, Platform: "stripe", Pending: 2, Dead: 1, Oldest: now.Add(-time.Minute)}}, nil
 }

@@ -223,3 +223,33 @@ func TestUpdateNeedsAPracticeAndAServer(t *testing.T) {
 	var down *serviceerror.Unavailable
 	require.ErrorAs(t, s.Update(t.Context(), key, staff, workflows.UpdateWaive, "r-1", nil), &down, "the caller decides whether to repeat it")
 }
+
+// However long Temporal is away, no event becomes a dead letter by it; what is
+// wrong with the event itself does in the end.
+func TestAnOutageBuriesNothing(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		err  error
+		want string
+	}{
+		"away":                 {serviceerror.NewUnavailable("no connection"), "retry"},
+		"full":                 {serviceerror.NewResourceExhausted(0, "busy"), "retry"},
+		"slow":                 {context.DeadlineExceeded, "retry"},
+		"without namespace":    {serviceerror.NewNamespaceNotFound("copay"), "retry"},
+		"does not let us in":   {serviceerror.NewPermissionDenied("key", ""), "retry"},
+		"the database is away": {copay.Errorf(copay.CodeUnavailable, "", "down"), "retry"},
+		"too large":            {serviceerror.NewInvalidArgument("payload"), "dead"},
+		"nobody's":             {copay.Errorf(copay.CodeNotFound, "", "no co-pay"), "dead"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, _ := setupTroubled(t)
+			b.f.fail = tc.err
+			row := b.m.receive(t, "drchrono", integrations.Event{ID: "e", Kind: integrations.EventChargeCreated, Charge: "777"})
+			for range b.m.tries + 2 {
+				b.pass(t)
+			}
+			require.Equal(t, tc.want, b.m.outcome[row], b.m.why[row])
+		})
+	}
+}

@@ -203,6 +203,39 @@ func (i *Inbox) Retry(ctx context.Context, e InboxRow, why string, next time.Tim
 	return status == InboxDead && tag.RowsAffected() == 1, translate("put the event back", err)
 }
 
+const sqlPostpone = `UPDATE inbox SET attempts = LEAST(attempts, $6), next_at = $4, last_error = $5
+WHERE practice = $1 AND row_id = $2 AND attempts = $3 AND status = 'pending'`
+
+// Postpone is Retry of an event that is not at fault itself: it never becomes
+// a dead letter by it, and keeps tries for workers that go down with it.
+func (i *Inbox) Postpone(ctx context.Context, e InboxRow, why string, next time.Time) error {
+	_, err := i.s.pool.Exec(ctx, sqlPostpone, e.Practice, e.Row, e.Attempts, moment(next), clean(why), i.s.cfg.InboxTries/2)
+	return translate("put the event back", err)
+}
+
+const sqlRedeliver = `UPDATE inbox SET status = 'pending', attempts = 0, next_at = $3
+WHERE practice = $1 AND status = 'done' AND done_at >= $2 AND kind <> ALL ($4)`
+
+// ownKinds are events whose effect stands in the ledger itself.
+var ownKinds = []string{string(integrations.EventMessageStatus), string(integrations.EventMessageOptOut), string(integrations.EventMessageOptIn),
+	string(integrations.EventAddressBad), string(integrations.EventMessageInbound)}
+
+// Redeliver makes the events due again that were handed to workflows since a
+// moment, and says how many: a workflow service that lost its memory lost what
+// it had not yet acted on. A co-pay drops what it has applied before.
+func (i *Inbox) Redeliver(ctx context.Context, practice copay.PracticeID, since time.Time) (int64, error) {
+	var n int64
+	err := again(ctx, "deliver events again", func() error {
+		tag, err := i.s.pool.Exec(ctx, sqlRedeliver, practice, moment(since), i.s.now(), ownKinds)
+		n = tag.RowsAffected()
+		return err
+	})
+	if n > 0 {
+		i.s.teller.tell(ChannelInbox, string(practice))
+	}
+	return n, err
+}
+
 const sqlBury = `UPDATE inbox SET status = 'dead', last_error = $3 WHERE practice = $1 AND row_id = $2 AND status = 'pending'`
 
 // Bury puts a claimed event among the dead letters at once: only a person can

@@ -345,3 +345,53 @@ func TestEventsOfWhichNothingFollowsAreKeptAndNotDelivered(t *testing.T) {
 	require.Len(t, due, 1)
 	require.Equal(t, "sent", due[0].ID)
 }
+
+// An outage of what events are delivered to may last longer than all tries.
+func TestInboxPostponesWithoutEnd(t *testing.T) {
+	b := setup(t, func(c *ledger.Config) { c.InboxTries = 4 })
+	b.receive(t, "e-1")
+	for range 10 {
+		e := b.take(t, 1)[0]
+		require.NoError(t, b.Inbox().Postpone(t.Context(), e, "away", b.clock.Now().Add(time.Minute)))
+		require.Empty(t, b.take(t, 1), "not before its time")
+		b.clock.Add(2 * time.Minute)
+	}
+	e := b.take(t, 1)[0]
+	require.Equal(t, 3, e.Attempts, "tries are left for workers that go down with it")
+	b.clock.Add(time.Hour)
+	late := b.take(t, 1)[0] // by another worker, the lease is over
+	require.NoError(t, b.Inbox().Postpone(t.Context(), e, "away", noon))
+	require.Empty(t, b.take(t, 1), "it is the other's now")
+	require.NoError(t, b.Inbox().Close(t.Context(), ledger.Closed{InboxRow: late}))
+}
+
+func TestInboxDeliversAgainWhatWorkflowsWereTold(t *testing.T) {
+	b := setup(t)
+	kinds := map[string]integrations.EventKind{"early": integrations.EventPayment, "paid": integrations.EventPayment, "stop": integrations.EventMessageOptOut,
+		"none": integrations.EventChargeChanged, "open": integrations.EventChargeCreated}
+	for id, kind := range kinds {
+		e := event(id)
+		e.Kind = kind
+		_, err := b.Inbox().Receive(t.Context(), maple, "stripe", []ledger.InboxEvent{e})
+		require.NoError(t, err)
+	}
+	rows := map[string]ledger.InboxRow{}
+	for _, r := range b.take(t, 10) {
+		rows[r.ID] = r
+	}
+	require.NoError(t, b.Inbox().Close(t.Context(), ledger.Closed{InboxRow: rows["early"]}))
+	b.clock.Add(time.Hour)
+	require.NoError(t, b.Inbox().Close(t.Context(), ledger.Closed{InboxRow: rows["paid"]}, ledger.Closed{InboxRow: rows["stop"]}, ledger.Closed{InboxRow: rows["none"], Ignored: "nobody's"}))
+	require.NoError(t, b.Inbox().Bury(t.Context(), rows["open"], "a person looks at it"))
+
+	n, err := b.Inbox().Redeliver(t.Context(), birch, noon)
+	require.NoError(t, err)
+	require.Zero(t, n, "of another practice")
+	n, err = b.Inbox().Redeliver(t.Context(), maple, noon.Add(time.Minute))
+	require.NoError(t, err)
+	require.EqualValues(t, 1, n)
+	again := b.take(t, 10)
+	require.Len(t, again, 1)
+	require.Equal(t, "paid", again[0].ID)
+	require.Equal(t, 1, again[0].Attempts)
+}

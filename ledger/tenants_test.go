@@ -273,6 +273,13 @@ func trespassInbox(in *ledger.Inbox, row ledger.InboxRow) map[string]attempt {
 			dead, err := in.Retry(t.Context(), stranger, "x", noon.Add(time.Hour))
 			return orNothing(dead), err
 		},
+		"Inbox.Postpone": func(t *testing.T) (any, error) {
+			return nil, in.Postpone(t.Context(), stranger, "x", noon.Add(time.Hour))
+		},
+		"Inbox.Redeliver": func(t *testing.T) (any, error) {
+			n, err := in.Redeliver(t.Context(), birch, time.Time{})
+			return orNothing(n > 0), err
+		},
 		"Inbox.Bury":        func(t *testing.T) (any, error) { return nil, in.Bury(t.Context(), stranger, "x") },
 		"Inbox.Get":         func(t *testing.T) (any, error) { _, err := in.Get(t.Context(), birch, row.Row); return nil, err },
 		"Inbox.DeadLetters": func(t *testing.T) (any, error) { l, _, err := in.DeadLetters(t.Context(), birch, "", 0); return l, err },
