@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -47,6 +48,8 @@ type Options struct {
 	Now       func() time.Time
 	// HTTP reaches the issuers; nil is a client with a timeout.
 	HTTP *http.Client
+	// Log hears why tokens are refused, which callers do not; nil: the default.
+	Log *slog.Logger
 }
 
 // Authenticator verifies callers.
@@ -55,6 +58,7 @@ type Authenticator struct {
 	keys    map[string]apiKey
 	dev     []byte
 	now     func() time.Time
+	log     *slog.Logger
 }
 
 type apiKey struct {
@@ -71,7 +75,10 @@ const minSecret = 32
 // New checks the options; issuers are asked for their keys when the first
 // token of theirs comes, so that one that is down does not stop the start.
 func New(o Options) (*Authenticator, error) {
-	a := &Authenticator{issuers: map[string]*issuer{}, keys: map[string]apiKey{}, now: o.Now}
+	a := &Authenticator{issuers: map[string]*issuer{}, keys: map[string]apiKey{}, now: o.Now, log: o.Log}
+	if a.log == nil {
+		a.log = slog.Default()
+	}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -82,7 +89,7 @@ func New(o Options) (*Authenticator, error) {
 		if i.URL == "" || i.Audience == "" {
 			return nil, errors.New("auth: an issuer needs its address and the audience of its tokens")
 		}
-		a.issuers[i.URL] = newIssuer(i, o.HTTP, a.now)
+		a.issuers[i.URL] = newIssuer(i, o.HTTP, a.now, a.log)
 		if n > 0 {
 			a.issuers[i.URL].prefix = i.URL + "#"
 		}
@@ -154,6 +161,7 @@ func (a *Authenticator) bearer(ctx context.Context, token string) (Principal, er
 	}
 	i, ok := a.issuers[iss]
 	if !ok {
+		a.log.WarnContext(ctx, "a token was refused", "reason", brief(fmt.Errorf("no issuer %q is configured", iss)))
 		return Principal{}, errToken
 	}
 	return i.verify(ctx, token)

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ type issuer struct {
 	Issuer
 	http *http.Client
 	now  func() time.Time
+	log  *slog.Logger
 	// prefix keeps its people apart from another issuer's.
 	prefix string
 
@@ -29,7 +31,7 @@ type issuer struct {
 // an issuer that is down.
 const retryAfter = 2 * time.Second
 
-func newIssuer(i Issuer, c *http.Client, now func() time.Time) *issuer {
+func newIssuer(i Issuer, c *http.Client, now func() time.Time, log *slog.Logger) *issuer {
 	own := *c
 	own.Transport = sparing{c.Transport, rate.NewLimiter(rate.Every(time.Second), askBurst)}
 	if i.RolesClaim == "" {
@@ -38,7 +40,7 @@ func newIssuer(i Issuer, c *http.Client, now func() time.Time) *issuer {
 	if i.PracticesClaim == "" {
 		i.PracticesClaim = "practices"
 	}
-	return &issuer{Issuer: i, http: &own, now: now}
+	return &issuer{Issuer: i, http: &own, now: now, log: log.With("issuer", i.URL)}
 }
 
 // askBurst is how many calls an issuer gets at once; then one a second.
@@ -64,6 +66,8 @@ func (s sparing) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.next.RoundTrip(r)
 }
 
+var errUnreachable = &Error{"the identity provider cannot be reached; try again in a moment", true}
+
 // discovered reads the issuer's keys and algorithms once.
 func (i *issuer) discovered() (*oidc.IDTokenVerifier, error) {
 	i.mu.Lock()
@@ -71,15 +75,15 @@ func (i *issuer) discovered() (*oidc.IDTokenVerifier, error) {
 	if i.verifier != nil {
 		return i.verifier, nil
 	}
-	unreachable := &Error{"the identity provider cannot be reached; try again in a moment", true}
 	if time.Now().Before(i.retryAt) {
-		return nil, unreachable
+		return nil, errUnreachable
 	}
 	// The provider keeps this context for its key set, beyond one request.
 	p, err := oidc.NewProvider(oidc.ClientContext(context.Background(), i.http), i.URL)
 	if err != nil {
 		i.retryAt = time.Now().Add(retryAfter)
-		return nil, unreachable
+		i.log.Error("an identity provider cannot be read, so nobody of it can sign in", "error", brief(err))
+		return nil, errUnreachable
 	}
 	i.verifier = p.Verifier(&oidc.Config{ClientID: i.Audience, Now: i.now})
 	return i.verifier, nil
@@ -91,7 +95,15 @@ func (i *issuer) verify(ctx context.Context, token string) (Principal, error) {
 		return Principal{}, err
 	}
 	t, err := v.Verify(ctx, token)
-	if err != nil || t.Subject == "" {
+	if err == nil && t.Subject == "" {
+		err = errors.New("it names no subject")
+	}
+	if err != nil {
+		// Who called learns nothing of it; whoever sets the provider up has to.
+		i.log.WarnContext(ctx, "a token was refused", "reason", brief(err))
+		if away(err) {
+			return Principal{}, errUnreachable
+		}
 		return Principal{}, errToken
 	}
 	var claims map[string]any
@@ -101,6 +113,18 @@ func (i *issuer) verify(ctx context.Context, token string) (Principal, error) {
 	who := principal(i.prefix+t.Subject, "staff", claim(claims, i.RolesClaim), claim(claims, i.PracticesClaim))
 	who.For = max(t.Expiry.Sub(i.now()), 1)
 	return who, nil
+}
+
+// away reports that the provider's keys could not be read. The library only
+// says so in words.
+func away(err error) bool {
+	return strings.Contains(err.Error(), "fetching keys") && !strings.Contains(err.Error(), errSparing.Error())
+}
+
+// brief bounds what a token, of which nothing is believed yet, writes into the log.
+func brief(err error) string {
+	s := strings.ToValidUTF8(err.Error(), "")
+	return s[:min(len(s), 300)]
 }
 
 // claim reads a list of words: an array, or one text with spaces or commas.
