@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"time"
@@ -102,10 +103,13 @@ type ArchivedRuns struct {
 const visibilityLag = 10 * time.Minute
 
 // ArchiveHistories copies the histories of closed runs into the archive. A run
-// that is there already stays as it is.
+// that is there already stays as it is. One that cannot be read, such as with a
+// key that was taken out too early, keeps no other from being archived, and is
+// tried again until it can be.
 func (u *Upkeep) ArchiveHistories(ctx context.Context, in ArchiveInput) (ArchivedRuns, error) {
 	out := ArchivedRuns{Until: u.Now().Add(-visibilityLag)}
 	var page []byte
+	var failed error
 	for {
 		runs, next, err := u.Histories.Closed(ctx, in.Since, page)
 		if err != nil {
@@ -114,15 +118,16 @@ func (u *Upkeep) ArchiveHistories(ctx context.Context, in ArchiveInput) (Archive
 		for _, run := range runs {
 			fresh, err := u.archive(ctx, run)
 			if err != nil {
-				return out, classify(err)
+				failed = cmp.Or(failed, err)
+				activity.GetLogger(ctx).Error("a history cannot be archived", "workflow_id", run.WorkflowID, "run_id", run.RunID, "error", err)
 			}
-			if fresh {
+			if fresh && err == nil {
 				out.Runs++
 			}
 			activity.RecordHeartbeat(ctx, out.Runs)
 		}
-		if page = next; len(page) == 0 {
-			return out, nil
+		if page = next; len(page) == 0 || ctx.Err() != nil {
+			return out, classify(failed)
 		}
 	}
 }

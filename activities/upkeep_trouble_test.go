@@ -78,3 +78,28 @@ func TestUpkeepThatFailsSaysSoWithoutSecrets(t *testing.T) {
 		})
 	}
 }
+
+// unreadable is a house with one run that no configured key opens.
+type unreadable struct {
+	*house
+	run string
+}
+
+func (u unreadable) History(ctx context.Context, run activities.ClosedRun) (copay.Key, []byte, error) {
+	if run.RunID == u.run {
+		return copay.Key{}, nil, errBroken
+	}
+	return u.house.History(ctx, run)
+}
+
+// A history that cannot be read keeps no other from the archive, and is not
+// passed over either.
+func TestOneUnreadableHistoryHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	h := &house{kept: map[string][]byte{}, runs: [][]activities.ClosedRun{{{WorkflowID: "1", RunID: "run-1"}, {WorkflowID: "2", RunID: "run-2"}}, {{WorkflowID: "3", RunID: "run-3"}}}}
+	env, u := upkeepOf(t, h)
+	u.Histories = unreadable{h, "run-1"}
+	_, err := env.ExecuteActivity(u.ArchiveHistories, activities.ArchiveInput{})
+	require.Error(t, err, "the next one begins where this one did")
+	require.Len(t, h.kept, 2)
+}
