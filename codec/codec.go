@@ -33,6 +33,8 @@ type Key struct {
 // configured (any more).
 var ErrUnknownKey = errors.New("the payload was encrypted with a key that is not configured")
 
+var errOtherKey = errors.New("the payload was altered or encrypted with another key of the same id")
+
 type sealer struct {
 	id   string
 	aead cipher.AEAD
@@ -115,7 +117,7 @@ func (c *Codec) Decode(in []*commonpb.Payload) ([]*commonpb.Payload, error) {
 		}
 		plain, err := aead.Open(nil, p.Data[:aead.NonceSize()], p.Data[aead.NonceSize():], associated(id))
 		if err != nil {
-			return nil, errors.New("the payload was altered or encrypted with another key of the same id")
+			return nil, errOtherKey
 		}
 		out[i] = &commonpb.Payload{}
 		if err := proto.Unmarshal(plain, out[i]); err != nil {
@@ -128,9 +130,10 @@ func (c *Codec) Decode(in []*commonpb.Payload) ([]*commonpb.Payload, error) {
 // associated binds a ciphertext to its key's id.
 func associated(id string) []byte { return []byte("copayflow/payload/" + id) }
 
-// DataConverter is the SDK's default converter with c around it.
+// DataConverter is the SDK's default converter with c around it. In workflows
+// it waits for a key that is missing.
 func (c *Codec) DataConverter() converter.DataConverter {
-	return converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), c)
+	return dataConverter{converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), c)}
 }
 
 // FailureConverter puts messages and stack traces of failures through c as

@@ -205,3 +205,26 @@ func TestManyAtOnce(t *testing.T) {
 	wg.Wait()
 	require.NoError(t, errors.Join(errs...))
 }
+
+// A worker without the key neither fails a workflow nor drops what it was told:
+// its task is tried again, by one that has the key.
+func TestWorkflowsWaitForTheKey(t *testing.T) {
+	t.Parallel()
+	of := func(keys ...Key) converter.DataConverter { return made(t, keys...).DataConverter() }
+	payload, err := of(key("k2", 2)).ToPayload("Ana")
+	require.NoError(t, err)
+	all := &commonpb.Payloads{Payloads: []*commonpb.Payload{payload}}
+	var text string
+	for name, dc := range map[string]converter.DataConverter{"no key of this name": of(key("k1", 1)), "another key of this name": of(key("k2", 3))} {
+		require.Error(t, dc.FromPayload(payload, &text), "callers get an answer")
+		require.Error(t, dc.(converter.ContextAware).WithContext(t.Context()).FromPayloads(all, &text), "so do activities")
+		in := dc.(converter.ContextAware).WithWorkflowContext(nil)
+		require.Panics(t, func() { _ = in.FromPayload(payload, &text) }, name)
+		require.Panics(t, func() { _ = in.FromPayloads(all, &text) }, name)
+	}
+	in := of(key("k1", 1), key("k2", 2)).(converter.ContextAware).WithWorkflowContext(nil)
+	require.NoError(t, in.FromPayload(payload, &text))
+	require.Equal(t, "Ana", text)
+	var n int
+	require.Error(t, in.FromPayload(payload, &n), "of another type is another matter")
+}
