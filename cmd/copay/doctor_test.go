@@ -139,6 +139,19 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 	require.ErrorContains(t, err, "public_url", "faults of the file itself come first")
 }
 
+func TestWakeSaysWhatItDid(t *testing.T) {
+	t.Parallel()
+	o := installation(t)
+	_, err := o.run(t, "migrate", "--temporal-config", "../../temporal-dev.yaml")
+	require.NoError(t, err)
+	text, err := o.run(t, "wake", "--events", "2h")
+	require.NoError(t, err)
+	require.Equal(t, "practice maple: 0 open co-pays have their workflow, 0 events are delivered again\n", text)
+	_, err = o.run(t, "wake", "--events", "-1h")
+	require.ErrorContains(t, err, "--events is how long ago")
+	require.Equal(t, exitUsage, exitCode(err))
+}
+
 // until ends a context when the log says a word.
 type until struct {
 	word string

@@ -26,10 +26,10 @@ import (
 )
 
 // serverCommands are the commands that read the configuration file: the
-// processes themselves, migration, doctor and development tokens.
+// processes themselves, migration, waking, doctor and development tokens.
 func serverCommands() []*cobra.Command {
 	var path string
-	all := []*cobra.Command{apiCommand(&path), workerCommand(&path), migrateCommand(&path), doctorCommand(&path), tokenCommand(&path)}
+	all := []*cobra.Command{apiCommand(&path), workerCommand(&path), migrateCommand(&path), wakeCommand(&path), doctorCommand(&path), tokenCommand(&path)}
 	for _, c := range all {
 		c.Flags().StringVar(&path, "config", envOr("COPAY_CONFIG", "copay.yaml"), "configuration file")
 	}
