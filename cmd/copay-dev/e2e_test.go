@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,7 +23,9 @@ import (
 	"github.com/copayflow/copayflow/config"
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/dispatch"
+	"github.com/copayflow/copayflow/integrations"
 	"github.com/copayflow/copayflow/internal/serve"
+	"github.com/copayflow/copayflow/ledger"
 	availitysim "github.com/copayflow/copayflow/sandbox/availity"
 	drchronosim "github.com/copayflow/copayflow/sandbox/drchrono"
 	"github.com/copayflow/copayflow/sandbox/sim"
@@ -32,10 +36,14 @@ import (
 
 const temporalFile = "../../temporal-dev.yaml"
 
-// TestMain lets the kill test start this binary as a worker process.
+// asProcess makes this binary a process of its own: its value is "api" or
+// "worker" and a configuration file.
+const asProcess = "COPAYFLOW_TEST_PROCESS"
+
+// TestMain lets tests start this binary as an API or a worker.
 func TestMain(m *testing.M) {
-	if path := os.Getenv("COPAYFLOW_TEST_WORKER"); path != "" {
-		if err := workerProcess(path); err != nil {
+	if what, path, ok := strings.Cut(os.Getenv(asProcess), " "); ok {
+		if err := process(what, path); err != nil {
 			_, _ = io.WriteString(os.Stderr, err.Error())
 			os.Exit(1)
 		}
@@ -44,8 +52,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func workerProcess(path string) error {
-	ctx := context.Background()
+// process does what `copay api` and `copay worker` do.
+func process(what, path string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
 	cfg, err := config.Load(path)
 	if err != nil {
 		return err
@@ -54,11 +64,19 @@ func workerProcess(path string) error {
 	if err != nil {
 		return err
 	}
-	p, err := worker.Open(ctx, cfg, "kill-test", log)
+	p, err := worker.Open(ctx, cfg, "test-"+what, log)
 	if err != nil {
 		return err
 	}
-	return serve.Worker(ctx, p, nil)
+	defer p.Close(ctx)
+	if what == "worker" {
+		return serve.Worker(ctx, p, nil)
+	}
+	l, err := serve.Listen(cfg.Listen)
+	if err != nil {
+		return err
+	}
+	return serve.API(ctx, p, l)
 }
 
 // scene is a running stack and what tests do on it.
@@ -333,13 +351,15 @@ func TestWorkerKilledAtFiveSteps(t *testing.T) {
 	require.Equal(t, 1, texts, "no text was sent twice")
 }
 
-// worker starts this test binary as a worker process.
-func (s scene) worker() *exec.Cmd {
+// worker starts a worker in a process of its own.
+func (s scene) worker() *exec.Cmd { return s.process("worker", s.ConfigPath) }
+
+func (s scene) process(what, config string) *exec.Cmd {
 	s.t.Helper()
 	self, err := os.Executable()
 	require.NoError(s.t, err)
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), "COPAYFLOW_TEST_WORKER="+s.ConfigPath)
+	cmd.Env = append(os.Environ(), asProcess+"="+what+" "+config)
 	cmd.Stderr = &lockedWriter{w: s.log}
 	require.NoError(s.t, cmd.Start())
 	s.t.Cleanup(func() {
@@ -383,7 +403,15 @@ func found(text string, words ...string) (out []string) {
 
 func TestMetricsAnswerQuestions(t *testing.T) {
 	s := begin(t, nil)
+	s.Sandbox.Availity.Faults().Add(sim.Fault{Kind: sim.FaultServer, Path: "/v1/coverages"})
+	s.Sandbox.Stripe.Faults().Add(sim.Fault{Kind: sim.FaultServer, Path: "/v1"})
 	key := s.charge("kim")
+	s.in(s.charge("ben"), copay.StateNeedsReview)
+	rows, err := ledger.NewInboxEvents([]integrations.Event{{ID: "evt_nobody", Kind: integrations.EventPayment, Object: "pi_nobody"},
+		{ID: "evt_person", Kind: integrations.EventChargeCreated}}, "")
+	require.NoError(t, err)
+	_, err = s.Process.Store.Inbox().Receive(t.Context(), stack.Practice, "stripe", rows)
+	require.NoError(t, err)
 	s.pays(key)
 	s.in(key, copay.StateSettled)
 	res, err := http.Get("http://" + s.Config.Listen.Metrics + "/metrics")
@@ -391,8 +419,25 @@ func TestMetricsAnswerQuestions(t *testing.T) {
 	page, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
-	for _, want := range []string{`copay_copays{`, `state="settled"`, `copay_collected_cents{practice="maple"} 14500`, "copay_platform_request_seconds", "copay_inbox"} {
+	for _, want := range []string{`state="settled"`, `copay_collected_cents{practice="maple"} 14500`} {
 		require.Contains(t, string(page), want)
 	}
 	require.NotContains(t, string(page), "Voorbeeld")
+	for _, name := range promisedMetrics(t) {
+		require.Regexp(t, `(?m)^`+name+`(_bucket|_total)?\{`, string(page), "docs/operations.md says to watch it")
+	}
+}
+
+// promisedMetrics are those of the table in docs/operations.md.
+func promisedMetrics(t *testing.T) (names []string) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	for _, row := range regexp.MustCompile("(?m)^\\| (`(?:copay|temporal)_[^|]*) \\|").FindAllStringSubmatch(string(text), -1) {
+		for _, m := range regexp.MustCompile("`([a-z_]+)").FindAllStringSubmatch(row[1], -1) {
+			names = append(names, m[1])
+		}
+	}
+	require.Greater(t, len(names), 8)
+	return names
 }

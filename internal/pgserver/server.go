@@ -247,6 +247,16 @@ func (s *Server) CreateDatabase(ctx context.Context, name string) error {
 // Done is closed when the server has gone, by Stop or by itself.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
+// Options are what the server was started with.
+func (s *Server) Options() Options { return s.opts }
+
+// Crash ends the server as if it had crashed: what it was at is lost, what it
+// has confirmed is there after the recovery at the next start.
+func (s *Server) Crash() {
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT) // gone already is fine
+	<-s.done
+}
+
 // Stop ends the server: open transactions are rolled back, data is written.
 // When ctx ends first the server is killed, which loses nothing either, but
 // makes the next start recover. Calling it again returns the first result.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -43,8 +44,8 @@ type Options struct {
 	TemporalOnPostgres bool
 	// UI serves Temporal's web UI.
 	UI bool
-	// NoWorker leaves the worker to another process.
-	NoWorker bool
+	// NoWorker and NoAPI leave worker and API to other processes.
+	NoWorker, NoAPI bool
 	// Fast lifts the simulators' rate limits and waits.
 	Fast bool
 	// Start is where the movable clock begins; zero: now.
@@ -73,11 +74,11 @@ type Stack struct {
 	GRPC       string
 	Patients   map[string]string // sample patients' EHR ids by key
 
-	block  *ports.Block // when they are not fixed
-	cancel context.CancelFunc
-	procs  *errgroup.Group
-	done   chan struct{}
-	err    error
+	crashed atomic.Bool  // PostgreSQL, on purpose
+	block   *ports.Block // when they are not fixed
+	cancel  context.CancelFunc
+	done    chan struct{}
+	err     error
 }
 
 // Start brings everything up in order and fails in one clear sentence.
@@ -88,7 +89,7 @@ func Start(ctx context.Context, o Options) (s *Stack, err error) {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
-	s = &Stack{Options: o, done: make(chan struct{})}
+	s = &Stack{Options: o}
 	defer func() {
 		if err != nil {
 			s.teardown(ctx)
@@ -239,29 +240,39 @@ func (s *Stack) processes(ctx context.Context) error {
 	if s.Process, err = worker.Open(ctx, s.Config, "copay-dev", log); err != nil {
 		return err
 	}
-	l, err := serve.Listen(s.Config.Listen)
-	if err != nil {
-		return err
-	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s.cancel = cancel
-	s.procs, run = errgroup.WithContext(run)
-	s.procs.Go(func() error { return serve.API(run, s.Process, l) })
-	if !s.Options.NoWorker {
-		s.procs.Go(func() error { return serve.Worker(run, s.Process, nil) })
+	s.cancel, s.done = cancel, make(chan struct{})
+	procs, run := errgroup.WithContext(run)
+	procs.Go(func() error { <-run.Done(); return nil }) // the stack is up without any of them, too
+	if !s.Options.NoAPI {
+		l, err := serve.Listen(s.Config.Listen)
+		if err != nil {
+			return err
+		}
+		procs.Go(func() error { return serve.API(run, s.Process, l) })
 	}
-	s.procs.Go(func() error {
+	if !s.Options.NoWorker {
+		procs.Go(func() error { return serve.Worker(run, s.Process, nil) })
+	}
+	ended := s.Postgres.Done()
+	procs.Go(func() error {
 		select {
-		case <-s.Postgres.Done():
+		case <-ended:
+			if s.crashed.Load() { // on purpose
+				return nil
+			}
 			return errors.New("PostgreSQL has ended by itself, so everything else ends, too; start again: what was stored is kept")
 		case <-run.Done():
 			return nil
 		}
 	})
-	go func() {
-		s.err = s.procs.Wait()
-		close(s.done)
-	}()
+	go func(done chan<- struct{}) {
+		s.err = procs.Wait()
+		close(done)
+	}(s.done)
+	if s.Patients != nil { // processes that were halted
+		return nil
+	}
 	return s.seed(ctx)
 }
 
