@@ -81,6 +81,9 @@ type Payment struct {
 	// Again makes the references of a renewed posting new ("b", "bb"…): set
 	// when somebody deleted the first one at the platform.
 	Again string `json:"again,omitempty"`
+	// Removed says that somebody deleted the posting, and that a person has yet to
+	// say what becomes of it.
+	Removed bool `json:"removed,omitempty"`
 	// AskedAt is when the first attempt was made; look-ups start there.
 	AskedAt time.Time `json:"asked_at,omitzero"`
 	// Contested is what the last dispute is about: what had not gone back when

@@ -88,5 +88,6 @@ func (c *coPay) undoRefund(p *copay.Payment, r *copay.Refund) {
 	if c.p.After == "" && c.p.State.Closed() && c.p.State != copay.StateSettled {
 		c.p.After = c.p.State
 	}
+	c.interruptedNow()
 	c.move(copay.StateRefunding, payer(*p), why)
 }

@@ -32,6 +32,14 @@ func (c *coPay) checkOverride(in OverrideAmount) error {
 	if !c.asking() {
 		return c.not("given another amount", "refund what is too much, or start from the charge in the EHR")
 	}
+	if c.rules >= rulesOfQuestions {
+		if err := c.noneUndecided("given another amount"); err != nil && (c.p.Leaving != "" || in.Amount.Minor > c.held().Minor) {
+			return err // nobody is asked for more over it
+		}
+		if c.hasPendingRefund() {
+			return c.not("given another amount", "money is on its way back; see to that first")
+		}
+	}
 	return c.mayAsk(in.Amount)
 }
 
@@ -263,7 +271,7 @@ func (c *coPay) refund(in Refund) {
 
 // askApproval lets a second person decide on a refund.
 func (c *coPay) askApproval(r *copay.Refund, who copay.Actor) {
-	back, held := c.p.State, c.p.Review
+	back, held := c.cameFrom(), c.p.Review
 	if back == copay.StateRefunding { // the next one of several
 		held = nil
 	}
@@ -273,6 +281,14 @@ func (c *coPay) askApproval(r *copay.Refund, who copay.Actor) {
 	c.move(copay.StateNeedsReview, who, "a second person must approve the refund of "+r.Amount.String())
 	c.p.Review = &copay.Review{Kind: copay.ReviewRefundApproval, Back: back, Payment: r.Payment, Held: held,
 		Message: "A second person must approve or reject refund " + string(r.ID) + " of " + r.Amount.String() + "."}
+}
+
+// cameFrom is where a question leads back to that comes up now.
+func (c *coPay) cameFrom() copay.State {
+	if c.p.State == copay.StateReceived { // the first step goes there at once
+		return copay.StateVerifying
+	}
+	return c.p.State
 }
 
 // undecided is a refund that waits for a second person.
@@ -297,21 +313,40 @@ func (c *coPay) givenByOne() (minor int64) {
 }
 
 func (c *coPay) startRefund(who copay.Actor) {
+	if c.rules >= rulesOfPeople {
+		c.setAside()
+	} else if c.p.After == "" && (c.p.State == copay.StateWaived || c.p.State == copay.StateWrittenOff) {
+		c.p.After = c.p.State
+	}
+	c.move(copay.StateRefunding, who, "money is to go back")
+}
+
+// setAside remembers, before the co-pay turns to something that has to be seen to
+// first, what a person was asked, what was being found out, or that the rest was
+// given up: it goes on from there.
+func (c *coPay) setAside() {
 	at, q := c.p.State, c.p.Review
-	if q != nil && q.Kind == copay.ReviewRefundApproval && c.rules >= rulesOfPeople { // where the question of a second person came up
+	if q != nil && q.Kind == copay.ReviewRefundApproval { // where the question of a second person came up
 		if q.Held == nil {
 			at = q.Back
 		}
 		q = q.Held
 	}
-	if c.rules >= rulesOfPeople {
-		c.p.Reopen = c.p.Reopen || at == copay.StateReceived || at == copay.StateVerifying || at == copay.StateEstimating
-		c.keepAsking(q)
+	if q != nil && q.Kind == copay.ReviewTrueUp {
+		at = q.Back
 	}
+	c.p.Reopen = c.p.Reopen || at == copay.StateReceived || at == copay.StateVerifying || at == copay.StateEstimating
+	c.keepAsking(q)
 	if c.p.After == "" && (at == copay.StateWaived || at == copay.StateWrittenOff) {
 		c.p.After = at
 	}
-	c.move(copay.StateRefunding, who, "money is to go back")
+}
+
+// interruptedNow is setAside where runs of older rules forgot what was open.
+func (c *coPay) interruptedNow() {
+	if c.rules >= rulesOfQuestions {
+		c.setAside()
+	}
 }
 
 // keepAsking remembers a question that was open before money was asked for, or
@@ -403,8 +438,7 @@ func (c *coPay) approvalOver(who copay.Actor, why string) {
 		return
 	}
 	if r.Held != nil && r.Held.Kind == copay.ReviewTrueUp && c.rules >= rulesOfPeople { // another remittance may have come
-		c.move(copay.StateSettled, who, why)
-		c.trueUp(who)
+		c.compareAgain(r.Held, who, why)
 		return
 	}
 	if r.Held != nil {
@@ -425,6 +459,10 @@ func (c *coPay) checkResolve(in ResolveReview) error {
 	switch in.Choice {
 	case copay.ChoiceCancel: // a review is no way around the second person
 		return c.checkCancel(Cancel{})
+	case copay.ChoiceRequest:
+		if c.forbidden() && c.rules >= rulesOfQuestions {
+			return copay.Errorf(copay.CodePrecondition, "choice", "the patient must not be billed for this visit: %s", c.p.Estimate.Rule)
+		}
 	case copay.ChoiceWaive, copay.ChoiceWriteOff:
 		return c.noneUndecided("given up")
 	case copay.ChoiceSetAmount:

@@ -131,7 +131,7 @@ func (c *coPay) step() func(workflow.Context) error {
 		return c.refresh
 	}
 	busy := c.p.State == copay.StateRefunding && c.rules >= rulesOfPeople // what is heard meanwhile has its turn after it
-	if c.gone && !c.atTheBank() && !busy {
+	if c.gone && !c.bankFirst() && !busy {
 		return c.confirmDeletion
 	}
 	if len(c.missing) > 0 && !busy {
@@ -158,6 +158,9 @@ func (c *coPay) step() func(workflow.Context) error {
 	case copay.StateNeedsReview, copay.StateDisputed, copay.StateReturned:
 		return c.awaitPerson
 	}
+	if c.overpaid() {
+		return c.trueUpGivenUp
+	}
 	return nil
 }
 
@@ -181,7 +184,7 @@ func (c *coPay) quiet(ctx workflow.Context, more func() bool) error {
 
 // waiting reports whether facts or acts arrived that were not looked at.
 func (c *coPay) waiting() bool {
-	return len(c.events) > 0 || len(c.acts) > 0 || len(c.stale) > 0 || (c.gone && !c.atTheBank()) || len(c.missing) > 0 || c.lookAtPlan() != nil
+	return len(c.events) > 0 || len(c.acts) > 0 || len(c.stale) > 0 || (c.gone && !c.bankFirst()) || len(c.missing) > 0 || c.lookAtPlan() != nil || c.overpaid()
 }
 
 // maxHistory is where a run hands over to the next, well before the history

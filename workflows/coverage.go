@@ -54,7 +54,10 @@ func (c *coPay) recheckPlan(ctx workflow.Context) error {
 		return c.recheckLater(ctx, done, err, "read the patient's coverage")
 	}
 	if read.Deleted {
-		c.takeBack(copay.PlatformActor(c.p.Key.EHR), "the charge was deleted in the EHR")
+		if c.nothingToTake() && c.rules >= rulesOfQuestions { // what stays of it was decided
+			return c.planStands(ctx, "the charge is deleted")
+		}
+		c.takeBack(copay.PlatformActor(c.p.Key.EHR), wasDeleted)
 		return nil
 	}
 	c.learn(&read)

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"slices"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/copayflow/copayflow/activities"
@@ -11,9 +13,7 @@ import (
 // confirmDeletion asks the EHR whether the charge is really gone: a report
 // alone takes no money back.
 func (c *coPay) confirmDeletion(ctx workflow.Context) error {
-	// A person may be at it: what is being taken back is not taken back anew.
-	restGivenUp := (c.p.State == copay.StateWaived || c.p.State == copay.StateWrittenOff) && c.held().IsPositive() && c.rules >= rulesOfPeople
-	if (c.givenUp() && !restGivenUp) || (c.p.After == copay.StateCancelled && c.rules >= rulesOfPeople) {
+	if c.nothingToTake() {
 		c.gone = false
 		return nil
 	}
@@ -36,8 +36,38 @@ func (c *coPay) confirmDeletion(ctx workflow.Context) error {
 		c.note(ehr, "charge", "a deletion was reported, but the charge is there", "")
 		return nil
 	}
-	c.takeBack(ehr, "the charge was deleted in the EHR")
+	c.takeBack(ehr, wasDeleted)
 	return nil
+}
+
+// nothingToTake reports that a deletion changes nothing. A person may be at it:
+// what is being taken back is not taken back anew.
+func (c *coPay) nothingToTake() bool {
+	restGivenUp := (c.p.State == copay.StateWaived || c.p.State == copay.StateWrittenOff) && c.held().IsPositive() && c.rules >= rulesOfPeople
+	return (c.givenUp() && !restGivenUp) || (c.p.After == copay.StateCancelled && c.rules >= rulesOfPeople)
+}
+
+// wasDeleted is why money of a deleted charge goes back.
+const wasDeleted = "the charge was deleted in the EHR"
+
+// kept reports that a second person has said that money stays although the charge
+// was deleted.
+func (c *coPay) kept() bool {
+	no := func(r copay.Refund) bool {
+		return r.Status == copay.RefundRejected && r.ApprovedBy != "" && r.Reason == wasDeleted
+	}
+	return slices.ContainsFunc(c.p.Refunds, no) && c.rules >= rulesOfQuestions
+}
+
+// leaves takes back what is left of a deleted charge when the refund that a second
+// person was asked about was made without them: by the bank, or at the processor.
+func (c *coPay) leaves() bool {
+	if c.p.Leaving == "" || c.undecided() != nil || c.rules < rulesOfQuestions {
+		return false
+	}
+	c.p.Leaving, c.p.After, c.p.Bank = "", "", false
+	c.takeBack(copay.PlatformActor(c.p.Key.EHR), wasDeleted)
+	return true
 }
 
 // takeBack cancels a co-pay, also one that is settled. Above the practice's
@@ -51,7 +81,7 @@ func (c *coPay) takeBack(who copay.Actor, why string) {
 			}
 		}
 	}
-	if left > c.in.Policy.RefundApprovalAbove.Minor {
+	if left > c.in.Policy.RefundApprovalAbove.Minor || (left > 0 && c.kept()) {
 		c.askToReturn(who, why, "The charge was deleted in the EHR after it was paid. Approve the refund, or reject it and enter the charge again.")
 		if c.rules >= rulesOfPeople {
 			c.p.Leaving = copay.StateCancelled
@@ -66,11 +96,17 @@ func (c *coPay) atTheBank() bool {
 	return c.p.State == copay.StateDisputed || c.p.State == copay.StateReturned || c.anyDisputed()
 }
 
+// bankFirst reports that a deletion has to wait for that. Where nothing is asked any
+// more it does not: the refund waits.
+func (c *coPay) bankFirst() bool {
+	return c.atTheBank() && !(c.p.State.Closed() && c.rules >= rulesOfQuestions)
+}
+
 // confirmPosting asks the EHR whether our posting is really gone: posting
 // again on a report alone could post twice.
 func (c *coPay) confirmPosting(ctx workflow.Context) error {
 	pay := c.payment(c.missing[0])
-	if pay == nil || pay.PostedID == "" || c.givenUp() {
+	if pay == nil || pay.PostedID == "" || (c.givenUp() && !(holds(pay) && c.rules >= rulesOfQuestions)) {
 		c.missing = c.missing[1:]
 		return nil
 	}
@@ -96,6 +132,13 @@ func (c *coPay) confirmPosting(ctx workflow.Context) error {
 	return nil
 }
 
+// reversed reports that a posting of ours was turned back in the EHR.
+func (c *coPay) reversed(p *copay.Payment) bool {
+	return slices.ContainsFunc(c.p.Refunds, func(r copay.Refund) bool {
+		return r.Payment == p.ID && r.Status == copay.RefundDone && r.ReversedID != "" && r.ReversedID != nothingThere && r.ReversedID != byHand
+	})
+}
+
 // postingGone lets a person decide about a posting that somebody deleted. Until
 // then the payment counts as one that is not posted, under a reference of its
 // own, since the old one was used.
@@ -104,12 +147,27 @@ func (c *coPay) postingGone(p *copay.Payment, who copay.Actor) {
 	if back == copay.StateNeedsReview {
 		back = copay.StateReconciling
 	}
+	if c.rules >= rulesOfQuestions {
+		c.setAside()
+		if c.p.After == "" && back.Closed() && back != copay.StateSettled {
+			c.p.After = back
+		}
+		if c.p.After != "" || c.p.Reopen {
+			back = copay.StateReconciling
+		}
+		p.Removed = true
+	}
 	p.PostedID, p.Again = "", p.Again+"b"
 	if c.p.State == copay.StateNeedsReview && c.rules >= rulesOfPeople {
 		c.note(who, "posting", "somebody deleted our posting in the EHR", "")
 	}
 	c.move(copay.StateNeedsReview, who, "somebody deleted our posting in the EHR")
-	c.p.Review = &copay.Review{Kind: copay.ReviewPostingDeleted, Payment: p.ID, Back: back,
+	c.p.Review = removed(p, back)
+}
+
+// removed is the question about a posting that somebody deleted.
+func removed(p *copay.Payment, back copay.State) *copay.Review {
+	return &copay.Review{Kind: copay.ReviewPostingDeleted, Payment: p.ID, Back: back,
 		Message: "Somebody deleted the posting of this payment in the EHR; post it again, or confirm that it is right as it is.",
 		Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}}
 }
@@ -123,7 +181,7 @@ func (c *coPay) givenUp() bool {
 // askToReturn lets a person decide on money that is above what goes back
 // without one.
 func (c *coPay) askToReturn(who copay.Actor, why, message string) {
-	back, held := c.p.State, c.p.Review
+	back, held := c.cameFrom(), c.p.Review
 	if back == copay.StateNeedsReview {
 		back = copay.StateReconciling
 	}

@@ -226,11 +226,12 @@ func (c *coPay) holdBack(p *copay.Payment, who copay.Actor) {
 	}
 	p.Status, p.Contested = copay.PaymentDisputed, copay.Cents(p.Amount.Minor-p.Refunded.Minor)
 	c.bookDispute(ledger.RuleDispute, "dispute", p)
-	if c.p.State == copay.StateNeedsReview && c.rules >= rulesOfPeople {
+	if c.p.State == copay.StateNeedsReview && c.rules == rulesOfPeople {
 		c.keepAsking(c.p.Review)
 	}
 	switch c.p.State {
 	case copay.StateRequesting, copay.StateAwaitingPayment, copay.StateNeedsReview, copay.StateSettled, copay.StatePaid, copay.StatePosting, copay.StateReconciling:
+		c.interruptedNow()
 		c.move(copay.StateDisputed, who, "the patient disputes the payment at their bank; answer it at the processor")
 	default:
 		c.note(who, "dispute", "the patient disputes the payment at their bank; answer it at the processor", "")
@@ -289,6 +290,7 @@ func (c *coPay) lostDispute(p *copay.Payment, who copay.Actor) {
 		if c.p.After == "" && c.p.State.Closed() && c.p.State != copay.StateSettled {
 			c.p.After = c.p.State
 		}
+		c.interruptedNow()
 		c.move(copay.StateNeedsReview, who, "the dispute was lost")
 		c.move(copay.StateRefunding, who, "take the lost payment out of EHR and books")
 	case c.p.State == copay.StateDisputed && !c.anyDisputed():
@@ -327,11 +329,36 @@ func (c *coPay) remitted(e Event, who copay.Actor) {
 // before the co-pay settles.
 func (c *coPay) remittedNow(who copay.Actor) {
 	if r := c.p.Review; c.p.State == copay.StateNeedsReview && r != nil && r.Kind == copay.ReviewTrueUp {
-		c.move(copay.StateSettled, who, "another remittance came")
+		c.compareAgain(r, who, "another remittance came")
+		return
 	}
 	if c.p.State == copay.StateSettled {
 		c.trueUp(who)
 	}
+}
+
+// compareAgain asks the question of a remittance anew, as it now is.
+func (c *coPay) compareAgain(q *copay.Review, who copay.Actor, why string) {
+	c.move(q.Back, who, why)
+	if c.p.State == copay.StateSettled {
+		c.trueUp(who)
+	}
+}
+
+// overpaid reports that the payer says less than what was paid of a co-pay whose
+// rest was given up. That it says more is no matter any more.
+func (c *coPay) overpaid() bool {
+	owes := c.p.Amounts.Adjudicated
+	if (c.p.State != copay.StateWaived && c.p.State != copay.StateWrittenOff) || owes.Currency == "" || c.anyDisputed() || c.rules < rulesOfQuestions {
+		return false
+	}
+	return -c.beyondAccepted(owes.Minor-c.held().Minor).Minor > c.in.Policy.TrueUpTolerance.Minor
+}
+
+// trueUpGivenUp deals with what was paid too much before the rest was given up.
+func (c *coPay) trueUpGivenUp(ctx workflow.Context) error {
+	c.trueUp(copay.System())
+	return c.flush(ctx)
 }
 
 // goodwill reports that staff gave something back: whether that is asked for
@@ -388,8 +415,12 @@ func (c *coPay) trueUp(who copay.Actor) bool {
 		c.note(who, "remittance", diff.String()+" more is not asked for: "+c.p.Estimate.Rule, "")
 		return false
 	}
+	back := copay.StateSettled
+	if c.p.State == copay.StateWaived || c.p.State == copay.StateWrittenOff {
+		back = c.p.State
+	}
 	c.move(copay.StateNeedsReview, who, "the remittance differs from what was collected by "+diff.String())
-	r := copay.Review{Kind: copay.ReviewTrueUp, Back: copay.StateSettled, Amount: &diff,
+	r := copay.Review{Kind: copay.ReviewTrueUp, Back: back, Amount: &diff,
 		Message: "The payer says that the patient owes " + owes.String() + ", which differs by " + diff.String() + " from what was collected.",
 		Choices: []copay.Choice{copay.ChoiceRequest, copay.ChoiceProceed}}
 	if diff.IsNegative() {

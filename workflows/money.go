@@ -203,6 +203,9 @@ func (c *coPay) giveSurplusBack(why string) {
 		c.newRefund(p, part, copay.System(), why)
 		left = copay.Cents(left.Minor - part.Minor)
 	}
+	if c.p.State == copay.StateDisputed { // it follows when the bank has decided
+		return
+	}
 	if c.p.State != copay.StateRefunding && c.hasPendingRefund() {
 		if c.p.After == "" && c.p.State.Closed() {
 			c.p.After = c.p.State
@@ -269,7 +272,8 @@ func (c *coPay) refundedOutside(p *copay.Payment, got activities.PaymentState) {
 	}
 	ours := int64(0)
 	for _, r := range c.p.Refunds {
-		if r.Payment == p.ID && r.Status != copay.RefundRejected {
+		waits := r.Status == copay.RefundAwaiting && c.rules >= rulesOfQuestions // has not been made by us
+		if r.Payment == p.ID && r.Status != copay.RefundRejected && !waits {
 			ours += r.Amount.Minor
 		}
 	}
@@ -277,13 +281,63 @@ func (c *coPay) refundedOutside(p *copay.Payment, got activities.PaymentState) {
 	if extra <= 0 {
 		return
 	}
-	r := c.newRefund(p, copay.Cents(extra), payer(*p), "refunded at the processor")
-	r.PlatformID = outside
+	if c.rules >= rulesOfQuestions {
+		extra = c.madeOutside(p, extra)
+	}
+	if extra > 0 {
+		c.newRefund(p, copay.Cents(extra), payer(*p), "refunded at the processor").PlatformID = outside
+	}
+	c.waitForLess(p)
 	if c.p.State != copay.StateRefunding && c.p.State != copay.StateDisputed { // else it follows when the bank has decided
-		if c.p.State.Closed() {
+		switch {
+		case c.rules >= rulesOfQuestions:
+			c.setAside()
+			if c.p.State == copay.StateCancelled {
+				c.p.After = copay.StateCancelled
+			}
+		case c.p.State.Closed():
 			c.p.After = ""
 		}
 		c.move(copay.StateRefunding, payer(*p), "money went back at the processor")
+	}
+}
+
+// madeOutside finds refunds that wait for a second person in what went back at the
+// processor, so that nobody makes them again, and returns what is left of that.
+func (c *coPay) madeOutside(p *copay.Payment, extra int64) int64 {
+	for i := range c.p.Refunds {
+		r := &c.p.Refunds[i]
+		if r.Payment == p.ID && r.Status == copay.RefundAwaiting && r.Amount.Minor <= extra {
+			r.Status, r.PlatformID = copay.RefundPending, outside
+			extra -= r.Amount.Minor
+			c.note(payer(*p), "refund", "refund "+string(r.ID)+" of "+r.Amount.String()+" was made at the processor and needs no approval any more", "")
+		}
+	}
+	return extra
+}
+
+// waitForLess leaves a refund that waits for a second person no more than there is
+// of its payment.
+func (c *coPay) waitForLess(p *copay.Payment) {
+	left := p.Amount.Minor
+	for _, r := range c.p.Refunds {
+		if r.Payment == p.ID && r.Status != copay.RefundRejected {
+			left -= r.Amount.Minor
+		}
+	}
+	for i := range c.p.Refunds {
+		r := &c.p.Refunds[i]
+		if left >= 0 || r.Payment != p.ID || r.Status != copay.RefundAwaiting {
+			continue
+		}
+		if less := min(r.Amount.Minor, -left); less == r.Amount.Minor {
+			c.overtake(func(o *copay.Refund) bool { return o.ID == r.ID })
+			left += less
+		} else {
+			r.Amount = copay.Cents(r.Amount.Minor - less)
+			left += less
+			c.note(payer(*p), "refund", "of refund "+string(r.ID)+" "+r.Amount.String()+" are left", "")
+		}
 	}
 }
 

@@ -23,7 +23,7 @@ func (c *coPay) post(ctx workflow.Context) error {
 // outside; ok is false when something has to wait or needs a person.
 func (c *coPay) postCaptured(ctx workflow.Context) (ok bool, err error) {
 	for i := range c.p.Payments {
-		if p := &c.p.Payments[i]; holds(p) {
+		if p := &c.p.Payments[i]; c.toPost(p) {
 			if ok, err := c.postOne(ctx, p.ID); !ok || err != nil {
 				return false, err
 			}
@@ -36,8 +36,17 @@ func (c *coPay) postCaptured(ctx workflow.Context) (ok bool, err error) {
 	return true, nil
 }
 
+// toPost reports whether EHR and books have to show a payment: while money of it
+// is there, and where a posting that was turned back was deleted from under that.
+func (c *coPay) toPost(p *copay.Payment) bool {
+	return holds(p) || (p.PostedID == "" && c.reversed(p) && c.rules >= rulesOfQuestions)
+}
+
 func (c *coPay) postOne(ctx workflow.Context, id copay.PaymentID) (bool, error) {
 	pay := c.payment(id)
+	if pay.Removed { // a person has yet to say what becomes of it
+		return false, c.ask(ctx, *removed(pay, c.p.State))
+	}
 	var posting, booking workflow.Future
 	if pay.PostedID == "" {
 		c.did(copay.DidPost, id)
@@ -135,12 +144,20 @@ func (c *coPay) reconcile(ctx workflow.Context) error {
 		c.askApproval(r, copay.System())
 		return nil
 	}
+	if c.leaves() {
+		return nil
+	}
 	if q := c.p.Asked; q != nil && !c.anyDisputed() && c.rules >= rulesOfPeople {
-		c.p.Asked = nil
+		c.p.Asked, c.p.Reopen = nil, false
 		c.move(copay.StateNeedsReview, copay.System(), "what was open before is open again")
 		c.p.Review = q
 		return nil
 	}
+	if c.p.Reopen && !c.anyDisputed() && c.rules >= rulesOfQuestions {
+		c.findOut()
+		return nil
+	}
+	c.askNothingForbidden()
 	if c.surplus().IsPositive() {
 		c.giveSurplusBack("more came in than was owed")
 		return nil

@@ -325,22 +325,26 @@ func (c *coPay) lateUndo(id copay.PaymentID, undone func(*copay.Refund) *string)
 // given decides where a co-pay stands once everything is back.
 func (c *coPay) given() {
 	after := c.p.After
-	if r := c.undecided(); r != nil && after == copay.StateCancelled && c.rules >= rulesOfPeople { // one of several
+	all := after == copay.StateCancelled && c.rules >= rulesOfPeople
+	if r := c.undecided(); r != nil && (all || c.rules >= rulesOfQuestions) { // one of several
 		c.askApproval(r, copay.System())
 		return
 	}
+	if c.leaves() {
+		return
+	}
 	if q := c.p.Asked; q != nil && after == "" {
-		c.p.Asked, c.p.Reopen, c.p.Bank = nil, false, false
+		c.p.Asked, c.p.Reopen = nil, false
+		c.p.Bank = c.p.Bank && c.rules >= rulesOfQuestions // that is asked after it
 		c.move(copay.StateNeedsReview, copay.System(), "a part went back; what was open before is open again")
 		c.p.Review = q
 		return
 	}
 	if c.p.Reopen && after == "" {
-		c.p.Reopen, c.p.Bank = false, false
-		c.move(copay.StateNeedsReview, copay.System(), "a part went back before it was known what is owed")
-		c.move(copay.StateVerifying, copay.System(), "what is owed has yet to be found out")
+		c.findOut()
 		return
 	}
+	c.askNothingForbidden()
 	bank := after == "" && c.p.Amounts.Outstanding().IsPositive() && c.bankTook()
 	c.p.After, c.p.Bank, c.p.Reopen, c.p.Asked = "", false, false, nil
 	switch net := c.held().Minor; {
@@ -354,13 +358,35 @@ func (c *coPay) given() {
 		c.move(copay.StateAwaitingPayment, copay.System(), "a part went back, another is still open")
 	case c.p.Amounts.Outstanding().IsPositive():
 		c.move(copay.StateNeedsReview, copay.System(), "the bank took the money back")
-		c.p.Review = &copay.Review{Kind: copay.ReviewDispute, Back: copay.StateRequesting,
-			Message: "The patient's bank took the payment back; ask again, write it off or cancel.",
-			Choices: []copay.Choice{copay.ChoiceRequest, copay.ChoiceWriteOff, copay.ChoiceWaive, copay.ChoiceCancel}}
+		c.p.Review = new(bankTookIt())
 	case net == 0:
 		c.move(copay.StateRefunded, copay.System(), "all money went back")
 	default:
 		c.move(copay.StateReconciling, copay.System(), "a part went back")
+	}
+}
+
+// bankTookIt is the question what to do about money that the patient's bank took.
+func bankTookIt() copay.Review {
+	return copay.Review{Kind: copay.ReviewDispute, Back: copay.StateRequesting,
+		Message: "The patient's bank took the payment back; ask again, write it off or cancel.",
+		Choices: []copay.Choice{copay.ChoiceRequest, copay.ChoiceWriteOff, copay.ChoiceWaive, copay.ChoiceCancel}}
+}
+
+// findOut goes back to finding out what is owed.
+func (c *coPay) findOut() {
+	c.p.Reopen = false
+	c.p.Bank = c.p.Bank && c.rules >= rulesOfQuestions // what it took is asked for after a person has seen it
+	c.move(copay.StateNeedsReview, copay.System(), "a part went back before it was known what is owed")
+	c.move(copay.StateVerifying, copay.System(), "what is owed has yet to be found out")
+}
+
+// askNothingForbidden lets nobody owe again what a bank took from somebody who must
+// not be billed.
+func (c *coPay) askNothingForbidden() {
+	if c.p.After == "" && c.forbidden() && c.p.Amounts.Outstanding().IsPositive() && c.rules >= rulesOfQuestions {
+		c.p.Amounts.Requested = c.held()
+		c.bookReceivable()
 	}
 }
 
@@ -382,7 +408,7 @@ func (c *coPay) cancel(who copay.Actor, why string) {
 // something to take back, or when EHR and books lack a part that was paid.
 func (c *coPay) giveUp(end copay.State, who copay.Actor, why string) {
 	c.p.Amounts.Requested = copay.Cents(0)
-	c.p.Asked, c.p.Reopen, c.p.Leaving = nil, false, "" // nothing is left to be asked
+	c.p.Asked, c.p.Reopen, c.p.Leaving, c.p.Bank = nil, false, "", false // nothing is left to be asked
 	if end == copay.StateCancelled {
 		c.overtake(func(*copay.Refund) bool { return true }) // all of it goes back now
 	}

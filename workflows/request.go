@@ -18,6 +18,10 @@ func (c *coPay) request(ctx workflow.Context) error {
 		c.paidInFull("nothing is left to ask for")
 		return nil
 	}
+	if c.p.Bank && c.rules >= rulesOfQuestions { // while something else was open
+		c.p.Bank = false
+		return c.ask(ctx, bankTookIt())
+	}
 	if c.p.RequestedAt.IsZero() {
 		c.p.RequestedAt = c.clock(ctx)
 	}
@@ -168,6 +172,7 @@ func (c *coPay) paidInFull(why string) {
 // settle ends a co-pay that nothing has to be done for any more, unless the
 // payer has said otherwise already.
 func (c *coPay) settle(why string) {
+	c.p.Bank = false
 	if !c.trueUp(copay.System()) {
 		c.move(copay.StateSettled, copay.System(), why)
 	}
@@ -183,7 +188,7 @@ func holds(p *copay.Payment) bool {
 // it has to be missing there, too.
 func (c *coPay) unposted() bool {
 	for i := range c.p.Payments {
-		if p := &c.p.Payments[i]; holds(p) && (p.PostedID == "" || (c.in.Books && p.BookedID == "")) {
+		if p := &c.p.Payments[i]; c.toPost(p) && (p.PostedID == "" || (c.in.Books && p.BookedID == "")) {
 			return true
 		}
 	}

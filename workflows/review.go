@@ -47,6 +47,10 @@ func (c *coPay) resolve(in ResolveReview) error {
 	case copay.ChoiceRefund:
 		if r.Kind == copay.ReviewTrueUp {
 			c.p.Amounts.Requested = copay.Cents(c.held().Minor + r.Amount.Minor)
+			if r.Back != copay.StateSettled {
+				c.p.After = r.Back
+				c.bookReceivable()
+			}
 		}
 		c.giveSurplusBack(why)
 	case copay.ChoiceRequest:
@@ -74,6 +78,7 @@ func (c *coPay) retry(r copay.Review, who copay.Actor, why string) {
 		back, c.p.AskPayer = copay.StateVerifying, true
 	case copay.ReviewPostingDeleted:
 		back = copay.StatePosting
+		c.payment(r.Payment).Removed = false
 	}
 	c.move(back, who, why)
 }
@@ -170,7 +175,7 @@ func (c *coPay) doneByHand(r copay.Review, who copay.Actor, why string) {
 	}
 	switch kind {
 	case copay.ReviewPosting, copay.ReviewPostingDeleted:
-		p.PostedID = hand
+		p.PostedID, p.Removed = hand, false
 	case copay.ReviewAccounting:
 		p.InvoiceID, p.BookedID = hand, hand
 	case copay.ReviewHandBack:

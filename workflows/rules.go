@@ -13,8 +13,14 @@ const (
 	// counts.
 	rulesOfPeople = 1
 
+	// rulesOfQuestions: what a person was asked, or what was being found out, goes
+	// on after money went back, a bank came between or a posting was deleted; what
+	// a deletion, a bank or a remittance leads to is seen also when the rest was
+	// given up.
+	rulesOfQuestions = 2
+
 	// Rules are the newest.
-	Rules = rulesOfPeople
+	Rules = rulesOfQuestions
 )
 
 // follows reports whether a run follows what was changed before runs knew their

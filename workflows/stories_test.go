@@ -150,16 +150,16 @@ func (s *story) ended() {
 	c := s.stored
 	require.True(s.t, c.State.Closed(), "%s", c.State)
 	require.Zero(s.t, c.Amounts.Outstanding().Minor, "%s: %+v", c.State, c.Amounts)
-	// The money of a deleted charge is kept only when a person said so, or when a bank
-	// was at that of a co-pay whose rest was given up.
-	atBank := slices.ContainsFunc(c.Payments, func(p copay.Payment) bool { return p.Contested.IsPositive() }) &&
-		(c.State == copay.StateWaived || c.State == copay.StateWrittenOff)
+	// The money of a deleted charge is kept only when a person said so.
 	rejected := slices.ContainsFunc(c.Refunds, func(r copay.Refund) bool { return r.Status == copay.RefundRejected && r.ApprovedBy != "" })
-	if s.facts.Deleted && !rejected && !atBank {
+	if s.facts.Deleted && !rejected {
 		require.Equal(s.t, c.Amounts.Collected.Minor, c.Amounts.Refunded.Minor, "%s: money of a deleted charge is kept", c.State)
 	}
 	if c.State.Closed() && (c.After != "" || c.Reopen || c.Leaving != "" || c.Asked != nil) {
 		s.t.Errorf("%s: after %q, reopen %v, leaving %q, asked %v are left behind", c.State, c.After, c.Reopen, c.Leaving, c.Asked)
+	}
+	for _, r := range c.Refunds {
+		require.NotContains(s.t, []copay.RefundStatus{copay.RefundAwaiting, copay.RefundPending}, r.Status, "%s: %s is forgotten", c.State, r.ID)
 	}
 	open := s.journal[string(ledger.RuleReceivable)] - s.journal[string(ledger.RuleCapture)] + s.journal[string(ledger.RuleRefund)] -
 		s.journal[string(ledger.RuleWaive)] - s.journal[string(ledger.RuleWriteOff)]

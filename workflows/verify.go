@@ -26,8 +26,13 @@ func (c *coPay) verify(ctx workflow.Context) error {
 	}
 	c.parked = 0
 	c.learn(&read)
+	if read.Deleted && c.kept() {
+		return c.ask(ctx, copay.Review{Kind: copay.ReviewUnknownCharge,
+			Message: "The charge is deleted in the EHR, and the money was to stay; enter the charge again and try again, waive the rest, or give the money back and cancel.",
+			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceWaive, copay.ChoiceCancel}})
+	}
 	if read.Deleted {
-		c.takeBack(copay.PlatformActor(c.p.Key.EHR), "the charge was deleted in the EHR")
+		c.takeBack(copay.PlatformActor(c.p.Key.EHR), wasDeleted)
 		return nil
 	}
 	if r, bad := c.doubtful(read); bad {
