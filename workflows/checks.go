@@ -25,6 +25,9 @@ func (c *coPay) orRefund() string {
 
 // asking reports whether the amount can still be changed.
 func (c *coPay) asking() bool {
+	if r := c.p.Review; r != nil && r.Kind == copay.ReviewPostingDeleted && c.rules >= rulesOfQuestions {
+		return false // also when the bank is at the payment
+	}
 	return c.p.State.BeforePayment() || (c.p.State == copay.StateNeedsReview && c.p.After == "" && c.p.Amounts.Outstanding().Minor >= 0 && !c.unposted())
 }
 
@@ -412,9 +415,7 @@ func (c *coPay) approve(in ApproveRefund) {
 	if in.Approve {
 		r.Status = copay.RefundPending
 		if c.p.Leaving != "" { // nothing is asked for any more
-			c.p.After, c.p.Leaving = c.p.Leaving, ""
-			c.returnWhatCameSince(r.Reason)
-			c.onlyWhatStays()
+			c.leave(r.Reason)
 		}
 		c.startRefund(in.Actor)
 		return
@@ -446,7 +447,15 @@ func (c *coPay) approvalOver(who copay.Actor, why string) {
 		c.p.Review = r.Held
 		return
 	}
-	c.move(r.Back, who, why)
+	c.goBack(r.Back, who, why)
+}
+
+// goBack goes on where a question came up. A remittance may have come since.
+func (c *coPay) goBack(to copay.State, who copay.Actor, why string) {
+	if to == copay.StateSettled && c.rules >= rulesOfQuestions && c.trueUp(who) {
+		return
+	}
+	c.move(to, who, why)
 }
 
 func (c *coPay) checkResolve(in ResolveReview) error {

@@ -225,4 +225,7 @@ func (c *coPay) takeOver(s State) {
 	c.p, c.events, c.forced, c.opened = &s.CoPay, s.Events, s.Forced, true
 	c.gone, c.missing, c.stale, c.early, c.hold, c.parked, c.recheck = s.Gone, s.Missing, s.Stale, s.Early, s.Hold, s.Parked, s.Recheck
 	c.stalePlan, c.rules = s.StalePlan, s.Rules
+	if r := c.p.Review; r != nil && r.Kind == copay.ReviewPostingDeleted && c.rules >= rulesOfQuestions { // asked under older rules
+		c.payment(r.Payment).Removed = true
+	}
 }

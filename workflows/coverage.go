@@ -54,7 +54,7 @@ func (c *coPay) recheckPlan(ctx workflow.Context) error {
 		return c.recheckLater(ctx, done, err, "read the patient's coverage")
 	}
 	if read.Deleted {
-		if c.nothingToTake() && c.rules >= rulesOfQuestions { // what stays of it was decided
+		if (c.nothingToTake() || c.kept()) && c.rules >= rulesOfQuestions { // what stays of it was decided
 			return c.planStands(ctx, "the charge is deleted")
 		}
 		c.takeBack(copay.PlatformActor(c.p.Key.EHR), wasDeleted)

@@ -56,18 +56,25 @@ func (c *coPay) kept() bool {
 	no := func(r copay.Refund) bool {
 		return r.Status == copay.RefundRejected && r.ApprovedBy != "" && r.Reason == wasDeleted
 	}
-	return slices.ContainsFunc(c.p.Refunds, no) && c.rules >= rulesOfQuestions
+	return slices.ContainsFunc(c.p.Refunds, no) && c.held().IsPositive() && c.rules >= rulesOfQuestions
 }
 
-// leaves takes back what is left of a deleted charge when the refund that a second
-// person was asked about was made without them: by the bank, or at the processor.
+// leaves goes on as after a second person's word when the refund that they were
+// asked about was made without them: by the bank, or at the processor.
 func (c *coPay) leaves() bool {
 	if c.p.Leaving == "" || c.undecided() != nil || c.rules < rulesOfQuestions {
 		return false
 	}
-	c.p.Leaving, c.p.After, c.p.Bank = "", "", false
-	c.takeBack(copay.PlatformActor(c.p.Key.EHR), wasDeleted)
+	c.leave(wasDeleted)
 	return true
+}
+
+// leave lets a co-pay become what was decided: nothing is asked for any more, and
+// what nobody was asked about goes back, too.
+func (c *coPay) leave(why string) {
+	c.p.After, c.p.Leaving = c.p.Leaving, ""
+	c.returnWhatCameSince(why)
+	c.onlyWhatStays()
 }
 
 // takeBack cancels a co-pay, also one that is settled. Above the practice's
@@ -106,7 +113,7 @@ func (c *coPay) bankFirst() bool {
 // again on a report alone could post twice.
 func (c *coPay) confirmPosting(ctx workflow.Context) error {
 	pay := c.payment(c.missing[0])
-	if pay == nil || pay.PostedID == "" || (c.givenUp() && !(holds(pay) && c.rules >= rulesOfQuestions)) {
+	if pay == nil || pay.PostedID == "" || (c.givenUp() && !(pay.Amount.Minor > pay.Refunded.Minor && c.rules >= rulesOfQuestions)) {
 		c.missing = c.missing[1:]
 		return nil
 	}

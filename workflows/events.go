@@ -195,16 +195,24 @@ func (c *coPay) disputed(e Event, who copay.Actor) {
 			c.wonDispute(p, who)
 		}
 	case "lost":
+		if p.Status == copay.PaymentCaptured && c.taken(p) && c.rules >= rulesOfQuestions {
+			return // a platform tells the end of a dispute in several ways
+		}
 		p.DisputeEnded = later(p.DisputeEnded, e.At)
-		c.holdBack(p, who)
+		c.holdBack(p, e.Amount, who)
 		if p.Status == copay.PaymentDisputed {
 			c.lostDispute(p, who)
 		}
 	default:
 		if e.At.IsZero() || e.At.After(p.DisputeEnded) {
-			c.holdBack(p, who)
+			c.holdBack(p, e.Amount, who)
 		}
 	}
+}
+
+// taken reports that the bank has kept money of a payment before.
+func (c *coPay) taken(p *copay.Payment) bool {
+	return slices.ContainsFunc(c.p.Refunds, func(r copay.Refund) bool { return r.Payment == p.ID && r.Taken })
 }
 
 func later(a, b time.Time) time.Time {
@@ -219,12 +227,16 @@ func (c *coPay) anyDisputed() bool {
 }
 
 // holdBack counts money as not ours while the bank decides. What went back
-// completely is nothing to be held.
-func (c *coPay) holdBack(p *copay.Payment, who copay.Actor) {
+// completely is nothing to be held. about is what the dispute is about, where that
+// is known to be less than all that is left.
+func (c *coPay) holdBack(p *copay.Payment, about *copay.Money, who copay.Actor) {
 	if p.Status != copay.PaymentCaptured || p.Amount.Minor <= p.Refunded.Minor {
 		return
 	}
 	p.Status, p.Contested = copay.PaymentDisputed, copay.Cents(p.Amount.Minor-p.Refunded.Minor)
+	if about != nil && about.IsPositive() && about.Currency.Supported() && c.rules >= rulesOfQuestions {
+		p.Contested = copay.Cents(min(p.Contested.Minor, about.Minor))
+	}
 	c.bookDispute(ledger.RuleDispute, "dispute", p)
 	if c.p.State == copay.StateNeedsReview && c.rules == rulesOfPeople {
 		c.keepAsking(c.p.Review)
@@ -260,7 +272,11 @@ func (c *coPay) wonDispute(p *copay.Payment, who copay.Actor) {
 // reach the patient.
 func (c *coPay) keep(p *copay.Payment, who copay.Actor) {
 	took := p.Contested.Minor
-	if amount := c.refundable(p); amount.IsPositive() {
+	amount := c.refundable(p)
+	if c.rules >= rulesOfQuestions { // of a dispute about a part the rest stays ours
+		amount = copay.Cents(min(amount.Minor, took))
+	}
+	if amount.IsPositive() {
 		r := c.newRefund(p, amount, who, "dispute lost")
 		r.PlatformID, r.Taken = keptByBank, true
 		took -= amount.Minor

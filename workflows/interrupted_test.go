@@ -406,6 +406,21 @@ func TestARefundThatWasMadeAtTheProcessorIsNotApproved(t *testing.T) {
 
 // Somebody deletes the posting of what was paid before the rest was waived.
 func TestADeletedPostingIsSeenAlsoWhenTheRestWasWaived(t *testing.T) {
+	t.Run("disputed", func(t *testing.T) {
+		w := paid(t, 80_00)
+		w.then(0, func() { w.remits("era/1", 100_00) })
+		w.answers(time.Hour, copay.ReviewTrueUp, copay.ChoiceRequest)
+		w.then(2*time.Hour, func() { w.act("", UpdateWaive, Waive{by(biller, "w")}) })
+		require.Equal(t, copay.StateWaived, w.run(input()))
+		w = newWorldAfter(t, w)
+		w.then(0, func() { w.disputes(0, "opened") })
+		require.Equal(t, copay.StateWaived, w.run(input()))
+		w = newWorldAfter(t, w)
+		w.then(0, func() { w.unpost(0) })
+		w.answers(time.Hour, copay.ReviewPostingDeleted, copay.ChoiceRetry)
+		w.then(2*time.Hour, func() { w.disputes(0, "won") })
+		require.Equal(t, copay.StateWaived, w.run(input()))
+	})
 	for _, choice := range []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone} {
 		t.Run(string(choice), func(t *testing.T) {
 			w := waivedRest(t)
@@ -616,4 +631,151 @@ func TestARejectedReturnOfEarlyCashIsNotAskedAgain(t *testing.T) {
 		w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "again"), Choice: copay.ChoiceRetry})
 	})
 	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+// A posting is deleted while the bank is at the payment: the question is not passed
+// over by setting or waiving what is paid already.
+func TestADeletedPostingIsNotPassedOverDuringADispute(t *testing.T) {
+	w := settledWorld(t)
+	w.then(0, func() { w.disputes(0, "opened") })
+	w.then(time.Hour, func() { w.unpost(0) })
+	w.then(2*time.Hour, func() {
+		require.Equal(t, copay.ReviewPostingDeleted, w.stored.Review.Kind)
+		w.act(copay.CodePrecondition, UpdateOverrideAmount, OverrideAmount{Act: by(biller, "o"), Amount: copay.Cents(25_00)})
+		w.act(copay.CodePrecondition, UpdateWaive, Waive{by(biller, "w")})
+	})
+	w.then(3*time.Hour, func() { w.disputes(0, "won") })
+	w.answers(4*time.Hour, copay.ReviewPostingDeleted, copay.ChoiceRetry)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+// A part is disputed before it was posted, the rest is waived, and the dispute is won.
+func TestWhatTheBankGivesBackIsPostedAlsoWhenTheRestWasWaived(t *testing.T) {
+	w := settledWorld(t) // 25 by link
+	w.then(0, func() { w.remits("era/1", 40_00) })
+	w.answers(time.Hour, copay.ReviewTrueUp, copay.ChoiceRequest)
+	w.then(2*time.Hour, func() {
+		w.act("", UpdateOverrideAmount, OverrideAmount{Act: by(biller, "o"), Amount: copay.Cents(60_00)})
+		for range 5 { // it is paid and disputed while the payer is asked
+			w.fail["CheckEligibility"] = append(w.fail["CheckEligibility"], unavailable())
+		}
+		w.event("drchrono", integrations.EventPatientChanged, "p1", "")
+		w.pays()
+	})
+	w.then(2*time.Hour+time.Second, func() { w.disputes(1, "opened") })
+	w.then(3*time.Hour, func() { w.act("", UpdateWaive, Waive{by(biller, "w")}) })
+	w.then(day, func() { w.disputes(1, "won") })
+	require.Equal(t, copay.StateWaived, w.run(input()))
+	require.Len(t, w.posted, 2)
+}
+
+// A dispute is about a part: no more than that is taken, however often its end is told.
+func TestTheBankTakesNoMoreThanADisputeIsAbout(t *testing.T) {
+	tell := func(w *world, id, status string) {
+		p, part := w.stored.Payments[0], copay.Cents(10_00)
+		w.env.SignalWorkflow(SignalEvent, Event{ID: id, Platform: "stripe", Kind: string(integrations.EventDispute), Object: p.PlatformID, Status: status, Amount: &part})
+	}
+	for _, status := range []string{"won", "lost", "lost at once"} {
+		t.Run(status, func(t *testing.T) {
+			w := settledWorld(t) // 25
+			if status != "lost at once" {
+				w.then(0, func() { tell(w, "1", "opened") })
+			}
+			w.then(0, func() {
+				end := "won"
+				if status != "won" {
+					end = "lost"
+					w.refunded["bank"], w.refundOf["bank"] = copay.Cents(10_00), "the bank's"
+				}
+				tell(w, "2", end)
+				tell(w, "3", end)
+			})
+			if status != "won" {
+				w.then(time.Hour, func() {
+					require.Equal(t, copay.ReviewDispute, w.stored.Review.Kind)
+					require.EqualValues(t, 10_00, w.stored.Amounts.Outstanding().Minor)
+					tell(w, "4", "lost")
+				})
+				w.answers(2*time.Hour, copay.ReviewDispute, copay.ChoiceWriteOff)
+				require.Equal(t, copay.StateWrittenOff, w.run(input()))
+				return
+			}
+			require.Equal(t, copay.StateSettled, w.run(input()))
+		})
+	}
+}
+
+// A second person kept one payment of a deleted charge, and the bank takes the other:
+// what was kept stays, and nobody is asked again.
+func TestWhatStaysOfADeletedChargeStaysWhenTheBankTakesTheRest(t *testing.T) {
+	w := paid(t, 80_00)
+	w.then(0, func() { w.remits("era/1", 150_00) })
+	w.answers(time.Minute, copay.ReviewTrueUp, copay.ChoiceRequest)
+	w.then(2*time.Minute, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	w = newWorldAfter(t, w)
+	w.then(0, func() { w.deletes("") })
+	w.then(time.Hour, func() {
+		for _, r := range w.stored.Refunds {
+			if r.Payment == "pay-1" {
+				w.decidesOn(string(r.ID), false)
+			}
+		}
+	})
+	w.then(2*time.Hour, func() { w.disputes(1, "opened") })
+	w.then(3*time.Hour, func() { w.disputes(1, "lost") })
+	require.Equal(t, copay.StateCancelled, w.run(input()))
+	require.EqualValues(t, 80_00, w.stored.Amounts.Collected.Minor-w.stored.Amounts.Refunded.Minor)
+	w = newWorldAfter(t, w)
+	w.then(0, func() { w.event("drchrono", integrations.EventPatientChanged, "p1", "") })
+	require.Equal(t, copay.StateCancelled, w.run(input()))
+}
+
+// A remittance comes to a settled co-pay while something else is asked: it is
+// compared when that is answered.
+func TestARemittanceThatComesDuringAnotherQuestionIsCompared(t *testing.T) {
+	t.Run("late money", func(t *testing.T) {
+		w := newWorld(t)
+		w.then(time.Hour, func() {
+			w.act("", UpdateOverrideAmount, OverrideAmount{Act: by(biller, "o"), Amount: copay.Cents(30_00)})
+		})
+		w.then(2*time.Hour, w.pays)
+		require.Equal(t, copay.StateSettled, w.run(input()))
+		w = newWorldAfter(t, w)
+		w.then(0, func() { // the first page was paid just before it was withdrawn
+			w.fail["RefundPayment"] = []error{down()}
+			p := w.stored.Payments[0]
+			w.captured[p.Ref] = p.Amount
+			w.event("stripe", integrations.EventPayment, p.PlatformID, string(copay.PaymentCaptured))
+		})
+		w.then(time.Minute, func() {
+			require.Equal(t, copay.StateRefunding, w.stored.State)
+			w.remits("era/1", 10_00)
+		})
+		w.answers(time.Hour, copay.ReviewTrueUp, copay.ChoiceRefund)
+		require.Equal(t, copay.StateSettled, w.run(input()))
+	})
+	for _, about := range []string{"refund", "posting"} {
+		t.Run(about, func(t *testing.T) {
+			w := paid(t, 140_00)
+			w.then(0, func() {
+				if about == "refund" {
+					w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(120_00)})
+				} else {
+					w.unpost(0)
+				}
+			})
+			w.then(time.Hour, func() { w.remits("era/1", 50_00) })
+			w.then(2*time.Hour, func() {
+				if about == "refund" {
+					w.decidesOn("ref-1", false)
+				} else {
+					w.posted["by hand"] = copay.Cents(140_00)
+					w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "d"), Choice: copay.ChoiceDone})
+				}
+			})
+			w.answers(3*time.Hour, copay.ReviewTrueUp, copay.ChoiceProceed)
+			require.Equal(t, copay.StateSettled, w.run(input()))
+		})
+	}
 }

@@ -108,7 +108,7 @@ func (c *coPay) apply(ctx workflow.Context, pay *copay.Payment, got activities.P
 	if (held || got.Status == copay.PaymentCaptured) && pay.CapturedAt.IsZero() {
 		c.capture(ctx, pay, got)
 		if held {
-			c.holdBack(pay, payer(*pay))
+			c.holdBack(pay, nil, payer(*pay))
 		}
 	} else if !pay.Status.Final() && pay.Status != got.Status {
 		pay.Status = got.Status

@@ -145,6 +145,7 @@ func (c *coPay) reconcile(ctx workflow.Context) error {
 		return nil
 	}
 	if c.leaves() {
+		c.move(copay.StateRefunding, copay.System(), "the charge is gone")
 		return nil
 	}
 	if q := c.p.Asked; q != nil && !c.anyDisputed() && c.rules >= rulesOfPeople {

@@ -20,7 +20,7 @@ func (c *coPay) giveBack(ctx workflow.Context) error {
 	if open := c.openPayment(); open != nil && c.p.After != "" {
 		return c.closeRequest(ctx, open)
 	}
-	contested := false
+	contested := c.p.After != "" && c.unpostedAtBank()
 	for _, byHand := range []bool{false, true} { // nobody waits for what somebody has to hand out
 		for i := range c.p.Refunds {
 			r := &c.p.Refunds[i]
@@ -53,6 +53,15 @@ func (c *coPay) giveBack(ctx workflow.Context) error {
 // belongs: given back as well, it could be lost twice.
 func (c *coPay) contested(r *copay.Refund) bool {
 	return r.PlatformID == "" && c.payment(r.Payment).Status == copay.PaymentDisputed && c.rules >= rulesOfPeople
+}
+
+// unpostedAtBank reports that the bank decides just now about money that EHR or
+// books do not show yet: it is posted when it is ours.
+func (c *coPay) unpostedAtBank() bool {
+	at := func(p copay.Payment) bool {
+		return p.Status == copay.PaymentDisputed && (p.PostedID == "" || (c.in.Books && p.BookedID == ""))
+	}
+	return slices.ContainsFunc(c.p.Payments, at) && c.rules >= rulesOfQuestions
 }
 
 // awaitDecision waits for news of a dispute.
@@ -331,11 +340,13 @@ func (c *coPay) given() {
 		return
 	}
 	if c.leaves() {
-		return
+		if after = c.p.After; c.hasPendingRefund() {
+			return // that first
+		}
 	}
 	if q := c.p.Asked; q != nil && after == "" {
 		c.p.Asked, c.p.Reopen = nil, false
-		c.p.Bank = c.p.Bank && c.rules >= rulesOfQuestions // that is asked after it
+		c.p.Bank = c.p.Bank && q.Kind != copay.ReviewDispute && c.rules >= rulesOfQuestions // that is asked after it
 		c.move(copay.StateNeedsReview, copay.System(), "a part went back; what was open before is open again")
 		c.p.Review = q
 		return
@@ -353,7 +364,7 @@ func (c *coPay) given() {
 		if net == 0 && c.p.Amounts.Refunded.IsPositive() {
 			why = "everything has been given back"
 		}
-		c.move(after, copay.System(), why)
+		c.goBack(after, copay.System(), why)
 	case c.p.Amounts.Outstanding().IsPositive() && !bank:
 		c.move(copay.StateAwaitingPayment, copay.System(), "a part went back, another is still open")
 	case c.p.Amounts.Outstanding().IsPositive():
@@ -432,7 +443,7 @@ func (c *coPay) giveUp(end copay.State, who copay.Actor, why string) {
 			c.newRefund(p, c.refundable(p), who, why)
 		}
 	}
-	if c.hasPendingRefund() || c.openPayment() != nil || c.unposted() {
+	if c.hasPendingRefund() || c.openPayment() != nil || c.unposted() || c.unpostedAtBank() {
 		c.p.After = end
 		c.move(copay.StateRefunding, who, why)
 		return

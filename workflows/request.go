@@ -162,7 +162,8 @@ func (c *coPay) awaitBank(ctx workflow.Context, pay *copay.Payment) error {
 
 // paidInFull goes on to posting when money is there, and ends otherwise.
 func (c *coPay) paidInFull(why string) {
-	if c.unposted() || c.surplus().IsPositive() || c.hasPendingRefund() || c.undecided() != nil || c.openPayment() != nil {
+	bank := c.anyDisputed() && c.rules >= rulesOfQuestions // it goes on when that has decided
+	if bank || c.unposted() || c.surplus().IsPositive() || c.hasPendingRefund() || c.undecided() != nil || c.openPayment() != nil {
 		c.move(copay.StatePaid, copay.System(), why)
 		return
 	}

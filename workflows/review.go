@@ -190,7 +190,7 @@ func (c *coPay) doneByHand(r copay.Review, who copay.Actor, why string) {
 			}
 		}
 	}
-	c.move(r.Back, who, why)
+	c.goBack(r.Back, who, why)
 }
 
 // undoneByHand marks what a person turned back. Who gave the money back has

@@ -28,15 +28,15 @@ import (
 // asked, banks take money back, and all of it in any order. However a story
 // goes, it ends, and processor, EHR, books and journal agree.
 //
-// STORIES=n tells more of them, STORY=seed tells one again.
+// STORIES=n tells more of them, STORY=seed tells one again; both: n from seed on.
 func TestStories(t *testing.T) {
 	first, n := uint64(1), uint64(150)
-	if s := os.Getenv("STORIES"); s != "" {
-		n, _ = strconv.ParseUint(s, 10, 64)
-	}
 	if s := os.Getenv("STORY"); s != "" {
 		first, _ = strconv.ParseUint(s, 10, 64)
 		n = 1
+	}
+	if s := os.Getenv("STORIES"); s != "" {
+		n, _ = strconv.ParseUint(s, 10, 64)
 	}
 	for seed := first; seed < first+n; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -57,6 +57,9 @@ type story struct {
 	decline          map[copay.Ref]bool
 	decided          map[copay.Ref]bool // disputes that the bank has decided
 	contested        map[copay.Ref]copay.Money
+	open             map[copay.ReviewKind]bool // what nobody has answered
+	removed          map[copay.PaymentID]bool  // postings that somebody deleted, which nobody has decided on
+	deletedAt        time.Time
 	n                int  // for keys and ids
 	calm             bool // nothing fails any more
 }
@@ -74,7 +77,8 @@ func (d *dice) Uint64() uint64 {
 }
 
 func newStory(t *testing.T, seed uint64) *story {
-	s := &story{r: rand.New(&dice{src: rand.NewPCG(seed, 7)}), underWay: map[copay.Ref]bool{}, failed: map[copay.Ref]bool{}, opened: map[copay.Ref]copay.Payment{}, decline: map[copay.Ref]bool{}, decided: map[copay.Ref]bool{}, contested: map[copay.Ref]copay.Money{}}
+	s := &story{r: rand.New(&dice{src: rand.NewPCG(seed, 7)}), underWay: map[copay.Ref]bool{}, failed: map[copay.Ref]bool{}, opened: map[copay.Ref]copay.Payment{}, decline: map[copay.Ref]bool{}, decided: map[copay.Ref]bool{}, contested: map[copay.Ref]copay.Money{},
+		open: map[copay.ReviewKind]bool{}, removed: map[copay.PaymentID]bool{}}
 	s.world, s.in = bareWorld(t), input()
 	s.in.Policy.RefundApprovalAbove = copay.Cents(s.r.Int64N(60_00) + 1)
 	if s.r.IntN(2) == 0 {
@@ -158,6 +162,11 @@ func (s *story) ended() {
 	if c.State.Closed() && (c.After != "" || c.Reopen || c.Leaving != "" || c.Asked != nil) {
 		s.t.Errorf("%s: after %q, reopen %v, leaving %q, asked %v are left behind", c.State, c.After, c.Reopen, c.Leaving, c.Asked)
 	}
+	if a := c.Amounts; a.Adjudicated.Currency != "" && c.State != copay.StateCancelled && c.State != copay.StateRefunded {
+		over := a.Collected.Minor - a.Refunded.Minor - a.Adjudicated.Minor - max(-a.Accepted.Minor, 0)
+		contested := slices.ContainsFunc(c.Payments, func(p copay.Payment) bool { return p.Status == copay.PaymentDisputed })
+		require.False(s.t, over > s.in.Policy.TrueUpTolerance.Minor && !contested, "%s: %d too much are kept: %+v", c.State, over, a)
+	}
 	for _, r := range c.Refunds {
 		require.NotContains(s.t, []copay.RefundStatus{copay.RefundAwaiting, copay.RefundPending}, r.Status, "%s: %s is forgotten", c.State, r.ID)
 	}
@@ -238,7 +247,13 @@ func (s *story) patientLooks() {
 func (s *story) staffActs() {
 	a, c := s.act(), s.stored
 	some := copay.Cents(1 + s.r.Int64N(150_00))
-	switch s.r.IntN(9) {
+	switch s.r.IntN(12) {
+	case 9, 10:
+		s.approves()
+	case 11:
+		if c.State == copay.StateNeedsReview && c.Review.Allows(copay.ChoiceWriteOff) {
+			s.update(UpdateResolveReview, ResolveReview{Act: a, Choice: copay.ChoiceWriteOff})
+		}
 	case 0:
 		s.update(UpdateOverrideAmount, OverrideAmount{Act: a, Amount: some})
 	case 1:
@@ -255,7 +270,8 @@ func (s *story) staffActs() {
 	case 5:
 		s.update(UpdateCancel, Cancel{Act: a})
 	case 6, 7:
-		for _, p := range c.Payments {
+		for _, i := range s.r.Perm(len(c.Payments)) {
+			p := c.Payments[i]
 			if left := p.Amount.Minor - p.Refunded.Minor; p.Status == copay.PaymentCaptured && left > 0 {
 				s.update(UpdateRefund, Refund{Act: a, Payment: p.ID, Amount: copay.Cents(1 + s.r.Int64N(left))})
 				return
@@ -263,6 +279,16 @@ func (s *story) staffActs() {
 		}
 	case 8:
 		s.decide()
+	}
+}
+
+// approves is a second person's word about a refund, at any moment.
+func (s *story) approves() {
+	for _, r := range s.stored.Refunds {
+		if r.Status == copay.RefundAwaiting {
+			s.update(UpdateApproveRefund, ApproveRefund{Act: s.act(), Refund: r.ID, Approve: s.r.IntN(2) > 0})
+			return
+		}
 	}
 }
 
@@ -304,7 +330,8 @@ func (s *story) decide() {
 }
 
 func (s *story) bankDecides() {
-	for _, p := range s.stored.Payments {
+	for _, i := range s.r.Perm(len(s.stored.Payments)) {
+		p := s.stored.Payments[i]
 		if p.Rail.Manual() || p.CapturedAt.IsZero() || s.decided[p.Ref] || p.Amount.Minor <= p.Refunded.Minor {
 			continue
 		}
@@ -321,22 +348,26 @@ func (s *story) bankDecides() {
 
 func (s *story) dispute(p copay.Payment, status string) {
 	s.decided[p.Ref] = status != "opened"
-	if _, known := s.contested[p.Ref]; !known { // it is about what had not gone back when it began
-		left := s.captured[p.Ref].Minor
-		for ref, of := range s.refundOf {
-			if of == p.Ref {
-				left -= s.refunded[ref].Minor
-			}
+	e := Event{Platform: "stripe", Kind: string(integrations.EventDispute), Object: p.PlatformID, Ref: p.Ref, Status: status}
+	if _, known := s.contested[p.Ref]; !known { // it is about what had not gone back when it began, or about a part
+		left := s.left(p.Ref)
+		pending := slices.ContainsFunc(s.stored.Refunds, func(r copay.Refund) bool { return r.Payment == p.ID && r.Status == copay.RefundPending })
+		if left > 1 && !pending && s.r.IntN(3) == 0 {
+			left = 1 + s.r.Int64N(left)
 		}
 		s.contested[p.Ref] = copay.Cents(left)
 	}
+	e.Amount = new(s.contested[p.Ref])
 	if status == "lost" {
 		s.refunded["bank-"+p.Ref], s.refundOf["bank-"+p.Ref] = s.contested[p.Ref], "the bank's"
 	}
 	if status != "opened" {
 		delete(s.contested, p.Ref)
 	}
-	s.env.SignalWorkflow(SignalEvent, Event{ID: "stripe/" + s.id(), Platform: "stripe", Kind: string(integrations.EventDispute), Object: p.PlatformID, Ref: p.Ref, Status: status})
+	for range 1 + s.r.IntN(2) { // a platform tells it in several ways
+		e.ID = "stripe/" + s.id()
+		s.env.SignalWorkflow(SignalEvent, e)
+	}
 }
 
 // processorRefunds gives money back at the processor's own desk.
@@ -348,7 +379,7 @@ func (s *story) processorRefunds() {
 				left -= s.refunded[ref].Minor
 			}
 		}
-		pending := slices.ContainsFunc(s.stored.Refunds, func(r copay.Refund) bool { return r.Payment == p.ID && r.Status != copay.RefundDone })
+		pending := slices.ContainsFunc(s.stored.Refunds, func(r copay.Refund) bool { return r.Payment == p.ID && r.Status == copay.RefundPending })
 		if p.Rail.Manual() || left <= 0 || s.decided[p.Ref] || pending || p.Status != copay.PaymentCaptured || s.stored.State == copay.StateRefunding || s.stored.State == copay.StateDisputed {
 			continue // whoever refunds twice at two desks at the same moment is beyond help
 		}
@@ -397,9 +428,11 @@ func (s *story) bankWorks() {
 
 // postingVanishes lets somebody delete our posting in the EHR.
 func (s *story) postingVanishes() {
-	for _, p := range s.stored.Payments {
+	for _, i := range s.r.Perm(len(s.stored.Payments)) {
+		p := s.stored.Payments[i]
 		ref := copay.Ref(string(s.stored.ID) + "-" + string(copay.EffectPost) + "-" + string(p.ID)[len("pay-"):] + p.Again)
-		if _, there := s.posted[ref]; there && p.Refunded.IsZero() && s.stored.State == copay.StateSettled {
+		gone := s.stored.State.Closed() && p.Amount.Minor <= p.Refunded.Minor // nobody looks at that any more
+		if _, there := s.posted[ref]; there && p.PostedID != "" && !gone && s.stored.State != copay.StateRefunding {
 			delete(s.posted, ref)
 			s.env.SignalWorkflow(SignalEvent, Event{ID: "drchrono/" + s.id(), Platform: "drchrono", Kind: string(integrations.EventPostingDeleted), Object: p.PostedID})
 			return
@@ -407,12 +440,71 @@ func (s *story) postingVanishes() {
 	}
 }
 
-// chargeVanishes deletes the charge in the EHR for good.
+// chargeVanishes deletes the charge in the EHR, or enters it again.
 func (s *story) chargeVanishes() {
-	if s.r.IntN(4) == 0 {
-		s.facts.Deleted = true
+	switch {
+	case s.facts.Deleted:
+		if s.r.IntN(2) == 0 {
+			s.facts.Deleted, s.deletedAt = false, time.Time{}
+		}
+	case s.r.IntN(3) == 0:
+		s.facts.Deleted, s.deletedAt = true, s.env.Now()
 		s.env.SignalWorkflow(SignalEvent, Event{ID: "drchrono/" + s.id(), Platform: "drchrono", Kind: string(integrations.EventChargeDeleted)})
 	}
+}
+
+// Record watches what is asked and what is answered.
+func (s *story) Record(ctx context.Context, in activities.RecordInput) error {
+	var before *copay.Review
+	if s.stored != nil {
+		before = s.stored.Review
+	}
+	for _, e := range in.Events {
+		switch {
+		case e.Kind == "review" && before != nil:
+			delete(s.open, before.Kind)
+			delete(s.removed, before.Payment)
+		case e.Kind == "review", e.Kind == UpdateOverrideAmount, e.Kind == UpdateWaive, e.Kind == UpdateCancel, e.After == copay.StateVerifying:
+			clear(s.open)
+		}
+	}
+	if !in.CoPay.Amounts.Outstanding().IsPositive() {
+		delete(s.open, copay.ReviewDispute)
+		if in.CoPay.Amounts.Requested.IsPositive() { // what was asked for is paid
+			clear(s.open)
+		}
+	}
+	if r := in.CoPay.Review; r != nil {
+		switch r.Kind {
+		case copay.ReviewInactive, copay.ReviewNoCoverage, copay.ReviewLowConfidence, copay.ReviewAmount, copay.ReviewEligibility, copay.ReviewUnknownCharge, copay.ReviewDispute:
+			s.open[r.Kind] = true
+		case copay.ReviewPostingDeleted:
+			s.removed[r.Payment] = true
+		}
+	}
+	return s.world.Record(ctx, in)
+}
+
+// asks is checked whenever the patient is asked for money.
+func (s *story) asks(how string) {
+	if len(s.open) > 0 && how != "link" { // a link is made before it is recorded what led there
+		s.t.Errorf("%s: the patient is asked although a person is: %v", how, s.open)
+	}
+	kept := s.stored != nil && slices.ContainsFunc(s.stored.Refunds, func(r copay.Refund) bool { return r.Status == copay.RefundRejected })
+	if !s.deletedAt.IsZero() && s.env.Now().Sub(s.deletedAt) > 2*day && !kept {
+		s.t.Errorf("%s: the patient is asked for money of a charge that was deleted", how)
+	}
+}
+
+// left is what the processor still has of a payment.
+func (s *story) left(ref copay.Ref) int64 {
+	left := s.captured[ref].Minor - s.refunded["bank-"+ref].Minor
+	for r, of := range s.refundOf {
+		if of == ref {
+			left -= s.refunded[r].Minor
+		}
+	}
+	return left
 }
 
 // factsChange lets EHR or payer say something else from now on.
@@ -514,6 +606,7 @@ func (s *story) RequestLink(ctx context.Context, in activities.PaymentInput) (ac
 		if p, ok := s.opened[in.Payment.Ref]; ok {
 			return s.truth(p), nil
 		}
+		s.asks("link")
 		got, err := s.world.RequestLink(ctx, in)
 		p := in.Payment
 		p.PlatformID = got.PlatformID
@@ -525,6 +618,9 @@ func (s *story) RequestLink(ctx context.Context, in activities.PaymentInput) (ac
 func (s *story) ChargeCard(ctx context.Context, in activities.PaymentInput) (activities.PaymentState, error) {
 	return wrong(s, func(ctx context.Context, in activities.PaymentInput) (activities.PaymentState, error) {
 		ref := in.Payment.Ref
+		if _, made := s.captured[ref]; !made {
+			s.asks("card")
+		}
 		if _, known := s.decline[ref]; !known {
 			s.decline[ref] = s.r.IntN(4) == 0
 		}
@@ -534,6 +630,15 @@ func (s *story) ChargeCard(ctx context.Context, in activities.PaymentInput) (act
 		}
 		return s.world.ChargeCard(ctx, in)
 	}, ctx, in)
+}
+
+func (s *story) Notify(ctx context.Context, in activities.NotifyInput) (activities.Notified, error) {
+	sent := len(s.sent)
+	got, err := s.world.Notify(ctx, in)
+	if len(s.sent) > sent {
+		s.asks("message")
+	}
+	return got, err
 }
 
 func (s *story) FetchPayment(ctx context.Context, in activities.PaymentInput) (activities.PaymentState, error) {
@@ -577,10 +682,23 @@ func (s *story) CancelRequest(ctx context.Context, in activities.PaymentInput) (
 }
 
 func (s *story) RefundPayment(ctx context.Context, in activities.RefundInput) (activities.Refunded, error) {
-	return wrong(s, s.world.RefundPayment, ctx, in)
+	return wrong(s, func(ctx context.Context, in activities.RefundInput) (activities.Refunded, error) {
+		if _, made := s.refunded[in.Refund.Ref]; !made {
+			if _, held := s.contested[in.Payment.Ref]; held {
+				s.t.Errorf("%s goes back while the bank decides", in.Refund.ID)
+			}
+			if left := s.left(in.Payment.Ref); in.Refund.Amount.Minor > left {
+				s.t.Errorf("%s of %s goes back, and %d are left of %s", in.Refund.ID, in.Refund.Amount, left, in.Payment.ID)
+			}
+		}
+		return s.world.RefundPayment(ctx, in)
+	}, ctx, in)
 }
 
 func (s *story) PostPayment(ctx context.Context, in activities.PostInput) (activities.Posted, error) {
+	if s.removed[in.Payment.ID] {
+		s.t.Errorf("%s is posted again, and nobody said so", in.Payment.ID)
+	}
 	return wrong(s, s.world.PostPayment, ctx, in)
 }
 
