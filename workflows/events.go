@@ -195,12 +195,13 @@ func (c *coPay) disputed(e Event, who copay.Actor) {
 			c.wonDispute(p, who)
 		}
 	case "lost":
-		if p.Status == copay.PaymentCaptured && c.taken(p) && c.rules >= rulesOfQuestions {
+		if p.Status == copay.PaymentCaptured && c.taken(p) && (e.Amount == nil || e.Amount.Equal(p.Contested)) && c.rules >= rulesOfQuestions {
 			return // a platform tells the end of a dispute in several ways
 		}
 		p.DisputeEnded = later(p.DisputeEnded, e.At)
 		c.holdBack(p, e.Amount, who)
 		if p.Status == copay.PaymentDisputed {
+			c.about(p, e.Amount)
 			c.lostDispute(p, who)
 		}
 	default:
@@ -234,9 +235,7 @@ func (c *coPay) holdBack(p *copay.Payment, about *copay.Money, who copay.Actor) 
 		return
 	}
 	p.Status, p.Contested = copay.PaymentDisputed, copay.Cents(p.Amount.Minor-p.Refunded.Minor)
-	if about != nil && about.IsPositive() && about.Currency.Supported() && c.rules >= rulesOfQuestions {
-		p.Contested = copay.Cents(min(p.Contested.Minor, about.Minor))
-	}
+	c.about(p, about)
 	c.bookDispute(ledger.RuleDispute, "dispute", p)
 	if c.p.State == copay.StateNeedsReview && c.rules == rulesOfPeople {
 		c.keepAsking(c.p.Review)
@@ -247,6 +246,13 @@ func (c *coPay) holdBack(p *copay.Payment, about *copay.Money, who copay.Actor) 
 		c.move(copay.StateDisputed, who, "the patient disputes the payment at their bank; answer it at the processor")
 	default:
 		c.note(who, "dispute", "the patient disputes the payment at their bank; answer it at the processor", "")
+	}
+}
+
+// about notes what a dispute is about, where it says so.
+func (c *coPay) about(p *copay.Payment, amount *copay.Money) {
+	if amount != nil && amount.IsPositive() && amount.Currency.Supported() && c.rules >= rulesOfQuestions {
+		p.Contested = copay.Cents(min(p.Contested.Minor, amount.Minor))
 	}
 }
 
@@ -272,6 +278,12 @@ func (c *coPay) wonDispute(p *copay.Payment, who copay.Actor) {
 // reach the patient.
 func (c *coPay) keep(p *copay.Payment, who copay.Actor) {
 	took := p.Contested.Minor
+	if c.rules >= rulesOfQuestions {
+		took = c.givenByBank(p, took)
+		if c.refundable(p).Minor < took { // what staff asked for is not there any more
+			c.overtake(func(r *copay.Refund) bool { return r.Payment == p.ID && askedByStaff(r) })
+		}
+	}
 	amount := c.refundable(p)
 	if c.rules >= rulesOfQuestions { // of a dispute about a part the rest stays ours
 		amount = copay.Cents(min(amount.Minor, took))
@@ -292,13 +304,37 @@ func (c *coPay) keep(p *copay.Payment, who copay.Actor) {
 	}
 }
 
+// givenByBank counts what the bank took as given back where that was due without
+// anybody's wish and waits for a second person: nobody owes it again. It returns what
+// is left of it.
+func (c *coPay) givenByBank(p *copay.Payment, took int64) int64 {
+	for i := range c.p.Refunds {
+		r := c.p.Refunds[i]
+		part := min(r.Amount.Minor, took)
+		if r.Payment != p.ID || r.Status != copay.RefundAwaiting || askedByStaff(&r) || part <= 0 {
+			continue
+		}
+		took -= part
+		if part == r.Amount.Minor {
+			c.p.Refunds[i].Status, c.p.Refunds[i].PlatformID = copay.RefundPending, keptByBank
+			c.note(copay.System(), "refund", "refund "+string(r.ID)+" of "+r.Amount.String()+" needs no approval any more: the bank gave it back", "")
+			continue
+		}
+		c.p.Refunds[i].Amount = copay.Cents(r.Amount.Minor - part)
+		c.newRefund(p, copay.Cents(part), copay.System(), r.Reason).PlatformID = keptByBank
+	}
+	return took
+}
+
 // lostDispute takes the money that the bank kept out of EHR and books. A
 // refund that waits for approval is decided by it, and one that the processor
 // has not made yet is made by it: the patient has the money.
 func (c *coPay) lostDispute(p *copay.Payment, who copay.Actor) {
 	p.Status = copay.PaymentCaptured
 	c.bookDispute(ledger.RuleDisputeWon, "dispute-lost", p)
-	c.overtake(func(r *copay.Refund) bool { return r.Payment == p.ID })
+	if c.rules < rulesOfQuestions {
+		c.overtake(func(r *copay.Refund) bool { return r.Payment == p.ID })
+	}
 	c.keep(p, who)
 	switch {
 	case c.p.State == copay.StateRefunding:

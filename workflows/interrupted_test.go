@@ -779,3 +779,41 @@ func TestARemittanceThatComesDuringAnotherQuestionIsCompared(t *testing.T) {
 		})
 	}
 }
+
+// Nothing turns out to be due, a second person is asked about what was paid, and the
+// bank takes it instead: that is no debt, all or a part.
+func TestTheBankTakesWhatWasNotDue(t *testing.T) {
+	for _, part := range []bool{false, true} {
+		t.Run(fmt.Sprint(part), func(t *testing.T) {
+			w := newWorld(t)
+			w.est.Estimate.Amount = copay.Cents(140_00)
+			w.then(time.Hour, func() {
+				w.est.Estimate = copay.Estimate{Kind: copay.EstimateNothing, Confidence: 95}
+				for range 5 { // it is paid while the payer is asked
+					w.fail["CheckEligibility"] = append(w.fail["CheckEligibility"], unavailable())
+				}
+				w.event("drchrono", integrations.EventPatientChanged, "p1", "")
+				w.pays()
+			})
+			w.then(2*time.Hour, func() {
+				require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
+				w.disputes(0, "opened")
+			})
+			w.then(3*time.Hour, func() {
+				if !part {
+					w.disputes(0, "lost")
+					return
+				}
+				p, about := w.stored.Payments[0], copay.Cents(40_00)
+				w.refunded["bank"], w.refundOf["bank"] = about, "the bank's"
+				w.env.SignalWorkflow(SignalEvent, Event{ID: "d", Platform: "stripe", Kind: string(integrations.EventDispute), Object: p.PlatformID, Status: "lost", Amount: &about})
+			})
+			w.after(4*time.Hour, func() {
+				require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind, "%+v", w.stored.Review)
+				w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "a"), Refund: "ref-1", Approve: true})
+			})
+			require.Equal(t, copay.StateRefunded, w.run(input()))
+			require.Zero(t, w.stored.Amounts.Collected.Minor-w.stored.Amounts.Refunded.Minor)
+		})
+	}
+}

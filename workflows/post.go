@@ -149,7 +149,7 @@ func (c *coPay) reconcile(ctx workflow.Context) error {
 		return nil
 	}
 	if q := c.p.Asked; q != nil && !c.anyDisputed() && c.rules >= rulesOfPeople {
-		c.p.Asked, c.p.Reopen = nil, false
+		c.p.Asked, c.p.Reopen = nil, c.p.Reopen && c.rules < rulesOfQuestions
 		c.move(copay.StateNeedsReview, copay.System(), "what was open before is open again")
 		c.p.Review = q
 		return nil

@@ -165,6 +165,9 @@ func (s *story) ended() {
 	if a := c.Amounts; a.Adjudicated.Currency != "" && c.State != copay.StateCancelled && c.State != copay.StateRefunded {
 		over := a.Collected.Minor - a.Refunded.Minor - a.Adjudicated.Minor - max(-a.Accepted.Minor, 0)
 		contested := slices.ContainsFunc(c.Payments, func(p copay.Payment) bool { return p.Status == copay.PaymentDisputed })
+		short := a.Adjudicated.Minor - a.Collected.Minor + a.Refunded.Minor - max(a.Accepted.Minor, 0)
+		forbidden := c.Estimate != nil && c.Estimate.Kind == copay.EstimateZeroByRule
+		require.False(s.t, c.State == copay.StateSettled && short > s.in.Policy.TrueUpTolerance.Minor && !forbidden, "%d less than owed, and nobody said so: %+v", short, a)
 		require.False(s.t, over > s.in.Policy.TrueUpTolerance.Minor && !contested, "%s: %d too much are kept: %+v", c.State, over, a)
 	}
 	for _, r := range c.Refunds {
@@ -332,7 +335,7 @@ func (s *story) decide() {
 func (s *story) bankDecides() {
 	for _, i := range s.r.Perm(len(s.stored.Payments)) {
 		p := s.stored.Payments[i]
-		if p.Rail.Manual() || p.CapturedAt.IsZero() || s.decided[p.Ref] || p.Amount.Minor <= p.Refunded.Minor {
+		if _, there := s.captured[p.Ref]; !there || s.decided[p.Ref] || p.Amount.Minor <= p.Refunded.Minor {
 			continue
 		}
 		status := "opened"
@@ -510,7 +513,12 @@ func (s *story) left(ref copay.Ref) int64 {
 // factsChange lets EHR or payer say something else from now on.
 func (s *story) factsChange() {
 	s.est.Estimate = copay.Estimate{Kind: copay.EstimateOwed, Amount: copay.Cents(5_00 + s.r.Int64N(120_00)), Confidence: 40 + s.r.IntN(60)}
-	switch s.r.IntN(5) {
+	s.checked.Status, s.facts.Insured = copay.CoverageActive, true
+	switch s.r.IntN(7) {
+	case 2:
+		s.checked.Status = copay.CoverageInactive
+	case 3:
+		s.facts.Insured = false
 	case 0:
 		s.est.Estimate = copay.Estimate{Kind: copay.EstimateZeroByRule, Amount: copay.Cents(0), Rule: "qmb", Confidence: 100}
 	case 1:
@@ -700,6 +708,10 @@ func (s *story) PostPayment(ctx context.Context, in activities.PostInput) (activ
 		s.t.Errorf("%s is posted again, and nobody said so", in.Payment.ID)
 	}
 	return wrong(s, s.world.PostPayment, ctx, in)
+}
+
+func (s *story) FindPosting(ctx context.Context, in activities.PostInput) (activities.Posted, error) {
+	return wrong(s, s.world.FindPosting, ctx, in)
 }
 
 func (s *story) ReversePosting(ctx context.Context, in activities.PostInput) (activities.Posted, error) {
