@@ -64,7 +64,7 @@ type Store interface {
 	Reach(ctx context.Context, practice copay.PracticeID, id copay.ID) ([]copay.Reach, error)
 	CardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey) (ledger.CardOnFile, bool, error)
 	RevokeCardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey, at time.Time) (bool, error)
-	BookAlias(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey) (string, error)
+	PatientAlias(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey) (copay.PatientAlias, error)
 	Progress(ctx context.Context, key copay.Key, state copay.State, action string) error
 	PutCardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey, c ledger.CardOnFile) error
 	NewPayLink(ctx context.Context, practice copay.PracticeID, id copay.ID, expires time.Time) (string, error)

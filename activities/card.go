@@ -23,7 +23,11 @@ func (a *Activities) cardholder(ctx context.Context, platform copay.Platform, in
 	if err != nil {
 		return "", nil // the page is paid all the same
 	}
-	return vault.EnsureCustomer(ctx, in.Key.Practice, in.patient())
+	alias, err := a.Store.PatientAlias(ctx, in.Key.Practice, in.patient())
+	if err != nil {
+		return "", err
+	}
+	return vault.EnsureCustomer(ctx, in.Key.Practice, alias)
 }
 
 // KeptCard is the card that a patient's consent now covers.

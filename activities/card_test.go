@@ -22,7 +22,9 @@ func TestAPageKeepsTheCardUnderThePatientsCustomer(t *testing.T) {
 	in.Payment.PlatformID = ""
 	var got PaymentState
 	require.NoError(t, b.run(b.a.RequestLink, in, &got))
-	require.Equal(t, "cus_1", b.p.asked.Customer)
+	alias, err := b.s.PatientAlias(t.Context(), in.Key.Practice, in.patient())
+	require.NoError(t, err)
+	require.Equal(t, "cus_"+string(alias), b.p.asked.Customer, "the processor does not learn the EHR's number")
 	require.True(t, b.p.asked.SaveMethod)
 }
 

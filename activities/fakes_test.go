@@ -84,9 +84,9 @@ func (s *store) Progress(_ context.Context, _ copay.Key, state copay.State, _ st
 	s.progress = append(s.progress, state)
 	return nil
 }
-func (s *store) BookAlias(_ context.Context, practice copay.PracticeID, who copay.PatientKey) (string, error) {
-	sum := sha256.Sum256([]byte(string(practice) + "\x00" + who.String()))
-	return fmt.Sprintf("P-%x", sum[:6]), s.aliasErr
+func (s *store) PatientAlias(_ context.Context, practice copay.PracticeID, who copay.PatientKey) (copay.PatientAlias, error) {
+	sum := sha256.Sum256([]byte(string(practice) + "\x00" + string(who.EHR) + "/" + string(who.Ref)))
+	return copay.PatientAlias(fmt.Sprintf("P-%x", sum[:6])), s.aliasErr
 }
 func (s *store) RevokeCardConsent(_ context.Context, _ copay.PracticeID, who copay.PatientKey, _ time.Time) (bool, error) {
 	s.hasCard, s.holder = false, who
@@ -198,8 +198,8 @@ func (p *platforms) ChargeStored(_ context.Context, r integrations.StoredCharge)
 	}
 	return p.keep(r.Ref, r.Amount, copay.PaymentCaptured)
 }
-func (p *platforms) EnsureCustomer(context.Context, copay.PracticeID, copay.PatientKey) (string, error) {
-	return "cus_1", nil
+func (p *platforms) EnsureCustomer(_ context.Context, _ copay.PracticeID, patient copay.PatientAlias) (string, error) {
+	return "cus_" + string(patient), nil
 }
 func (p *platforms) StoredMethods(context.Context, string) ([]integrations.StoredMethod, error) {
 	return p.methods, nil

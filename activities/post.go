@@ -119,8 +119,8 @@ func (a *Activities) ReversePosting(ctx context.Context, in PostInput) (Posted, 
 }
 
 // alias is the name under which the patient appears in the books.
-func (a *Activities) alias(ctx context.Context, in PostInput) (string, error) {
-	return a.Store.BookAlias(ctx, in.Key.Practice, copay.PatientKey{EHR: in.Key.EHR, Ref: in.Patient})
+func (a *Activities) alias(ctx context.Context, in PostInput) (copay.PatientAlias, error) {
+	return a.Store.PatientAlias(ctx, in.Key.Practice, copay.PatientKey{EHR: in.Key.EHR, Ref: in.Patient})
 }
 
 // asked is when the step was scheduled, which all its attempts have in common.

@@ -80,7 +80,11 @@ func (s consentService) storedCard(ctx context.Context, req *copayv1.RecordCardC
 		}
 	}
 	p := processors[at]
-	customer, err := p.Port.EnsureCustomer(ctx, practice, patient)
+	alias, err := s.store.PatientAlias(ctx, practice, patient)
+	if err != nil {
+		return ledger.CardOnFile{}, err
+	}
+	customer, err := p.Port.EnsureCustomer(ctx, practice, alias)
 	if err != nil {
 		return ledger.CardOnFile{}, err
 	}

@@ -158,6 +158,10 @@ func (w *world) RevokePayLinks(context.Context, copay.PracticeID, copay.ID) (int
 	return 1, nil
 }
 
+func (w *world) PatientAlias(_ context.Context, _ copay.PracticeID, who copay.PatientKey) (copay.PatientAlias, error) {
+	return copay.PatientAlias("alias-of-" + who.Ref), nil
+}
+
 func (w *world) PutCardConsent(_ context.Context, _ copay.PracticeID, who copay.PatientKey, c ledger.CardOnFile) error {
 	w.card, w.holder = &c, who
 	return nil
@@ -266,8 +270,8 @@ type cards struct {
 	err     error
 }
 
-func (c *cards) EnsureCustomer(context.Context, copay.PracticeID, copay.PatientKey) (string, error) {
-	return "cus_1", nil
+func (c *cards) EnsureCustomer(_ context.Context, _ copay.PracticeID, patient copay.PatientAlias) (string, error) {
+	return "cus_" + string(patient), nil
 }
 func (c *cards) StoredMethods(context.Context, string) ([]integrations.StoredMethod, error) {
 	return c.methods, nil

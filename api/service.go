@@ -27,6 +27,7 @@ type Store interface {
 	VerifyAudit(ctx context.Context, practice copay.PracticeID) (ledger.AuditReport, error)
 	Archived(ctx context.Context, practice copay.PracticeID, id copay.ID) ([]ledger.ArchiveRow, error)
 	ArchivedHistory(ctx context.Context, practice copay.PracticeID, id copay.ID, runID string) (ledger.ArchiveRow, error)
+	PatientAlias(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey) (copay.PatientAlias, error)
 	PutCardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey, c ledger.CardOnFile) error
 	RevokeCardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey, at time.Time) (bool, error)
 	RecordConsent(ctx context.Context, practice copay.PracticeID, c ledger.Consent) (effective bool, err error)

@@ -177,6 +177,7 @@ func TestCardConsent(t *testing.T) {
 	require.Equal(t, copay.CardConsent{Scope: copay.ScopeUntil, Cap: copay.Cents(50_00), Until: now.AddDate(1, 0, 0), TextVersion: "2026-01", GivenAt: now, RecordedBy: "ana"}, b.card.Consent)
 	require.Equal(t, "pm_2", b.card.Method)
 	require.Equal(t, copay.PatientKey{EHR: "drchrono", Ref: "pat-1"}, b.holder, "the practice's only EHR")
+	require.Equal(t, "cus_alias-of-pat-1", b.card.Customer, "the processor does not learn the EHR's number")
 	require.Equal(t, "card_consent.recorded", b.audited[0].Action)
 	require.NotContains(t, b.audited[0].Detail, "patient")
 	require.Equal(t, "ana", b.audited[0].Actor.ID)

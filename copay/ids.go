@@ -32,6 +32,9 @@ type (
 	PaymentID string
 	// RefundID identifies a refund within its co-pay: "ref-1"…
 	RefundID string
+	// PatientAlias names a patient at platforms that have no agreement about
+	// PHI: nobody there can tell the patient from it. Letters, digits and dashes.
+	PatientAlias string
 )
 
 // PatientKey names a patient of a practice. Two EHRs of one practice may use
@@ -39,15 +42,6 @@ type (
 type PatientKey struct {
 	EHR Platform
 	Ref PatientRef
-}
-
-// String is the key in one word, as processors keep it; empty when the patient
-// is not known.
-func (k PatientKey) String() string {
-	if k.Ref == "" {
-		return ""
-	}
-	return string(k.EHR) + "/" + string(k.Ref)
 }
 
 var practiceIDPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)

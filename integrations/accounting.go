@@ -38,7 +38,7 @@ const (
 type InvoiceRequest struct {
 	Ref    copay.Ref
 	CoPay  copay.ID
-	Alias  string // the patient's alias in the books
+	Alias  copay.PatientAlias
 	Amount copay.Money
 	On     copay.Date // posting date
 	Due    copay.Date
@@ -52,7 +52,7 @@ type InvoiceRequest struct {
 type ReceiptRequest struct {
 	Ref       copay.Ref
 	CoPay     copay.ID
-	Alias     string
+	Alias     copay.PatientAlias
 	InvoiceID string
 	Amount    copay.Money
 	Rail      copay.Rail
@@ -69,7 +69,7 @@ type ReverseRequest struct {
 	// Of is the payment's reference: an id alone may be one of other books.
 	Of        copay.Ref
 	CoPay     copay.ID
-	Alias     string
+	Alias     copay.PatientAlias
 	PaymentID string
 	InvoiceID string
 	Amount    copay.Money

@@ -31,9 +31,8 @@ type Collector interface {
 
 // StoredCollector charges payment methods that patients stored.
 type StoredCollector interface {
-	// EnsureCustomer finds or makes the platform's customer of a patient, whose
-	// key is opaque and carries no PHI.
-	EnsureCustomer(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey) (customer string, err error)
+	// EnsureCustomer finds or makes the platform's customer of a patient.
+	EnsureCustomer(ctx context.Context, practice copay.PracticeID, patient copay.PatientAlias) (customer string, err error)
 	// StoredMethods lists a customer's reusable methods, newest first.
 	StoredMethods(ctx context.Context, customer string) ([]StoredMethod, error)
 	// ChargeStored charges a stored method off-session. A refusal is

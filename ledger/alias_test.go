@@ -13,23 +13,23 @@ import (
 func TestTheAliasInTheBooks(t *testing.T) {
 	b := setup(t)
 	who := copay.PatientKey{EHR: "drchrono", Ref: "84410273"}
-	first, err := b.BookAlias(t.Context(), maple, who)
+	first, err := b.PatientAlias(t.Context(), maple, who)
 	require.NoError(t, err)
 	require.Regexp(t, `^P-[0-9A-HJKMNP-TV-Z]{12}$`, first)
-	again, err := b.another(t).BookAlias(t.Context(), maple, who)
+	again, err := b.another(t).PatientAlias(t.Context(), maple, who)
 	require.NoError(t, err)
 	require.Equal(t, first, again)
 
-	elsewhere, err := b.BookAlias(t.Context(), birch, who)
+	elsewhere, err := b.PatientAlias(t.Context(), birch, who)
 	require.NoError(t, err)
 	who.EHR = "otherehr"
-	other, err := b.BookAlias(t.Context(), maple, who)
+	other, err := b.PatientAlias(t.Context(), maple, who)
 	require.NoError(t, err)
 	require.NotEqual(t, first, elsewhere)
 	require.NotEqual(t, first, other)
 
 	for _, nobody := range []copay.PatientKey{{}, {EHR: "drchrono"}, {Ref: "84410273"}} {
-		_, err = b.BookAlias(t.Context(), maple, nobody)
+		_, err = b.PatientAlias(t.Context(), maple, nobody)
 		require.Equal(t, copay.CodeInvalid, copay.CodeOf(err))
 	}
 }

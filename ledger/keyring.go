@@ -287,11 +287,11 @@ func (r *keyring) holderKey(k copay.PatientKey) []byte {
 	return r.hash("holder", string(k.EHR), string(k.Ref))
 }
 
-// bookAlias is the name of a patient in a practice's books, of which nobody
+// patientAlias is the name of a patient outside, of which nobody
 // can tell the patient: with the EHR, because two of them number patients on
 // their own.
-func (r *keyring) bookAlias(k copay.PatientKey) string {
-	return "P-" + crockford.EncodeToString(r.hash("alias", string(k.EHR), string(k.Ref)))[:12]
+func (r *keyring) patientAlias(k copay.PatientKey) copay.PatientAlias {
+	return copay.PatientAlias("P-" + crockford.EncodeToString(r.hash("alias", string(k.EHR), string(k.Ref)))[:12])
 }
 
 // crockford has no letters that people mistake for digits.

@@ -169,9 +169,9 @@ func trespassLooks(s *ledger.Store, id copay.ID) map[string]attempt {
 			_, ok, err := s.CardConsent(t.Context(), birch, holder("p-1"))
 			return orNothing(ok), err
 		},
-		"BookAlias": func(t *testing.T) (any, error) {
-			at, err := s.BookAlias(t.Context(), birch, holder("p-1"))
-			theirs, e := s.BookAlias(t.Context(), maple, holder("p-1"))
+		"PatientAlias": func(t *testing.T) (any, error) {
+			at, err := s.PatientAlias(t.Context(), birch, holder("p-1"))
+			theirs, e := s.PatientAlias(t.Context(), maple, holder("p-1"))
 			return orNothing(at == theirs), errors.Join(err, e)
 		},
 		"Load": func(t *testing.T) (any, error) {

@@ -277,7 +277,7 @@ func TestCustomers(t *testing.T) {
 	r.Alias = "P-3"
 	_, err = f.Invoice(t.Context(), r)
 	requireKind(t, err, integrations.KindInvalid)
-	for _, bad := range []string{"", "a:b", "a\tb", `a\b`} {
+	for _, bad := range []copay.PatientAlias{"", "a:b", "a\tb", `a\b`} {
 		r.Alias = bad
 		_, err = f.Invoice(t.Context(), r)
 		requireKind(t, err, integrations.KindInvalid)

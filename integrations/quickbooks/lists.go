@@ -61,7 +61,8 @@ func (l *lists) forget() {
 // customer finds or makes the customer of an alias. Display names are one
 // name space for customers, vendors and employees, so a name taken by
 // another sort gets a suffix.
-func (c *Connector) customer(ctx context.Context, alias string) (string, error) {
+func (c *Connector) customer(ctx context.Context, patient copay.PatientAlias) (string, error) {
+	alias := string(patient)
 	if alias == "" || len(alias) > 400 || strings.ContainsAny(alias, ":\t\r\n\\") {
 		return "", c.invalid("customer.create", "the patient's alias is missing or cannot be a name in QuickBooks")
 	}

@@ -148,7 +148,7 @@ func (b *bench) paid(cents int64) (integrations.LinkRequest, integrations.Proces
 // charge prepares an off-session charge of a stored test card.
 func (b *bench) charge(token string, cents int64) integrations.StoredCharge {
 	b.Helper()
-	customer, err := b.conn.EnsureCustomer(b.Context(), practice, patient("patient-"+copay.PatientRef(token)))
+	customer, err := b.conn.EnsureCustomer(b.Context(), practice, copay.PatientAlias("patient-"+token))
 	require.NoError(b, err)
 	method, err := b.sim.SeedCard(customer, token)
 	require.NoError(b, err)

@@ -188,15 +188,15 @@ func TestReplayedServerErrorOfACustomer(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.sim.BreakNext(1)
-	_, err := b.conn.EnsureCustomer(t.Context(), practice, patient("p-1"))
+	_, err := b.conn.EnsureCustomer(t.Context(), practice, "p-1")
 	requireKind(t, integrations.KindUnknown, err)
-	first, err := b.conn.EnsureCustomer(t.Context(), practice, patient("p-1"))
+	first, err := b.conn.EnsureCustomer(t.Context(), practice, "p-1")
 	require.NoError(t, err, "the kept error does not hold the patient up for a day")
-	again, err := b.conn.EnsureCustomer(t.Context(), practice, patient("p-1"))
+	again, err := b.conn.EnsureCustomer(t.Context(), practice, "p-1")
 	require.NoError(t, err)
 	require.Equal(t, first, again)
 	b.clock.add(25 * time.Hour)
-	again, err = b.conn.EnsureCustomer(t.Context(), practice, patient("p-1"))
+	again, err = b.conn.EnsureCustomer(t.Context(), practice, "p-1")
 	require.NoError(t, err)
 	require.Equal(t, first, again)
 }
@@ -217,7 +217,7 @@ func TestReadsFailAsUnavailable(t *testing.T) {
 		},
 		"settlements": func() error { _, err := b.conn.Settlements(t.Context(), b.clock.now(), b.clock.now(), ""); return err },
 		"methods":     func() error { _, err := b.conn.StoredMethods(t.Context(), "cus_1"); return err },
-		"customer":    func() error { _, err := b.conn.EnsureCustomer(t.Context(), practice, patient("p")); return err },
+		"customer":    func() error { _, err := b.conn.EnsureCustomer(t.Context(), practice, "p"); return err },
 		"refund":      func() error { _, err := b.conn.FindRefund(t.Context(), "pi_1", "r"); return err },
 		"test":        func() error { _, err := b.conn.TestConnection(t.Context()); return err },
 		"events":      func() error { _, _, err := b.conn.PollEvents(t.Context(), ""); return err },

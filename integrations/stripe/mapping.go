@@ -18,7 +18,7 @@ const (
 	metaRef      = "ref"
 	metaPractice = "practice"
 	metaRail     = "rail"
-	metaPatient  = "patient_ref"
+	metaPatient  = "patient_alias"
 )
 
 // The values of metaRail.

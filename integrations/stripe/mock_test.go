@@ -135,7 +135,7 @@ func useEverything(t *testing.T, c *stripe.Connector) {
 	require.Contains(t, re.PlatformID, "re_")
 	_, err = c.Settlements(ctx, now.Add(-time.Hour), now, "txn_1")
 	require.NoError(t, err)
-	customer, err := c.EnsureCustomer(ctx, practice, patient("patient-1"))
+	customer, err := c.EnsureCustomer(ctx, practice, "patient-1")
 	require.NoError(t, err)
 	require.Contains(t, customer, "cus_")
 	_, err = c.StoredMethods(ctx, "cus_123")

@@ -20,8 +20,7 @@ import (
 // customer made a moment ago is not found; the create then repeats under a
 // key derived from practice and patient and gives back the first one. By the
 // time the key is forgotten (a day) the search has long caught up.
-func (c *Connector) EnsureCustomer(ctx context.Context, practice copay.PracticeID, key copay.PatientKey) (string, error) {
-	patient := key.String()
+func (c *Connector) EnsureCustomer(ctx context.Context, practice copay.PracticeID, patient copay.PatientAlias) (string, error) {
 	if practice == "" || patient == "" {
 		return "", &integrations.Error{Kind: integrations.KindInvalid, Platform: Name, Op: "customers.search",
 			Message: "a practice and a patient are needed"}
@@ -30,7 +29,7 @@ func (c *Connector) EnsureCustomer(ctx context.Context, practice copay.PracticeI
 	if err != nil || id != "" {
 		return id, err
 	}
-	sum := sha256.Sum256([]byte(string(practice) + "\x00" + patient))
+	sum := sha256.Sum256([]byte(string(practice) + "\x00" + string(patient)))
 	create := "copay-customer-" + hex.EncodeToString(sum[:16])
 	id, err = c.createCustomer(ctx, practice, patient, create)
 	// A server error kept under the key would answer for a day, and no page
@@ -44,10 +43,10 @@ func (c *Connector) EnsureCustomer(ctx context.Context, practice copay.PracticeI
 
 // findCustomer searches for the oldest customer of a patient; "" when the
 // search shows none.
-func (c *Connector) findCustomer(ctx context.Context, practice copay.PracticeID, patient string) (string, error) {
+func (c *Connector) findCustomer(ctx context.Context, practice copay.PracticeID, patient copay.PatientAlias) (string, error) {
 	k := call{op: "customers.search"}
 	sp := &sdk.CustomerSearchParams{SearchParams: sdk.SearchParams{
-		Query: fmt.Sprintf("metadata[%s]:%s AND metadata[%s]:%s", quote(metaPractice), quote(string(practice)), quote(metaPatient), quote(patient)),
+		Query: fmt.Sprintf("metadata[%s]:%s AND metadata[%s]:%s", quote(metaPractice), quote(string(practice)), quote(metaPatient), quote(string(patient))),
 		Limit: sdk.Int64(100), Single: true}}
 	sp.Context = transport.WithCall(ctx, k.op, k.moves)
 	if c.cfg.Account != "" {
@@ -58,7 +57,7 @@ func (c *Connector) findCustomer(ctx context.Context, practice copay.PracticeID,
 	for it.Next() {
 		// The search matches text loosely; the exact comparison is ours.
 		cu := it.Customer()
-		if cu.Metadata[metaPractice] != string(practice) || cu.Metadata[metaPatient] != patient {
+		if cu.Metadata[metaPractice] != string(practice) || cu.Metadata[metaPatient] != string(patient) {
 			continue
 		}
 		if oldest == nil || cu.Created < oldest.Created || (cu.Created == oldest.Created && cu.ID < oldest.ID) {
@@ -74,9 +73,9 @@ func (c *Connector) findCustomer(ctx context.Context, practice copay.PracticeID,
 	return oldest.ID, nil
 }
 
-func (c *Connector) createCustomer(ctx context.Context, practice copay.PracticeID, patient, key string) (string, error) {
+func (c *Connector) createCustomer(ctx context.Context, practice copay.PracticeID, patient copay.PatientAlias, key string) (string, error) {
 	k := call{op: "customers.create", moves: true}
-	p := &sdk.CustomerParams{Metadata: map[string]string{metaPractice: string(practice), metaPatient: patient}}
+	p := &sdk.CustomerParams{Metadata: map[string]string{metaPractice: string(practice), metaPatient: string(patient)}}
 	c.with(ctx, &p.Params, k, key)
 	cu, err := c.sc.Customers.New(p)
 	if err != nil {

@@ -15,35 +15,35 @@ import (
 func TestEnsureCustomerMakesOne(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	first, err := b.conn.EnsureCustomer(t.Context(), practice, patient(`o'hara\7`))
+	first, err := b.conn.EnsureCustomer(t.Context(), practice, `o'hara\7`)
 	require.NoError(t, err)
-	again, err := b.conn.EnsureCustomer(t.Context(), practice, patient(`o'hara\7`))
+	again, err := b.conn.EnsureCustomer(t.Context(), practice, `o'hara\7`)
 	require.NoError(t, err)
 	require.Equal(t, first, again, "the search does not see it yet")
 	b.clock.add(25 * time.Hour)
-	again, err = b.conn.EnsureCustomer(t.Context(), practice, patient(`o'hara\7`))
+	again, err = b.conn.EnsureCustomer(t.Context(), practice, `o'hara\7`)
 	require.NoError(t, err)
 	require.Equal(t, first, again, "the key is forgotten, the search sees it")
 
-	other, err := b.conn.EnsureCustomer(t.Context(), practice, patient("someone-else"))
+	other, err := b.conn.EnsureCustomer(t.Context(), practice, "someone-else")
 	require.NoError(t, err)
 	require.NotEqual(t, first, other)
-	elsewhere, err := b.conn.EnsureCustomer(t.Context(), "hillside", patient(`o'hara\7`))
+	elsewhere, err := b.conn.EnsureCustomer(t.Context(), "hillside", `o'hara\7`)
 	require.NoError(t, err)
 	require.NotEqual(t, first, elsewhere, "practices share no customers")
 	// The search folds case, patients' references do not.
 	b.clock.add(2 * time.Minute)
-	upper, err := b.conn.EnsureCustomer(t.Context(), practice, patient("SOMEONE-ELSE"))
+	upper, err := b.conn.EnsureCustomer(t.Context(), practice, "SOMEONE-ELSE")
 	require.NoError(t, err)
 	require.NotEqual(t, other, upper)
-	_, err = b.conn.EnsureCustomer(t.Context(), practice, patient(""))
+	_, err = b.conn.EnsureCustomer(t.Context(), practice, "")
 	requireKind(t, integrations.KindInvalid, err)
 }
 
 func TestStoredMethodsNewestFirst(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	customer, err := b.conn.EnsureCustomer(t.Context(), practice, patient("patient-1"))
+	customer, err := b.conn.EnsureCustomer(t.Context(), practice, "patient-1")
 	require.NoError(t, err)
 	none, err := b.conn.StoredMethods(t.Context(), customer)
 	require.NoError(t, err)
@@ -68,7 +68,7 @@ func TestStoredMethodsNewestFirst(t *testing.T) {
 func TestSavedOnThePageThenChargedOffSession(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	customer, err := b.conn.EnsureCustomer(t.Context(), practice, patient("patient-2"))
+	customer, err := b.conn.EnsureCustomer(t.Context(), practice, "patient-2")
 	require.NoError(t, err)
 	r := b.link(30_00)
 	r.Customer, r.SaveMethod = customer, true
@@ -243,14 +243,10 @@ func TestInvoiceVoidedAndPaidInCash(t *testing.T) {
 }
 
 // patient is a patient of the practice's first EHR.
-func patient(ref copay.PatientRef) copay.PatientKey {
-	return copay.PatientKey{EHR: "drchrono", Ref: ref}
-}
-
 func TestACardThatWasTakenOutIsADecline(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	customer, err := b.conn.EnsureCustomer(t.Context(), practice, patient("patient-9"))
+	customer, err := b.conn.EnsureCustomer(t.Context(), practice, "patient-9")
 	require.NoError(t, err)
 	for name, c := range map[string]integrations.StoredCharge{
 		"the customer is gone": {Customer: "cus_gone", Method: "pm_gone"},

@@ -106,7 +106,7 @@ func TestConnectedAccount(t *testing.T) {
 	require.Equal(t, "account_invalid", requireKind(t, integrations.KindUnauthorized, err).Code)
 	for _, try := range []func(*stripe.Connector) error{
 		func(c *stripe.Connector) error {
-			_, err := c.EnsureCustomer(t.Context(), practice, patient("p"))
+			_, err := c.EnsureCustomer(t.Context(), practice, "p")
 			return err
 		},
 		func(c *stripe.Connector) error { _, err := c.StoredMethods(t.Context(), "cus_1"); return err },

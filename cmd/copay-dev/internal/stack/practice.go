@@ -151,7 +151,11 @@ func (s *Stack) seed(ctx context.Context) error {
 		s.Patients[p.Key] = s.Sandbox.DrChrono.AddPatient(p.Patient)
 	}
 	sam := copay.PatientKey{EHR: "drchrono", Ref: copay.PatientRef(s.Patients["sam"])}
-	customer := s.Sandbox.Stripe.SeedCustomer(map[string]string{"practice": practiceID, "patient_ref": sam.String()})
+	alias, err := s.Process.Store.PatientAlias(ctx, Practice, sam)
+	if err != nil {
+		return err
+	}
+	customer := s.Sandbox.Stripe.SeedCustomer(map[string]string{"practice": practiceID, "patient_alias": string(alias)})
 	method, err := s.Sandbox.Stripe.SeedCard(customer, "pm_card_visa")
 	if err != nil {
 		return err
