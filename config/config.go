@@ -7,9 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"math"
 	"os"
-	"reflect"
 	"regexp"
 	"strings"
 	"time"
@@ -176,7 +174,7 @@ func Load(path string) (*Config, error) {
 	var c Config
 	err := k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{Tag: "koanf", DecoderConfig: &mapstructure.DecoderConfig{
 		TagName: "koanf", Result: &c, ErrorUnused: true, WeaklyTypedInput: true,
-		DecodeHook: mapstructure.ComposeDecodeHookFunc(exact, mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")),
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(integrations.Exact, mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")),
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("the configuration file %s has faults:\n%w", path, misspelt(err))
@@ -194,44 +192,16 @@ var (
 	wantedType  = regexp.MustCompile(`(?:value as|expected type) '([^']*)'`)
 )
 
-// forms are what a setting of each of the decoder's types must be.
-var forms = map[string]string{
-	"int": "a whole number", "float64": "a number", "bool": "true or false", "string": "a text", "time.Duration": durationForm,
-}
-
-const durationForm = "a time such as 24h, 30m or 90s"
-
-// inexact is a value that the decoder would bend into another one.
-type inexact struct{ form string }
-
-func (i inexact) Error() string { return "must be " + i.form }
-
-// exact refuses what the decoder would bend: 1.5 connections would be one, and a
-// retention of true a nanosecond. Texts stay: the environment has nothing else.
-func exact(from, to reflect.Type, value any) (any, error) {
-	v := reflect.ValueOf(value)
-	switch duration := to == reflect.TypeFor[time.Duration](); {
-	case from == to:
-	case duration && (v.Kind() == reflect.Bool || v.CanFloat() || v.CanUint() || (v.CanInt() && v.Int() > 0)): // 0 and -1 need no unit
-		return nil, inexact{durationForm}
-	case to.Kind() == reflect.Bool && (v.CanInt() || v.CanUint() || v.CanFloat()), v.Kind() == reflect.Bool && forms[to.Kind().String()] != "" && to.Kind() != reflect.Bool:
-		return nil, inexact{forms[to.Kind().String()]}
-	case to.Kind() == reflect.Int && v.CanFloat() && v.Float() != math.Trunc(v.Float()):
-		return nil, inexact{forms["int"]}
-	}
-	return value, nil
-}
-
 // form is what a setting must be of which the decoder says why it is not.
 func form(said string) string {
-	if m := wantedType.FindStringSubmatch(said); m != nil && forms[m[1]] != "" {
-		return "must be " + forms[m[1]]
+	if m := wantedType.FindStringSubmatch(said); m != nil && integrations.Forms[m[1]] != "" {
+		return "must be " + integrations.Forms[m[1]]
 	}
 	switch {
 	case strings.HasPrefix(said, "must be "): // it is ours
 		return said
 	case strings.HasPrefix(said, "time: "):
-		return "must be " + durationForm
+		return "must be " + integrations.DurationForm
 	case strings.HasPrefix(said, "expected a map"):
 		return "must hold settings of its own"
 	}
@@ -267,8 +237,8 @@ func Sentence(err error) error {
 	return &sentence{head + strings.Join(all, "; "), err}
 }
 
-// foreign are the decoder's own words.
-var foreign = regexp.MustCompile(`^(cannot |expected |time: )`)
+// foreign are the words of the decoder, and what form says in its place.
+var foreign = regexp.MustCompile(`^(cannot |expected |time: |must be )`)
 
 // sentence is an error in our words.
 type sentence struct {

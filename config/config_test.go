@@ -142,13 +142,13 @@ func TestNothingIsBentIntoAnotherForm(t *testing.T) {
 	for to, want := range map[string][2]string{
 		"max_conns: 1.5":    {"max_conns: 20", "database.max_conns must be a whole number"},
 		"max_conns: true":   {"max_conns: 20", "database.max_conns must be a whole number"},
-		"card_notice: true": {"card_notice: 24h", "practices[0].policy.card_notice must be " + durationForm},
-		"card_notice: 24":   {"card_notice: 24h", "practices[0].policy.card_notice must be " + durationForm},
-		"card_notice: 1.5":  {"card_notice: 24h", "practices[0].policy.card_notice must be " + durationForm},
+		"card_notice: true": {"card_notice: 24h", "practices[0].policy.card_notice must be " + integrations.DurationForm},
+		"card_notice: 24":   {"card_notice: 24h", "practices[0].policy.card_notice must be " + integrations.DurationForm},
+		"card_notice: 1.5":  {"card_notice: 24h", "practices[0].policy.card_notice must be " + integrations.DurationForm},
 		"card_on_file: 2":   {"card_on_file: true", "practices[0].policy.card_on_file must be true or false"},
 		"drchrono: true":    {"drchrono: 0.13", "practices[0].rate_limited[drchrono] must be a number"},
 		"max_amount: true":  {`max_amount: "500.00"`, "practices[0].policy.max_amount must be a text"},
-		"retention: true":   {"retention: 8760h", "temporal.retention must be " + durationForm},
+		"retention: true":   {"retention: 8760h", "temporal.retention must be " + integrations.DurationForm},
 	} {
 		text := example(t)
 		require.Contains(t, text, want[0])
@@ -163,7 +163,7 @@ func TestNothingIsBentIntoAnotherForm(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "t.yaml")
 	require.NoError(t, os.WriteFile(path, []byte("namespace: x\nretention: true"), 0o600))
 	_, err = LoadTemporalDev(path)
-	require.EqualError(t, err, path+" has faults:\n  - retention must be "+durationForm)
+	require.EqualError(t, err, path+" has faults:\n  - retention must be "+integrations.DurationForm)
 }
 
 // Platforms read their settings themselves, and say so in the decoder's words.
@@ -171,7 +171,8 @@ func TestAPlatformsSettingsAreNamedInASentence(t *testing.T) {
 	t.Parallel()
 	for want, options := range map[string]map[string]any{
 		"limit_per_second must be a whole number":               {"limit_per_second": "x"},
-		"timeout must be " + durationForm:                       {"timeout": "5"},
+		"limit_per_second must be a whole number\n":             {"limit_per_second": 1.5},
+		"timeout must be " + integrations.DurationForm:          {"timeout": "5"},
 		"there is no setting nonsense":                          {"nonsense": 1},
 		"api_key: a credential is given by reference: env:NAME": {"api_key": "hunter2"},
 		"api_key: environment variable COPAY_TEST_NOT_SET":      {"api_key": "env:COPAY_TEST_NOT_SET"},
@@ -179,7 +180,7 @@ func TestAPlatformsSettingsAreNamedInASentence(t *testing.T) {
 		_, err := sendgrid.New(integrations.Settings{Practice: "maple", Platform: "sendgrid", Options: options})
 		require.Error(t, err)
 		said := Sentence(err)
-		require.ErrorContains(t, said, "sendgrid of practice maple: "+want)
+		require.ErrorContains(t, said, "sendgrid of practice maple: "+strings.TrimSpace(want))
 		require.ErrorIs(t, said, err)
 		for _, word := range []string{"decoding", "strconv", "'", "\n", "hunter2"} {
 			require.NotContains(t, said.Error(), word)

@@ -11,6 +11,8 @@ import (
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
+
+	"github.com/copayflow/copayflow/integrations"
 )
 
 // TemporalDev is temporal-dev.yaml: the development server, and the search
@@ -62,7 +64,7 @@ func LoadTemporalDev(path string) (TemporalDev, error) {
 		return t, fmt.Errorf("%s is not valid YAML: %w", path, err)
 	}
 	err := k.UnmarshalWithConf("", &t, koanf.UnmarshalConf{Tag: "koanf", DecoderConfig: &mapstructure.DecoderConfig{
-		TagName: "koanf", Result: &t, ErrorUnused: true, WeaklyTypedInput: true, DecodeHook: mapstructure.ComposeDecodeHookFunc(exact, mapstructure.StringToTimeDurationHookFunc())}})
+		TagName: "koanf", Result: &t, ErrorUnused: true, WeaklyTypedInput: true, DecodeHook: mapstructure.ComposeDecodeHookFunc(integrations.Exact, mapstructure.StringToTimeDurationHookFunc())}})
 	if err != nil {
 		return t, fmt.Errorf("%s has faults:\n%w", path, misspelt(err))
 	}
