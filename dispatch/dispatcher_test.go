@@ -69,6 +69,8 @@ func TestRouting(t *testing.T) {
 		"a refund by object of another platform":    {"square", copay.StateSettled, integrations.Event{Kind: integrations.EventRefund, Object: "pi_1"}, "retry", 0},
 		"a payment of another practice's co-pay":    {"stripe", copay.StateSettled, integrations.Event{Kind: integrations.EventPayment, CoPay: other.ID()}, "retry", 0},
 		"a remittance by charge":                    {"availity", copay.StateSettled, integrations.Event{Kind: integrations.EventRemittance, Charge: "777"}, "done", 1},
+		"a remittance of somebody else's charge":    {"drchrono", copay.StateSettled, integrations.Event{Kind: integrations.EventRemittance, Charge: "778"}, "ignored", 0},
+		"a remittance of a co-pay nobody knows":     {"availity", "", integrations.Event{Kind: integrations.EventRemittance, CoPay: id}, "retry", 0},
 		"our posting was deleted":                   {"drchrono", copay.StateSettled, integrations.Event{Kind: integrations.EventPostingDeleted, Object: "post-1"}, "done", 1},
 		"somebody else's posting was deleted":       {"drchrono", copay.StateSettled, integrations.Event{Kind: integrations.EventPostingDeleted, Object: "post-2"}, "ignored", 0},
 		"the books changed":                         {"quickbooks", copay.StateSettled, integrations.Event{Kind: integrations.EventAccountingChanged, Object: "1"}, "done", 0},

@@ -24,8 +24,10 @@ func (d *Dispatcher) deliver(ctx context.Context, v delivery) error {
 		return d.visit(ctx, v)
 	case integrations.EventPatientChanged:
 		return d.patient(ctx, v)
-	case integrations.EventPayment, integrations.EventRefund, integrations.EventDispute, integrations.EventRemittance:
+	case integrations.EventPayment, integrations.EventRefund, integrations.EventDispute:
 		return d.money(ctx, v)
+	case integrations.EventRemittance:
+		return d.remittance(ctx, v)
 	case integrations.EventPostingDeleted:
 		return d.posting(ctx, v)
 	case integrations.EventMessageStatus:
@@ -143,8 +145,20 @@ func (d *Dispatcher) each(ctx context.Context, v delivery, f ledger.Filter, heed
 	}
 }
 
-// money signals the co-pay that a payment, refund, dispute or remittance is
-// about.
+// remittance signals the co-pay whose claim a payer has processed. An EHR tells
+// of all charges, also of those from before Copayflow.
+func (d *Dispatcher) remittance(ctx context.Context, v delivery) error {
+	row, err := d.find(ctx, v)
+	if copay.CodeOf(err) == copay.CodeNotFound && v.e.Charge != "" && v.e.CoPay == "" && v.e.Ref == "" {
+		return ignored{"there is no co-pay of this charge"}
+	}
+	if err != nil {
+		return err
+	}
+	return d.signal(ctx, v, row.CoPay.Key)
+}
+
+// money signals the co-pay that a payment, refund or dispute is about.
 func (d *Dispatcher) money(ctx context.Context, v delivery) error {
 	row, err := d.find(ctx, v)
 	if err != nil {

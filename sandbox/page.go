@@ -87,7 +87,8 @@ func (s *Sandbox) page() http.Handler {
 			"Nonce": nonce, "Platforms": slices.Sorted(maps.Keys(s.faults())), "Faults": faultNames, "Webhooks": webhookNames, "Pending": s.pending(),
 			"Notes": s.notes(), "EHR": s.DrChrono.Payments(), "Stripe": s.Stripe.Books(), "Books": s.QuickBooks.Books(), "Patients": s.DrChrono.Patients(), "Charges": s.DrChrono.Charges()})
 	})
-	for name, do := range map[string]func(url.Values) error{"charge": s.charge, "delete": s.delete, "reply": s.reply, "fault": s.fault, "webhook": s.webhook} {
+	for name, do := range map[string]func(url.Values) error{"charge": s.charge, "delete": s.delete, "remit": s.remit, "reply": s.reply, "fault": s.fault,
+		"webhook": s.webhook} {
 		mux.HandleFunc("POST /"+name, func(w http.ResponseWriter, r *http.Request) {
 			if err := r.ParseForm(); err != nil {
 				show(w, http.StatusBadRequest, problemTemplate, "", "the form cannot be read")
@@ -127,6 +128,20 @@ func (s *Sandbox) delete(f url.Values) error {
 		return errors.New("there is no such charge; perhaps it is deleted already")
 	}
 	s.DrChrono.DeleteCharge(f.Get("charge"))
+	return nil
+}
+
+// remit posts what a payer says that the patient owes, as coinsurance.
+func (s *Sandbox) remit(f url.Values) error {
+	at := slices.IndexFunc(s.DrChrono.Charges(), func(c drchronosim.Seeded) bool { return c.ID == f.Get("charge") })
+	if at < 0 {
+		return errors.New("there is no such charge; perhaps it is deleted")
+	}
+	owes, err := strconv.ParseInt(f.Get("dollars"), 10, 64)
+	if err != nil || owes < 0 || owes*100 > s.DrChrono.Charges()[at].Cents {
+		return errors.New("give a whole number of dollars, not more than the charge")
+	}
+	s.DrChrono.Remit(f.Get("charge"), "ERA Received", drchronosim.Adjustment{Status: "1", Group: "PR", Reason: "2", Cents: owes * 100})
 	return nil
 }
 

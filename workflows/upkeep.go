@@ -50,10 +50,14 @@ func PollEvents(ctx workflow.Context, in PollInput) (activities.Polled, error) {
 		RetryPolicy: &temporal.RetryPolicy{InitialInterval: 5 * time.Second, BackoffCoefficient: 2, MaximumInterval: 10 * time.Minute},
 	})
 	stale := 0 // pages in a row without news
-	for range maxPages {
+	for i := range maxPages {
 		var page activities.Polled
 		err := workflow.ExecuteActivity(ctx, upkeep.PollEvents,
 			activities.PollInput{Practice: in.Practice, Platform: in.Platform, Cursor: total.Cursor}).Get(ctx, &page)
+		if err != nil && i > 0 { // such as a used up limit: the next run goes on from here
+			workflow.GetLogger(ctx).Warn("not all missed events could be asked for", "platform", in.Platform, "pages", i)
+			break
+		}
 		if err != nil {
 			return total, err
 		}

@@ -19,12 +19,17 @@ type pages struct {
 	list  []activities.Polled
 	asked []string
 	err   error
+	// refuse is the call from which on the platform refuses; 0: none.
+	refuse int
 }
 
 func (p *pages) PollEvents(_ context.Context, in activities.PollInput) (activities.Polled, error) {
 	p.asked = append(p.asked, in.Cursor)
 	if p.err != nil {
 		return activities.Polled{}, p.err
+	}
+	if p.refuse > 0 && len(p.asked) >= p.refuse {
+		return activities.Polled{}, temporal.NewNonRetryableApplicationError("too many calls", "rate_limited", nil)
 	}
 	page := p.list[0]
 	if len(p.list) > 1 {
@@ -83,6 +88,17 @@ func TestPollOfARefusingPlatformFails(t *testing.T) {
 	p := &pages{err: temporal.NewNonRetryableApplicationError("credentials refused", "unauthorized", nil)}
 	_, err := poll(t, p, nil)
 	require.ErrorContains(t, err, "credentials refused")
+}
+
+// What was read counts, or a platform that refuses after some pages would be asked
+// for the same ones for ever.
+func TestPollKeepsWhatItReadBeforeARefusal(t *testing.T) {
+	t.Parallel()
+	p := &pages{list: []activities.Polled{{Cursor: "b", Found: 100, Fresh: 100}, {Cursor: "c", Found: 100, Fresh: 100}}, refuse: 3}
+	out, err := poll(t, p, &activities.Polled{Cursor: "a"})
+	require.NoError(t, err)
+	require.Equal(t, activities.Polled{Cursor: "c", Found: 200, Fresh: 200}, out)
+	require.Equal(t, []string{"a", "b", "c"}, p.asked)
 }
 
 type archiver struct {

@@ -40,6 +40,31 @@ func TestLostWebhookIsMadeUpFor(t *testing.T) {
 	s.invariants()
 }
 
+// What the payer says of a settled co-pay is heard of by asking the EHR, and a
+// difference to what was collected comes to a person.
+func TestARemittanceIsComparedWithWhatWasCollected(t *testing.T) {
+	s := begin(t, nil)
+	paid := func(patient string) (copay.Key, int64) {
+		key := s.charge(patient)
+		s.pays(key)
+		return key, s.in(key, copay.StateSettled).Amounts.Collected.Minor
+	}
+	right, held := paid("kim")
+	short, less := paid("ana")
+	remit := func(key copay.Key, cents int64) {
+		s.Sandbox.DrChrono.Remit(string(key.Charge), "Paid in Full", drchronosim.Adjustment{Status: "1", Group: "PR", Reason: "3", Cents: cents})
+	}
+	remit(right, held)
+	remit(short, less+10_00)
+	s.trigger(worker.PollSchedule(stack.Practice, "drchrono"))
+	got := s.in(short, copay.StateNeedsReview)
+	require.Equal(t, copay.ReviewTrueUp, got.Review.Kind)
+	require.Equal(t, copay.Cents(10_00), *got.Review.Amount)
+	s.await(right, "should hear of the remittance", func(c copay.CoPay) bool { return c.Amounts.Adjudicated == copay.Cents(held) })
+	s.in(right, copay.StateSettled)
+	s.invariants()
+}
+
 // A STOP whose webhook was lost is found by asking the message platform, and
 // ends the texts like any other.
 func TestLostStopIsMadeUpFor(t *testing.T) {

@@ -87,6 +87,8 @@ type lineItem struct {
 	ServiceDate string  `json:"service_date"`
 	PostedDate  string  `json:"posted_date"`
 	UpdatedAt   string  `json:"updated_at"`
+	// BillingStatus is how far the claim is, in words.
+	BillingStatus string `json:"billing_status"`
 }
 
 type appointment struct {

@@ -202,9 +202,9 @@ func TestFailuresAreReadRight(t *testing.T) {
 		require.NotContains(t, err.Error(), "424242")
 	})
 	t.Run("timeout", func(t *testing.T) {
-		e := setup(t, func(o map[string]any) { o["timeout"] = "50ms" })
+		e := setup(t, func(o map[string]any) { o["timeout"] = "400ms" })
 		p := e.posting(e.charge())
-		e.sim.Faults().Add(sim.Fault{Kind: sim.FaultSlow, Delay: 300 * time.Millisecond, Method: http.MethodPost, Path: "/api/patient_payments"})
+		e.sim.Faults().Add(sim.Fault{Kind: sim.FaultSlow, Delay: 1200 * time.Millisecond, Method: http.MethodPost, Path: "/api/patient_payments"})
 		_, err := e.c.Post(t.Context(), p)
 		require.Equal(t, integrations.KindUnknown, integrations.KindOf(err))
 	})

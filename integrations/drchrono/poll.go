@@ -3,6 +3,7 @@ package drchrono
 import (
 	"context"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/copayflow/copayflow/copay"
@@ -18,11 +19,13 @@ const (
 )
 
 // PollEvents implements integrations.EventPoller: it makes up for webhooks
-// that were missed. The cursor is the time of the last look.
+// that were missed, and asks for remittances, of which there are none. The
+// cursor is the time of the last look and how far remittances were read.
 func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integrations.Event, string, error) {
 	now := c.now()
 	since := now.Add(-firstLook)
-	if t, err := time.Parse(time.RFC3339, cursor); err == nil {
+	looked, read, _ := strings.Cut(cursor, " ")
+	if t, err := time.Parse(time.RFC3339, looked); err == nil {
 		since = t.Add(-lookAgain)
 	}
 	from, err := c.wallClock(ctx, since)
@@ -41,7 +44,11 @@ func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integratio
 	if err != nil {
 		return nil, cursor, err
 	}
-	out := make([]integrations.Event, 0, len(changed)+len(gone)+len(people))
+	said, done, err := c.remittances(ctx, from, markOf(read), changed)
+	if err != nil {
+		return nil, cursor, err
+	}
+	out := make([]integrations.Event, 0, len(changed)+len(gone)+len(people)+len(said))
 	for _, l := range changed {
 		// A listing does not tell new from changed. The id is that of
 		// LINE_ITEM_CREATE, so that a charge whose webhook came and that has not
@@ -57,5 +64,5 @@ func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integratio
 		out = append(out, integrations.Event{ID: "patient_modify:" + string(p.ID) + ":" + p.UpdatedAt, Kind: integrations.EventPatientChanged, Type: "patients",
 			At: now, Patient: copay.PatientRef(p.ID), Object: string(p.ID)})
 	}
-	return out, now.UTC().Format(time.RFC3339), nil
+	return append(out, said...), strings.TrimSpace(now.UTC().Format(time.RFC3339) + " " + done.String()), nil
 }

@@ -125,7 +125,7 @@ func (s *Server) RevokeConsent() {
 // needs are the scopes of each resource, of each pair one; a write needs the
 // ones that end in write.
 var needs = map[string][]string{"doctors": {"user"}, "patients": {"patients"}, "appointments": {"calendar"}, "line_items": {"billing"},
-	"line_item_deletions": {"billing"}, "eligibility_checks": {"calendar", "patients"}, "patient_payments": {"billing:patient-payment"}, "patient_payment_log": {"billing"}}
+	"line_item_deletions": {"billing"}, "transactions": {"billing"}, "eligibility_checks": {"calendar", "patients"}, "patient_payments": {"billing:patient-payment"}, "patient_payment_log": {"billing"}}
 
 // may reports whether the token's scopes allow the call.
 func (g grant) may(r *http.Request) bool {

@@ -200,6 +200,13 @@ func (s *Server) listGone(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, all, "appointment_id")
 }
 
+func (s *Server) listRemits(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	all := slices.Clone(s.remits)
+	s.mu.Unlock()
+	s.answer(w, r, all, "line_item", "appointment", "doctor", "posted_date")
+}
+
 func (s *Server) listPayments(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	all := slices.Clone(s.payments)

@@ -55,6 +55,7 @@ type Server struct {
 	visits   map[string]object
 	lines    map[string]object
 	gone     []object // deleted line items
+	remits   []object // rows of remittances
 	checks   []object
 	payments []object
 	log      []object
@@ -127,6 +128,7 @@ func (s *Server) routes() http.Handler {
 	m.HandleFunc("GET /api/line_items/{id}", s.one(func() map[string]object { return s.lines }))
 	m.HandleFunc("GET /api/line_items", s.listLines)
 	m.HandleFunc("GET /api/line_item_deletions", s.listGone)
+	m.HandleFunc("GET /api/transactions", s.listRemits)
 	m.HandleFunc("GET /api/eligibility_checks", s.listChecks)
 	m.HandleFunc("GET /api/eligibility_checks/{id}", s.oneCheck())
 	m.HandleFunc("GET /api/patient_payments", s.listPayments)

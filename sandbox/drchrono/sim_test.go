@@ -168,17 +168,17 @@ func TestScopes(t *testing.T) {
 		"calendar":                  {"calendar:read", []string{"users/500055", "appointments?since=2026-01-01"}},
 		"patients":                  {"patients:read", []string{"users/500055", "patients/1"}},
 		"checks":                    {"calendar:read patients:read", []string{"users/500055", "patients/1", "appointments?since=2026-01-01", "eligibility_checks"}},
-		"billing":                   {"billing:read", []string{"users/500055", "line_items", "line_item_deletions", "patient_payment_log"}},
+		"billing":                   {"billing:read", []string{"users/500055", "line_items", "line_item_deletions", "transactions", "patient_payment_log"}},
 		"payments, reading":         {"billing:patient-payment:read", []string{"users/500055", "patient_payments"}},
 		"payments, writing":         {"billing:patient-payment:write", []string{"users/500055", "patient_payments", pay}},
 		"summaries are no patients": {"patients:summary:read", []string{"users/500055"}},
-		"billing is not payments":   {"billing:write", []string{"users/500055", "line_items", "line_item_deletions", "patient_payment_log"}},
+		"billing is not payments":   {"billing:write", []string{"users/500055", "line_items", "line_item_deletions", "transactions", "patient_payment_log"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := open(t, drchronosim.Config{NoLimits: true, Scopes: strings.Fields(tc.scopes)})
 			var can []string
-			for _, p := range []string{"users/500055", "doctors", "patients/1", "appointments?since=2026-01-01", "eligibility_checks", "line_items", "line_item_deletions", "patient_payment_log", "patient_payments"} {
+			for _, p := range []string{"users/500055", "doctors", "patients/1", "appointments?since=2026-01-01", "eligibility_checks", "line_items", "line_item_deletions", "transactions", "patient_payment_log", "patient_payments"} {
 				if a := b.get("/api/" + p); a.status != http.StatusForbidden {
 					can = append(can, p)
 				} else {

@@ -1,0 +1,124 @@
+package drchrono_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+	drchronosim "github.com/copayflow/copayflow/sandbox/drchrono"
+)
+
+// said are the remittances among polled events, by charge, in cents.
+func said(events []integrations.Event) map[copay.ChargeID]int64 {
+	out := map[copay.ChargeID]int64{}
+	for _, e := range events {
+		if e.Kind == integrations.EventRemittance {
+			out[e.Charge] = e.Amount.Minor
+		}
+	}
+	return out
+}
+
+// What the patient owes by a remittance is the PR part of the last payer's
+// word, once that is final.
+func TestRemittancesAreHeardOfOnceTheyAreFinal(t *testing.T) {
+	type rows = []drchronosim.Adjustment
+	write := drchronosim.Adjustment{Status: "1", Group: "CO", Reason: "45", Cents: 52_60}
+	copay25 := drchronosim.Adjustment{Status: "1", Group: "PR", Reason: "3", Cents: 25_00}
+	with := func(a drchronosim.Adjustment, status string, payer int) drchronosim.Adjustment {
+		a.Status, a.Payer = status, payer
+		return a
+	}
+	for name, tc := range map[string]struct {
+		rows    rows
+		billing string
+		want    int64 // below zero: nothing is said yet
+	}{
+		"a co-pay":                     {rows{write, copay25}, "Paid in Full", 25_00},
+		"co-pay and coinsurance":       {rows{write, copay25, {Status: "1", Group: "PR", Reason: "2", Cents: 9_90}}, "ERA Received", 34_90},
+		"typed in by staff":            {rows{with(copay25, "", 0)}, "", 25_00},
+		"nothing of the patient":       {rows{write}, "Paid in Full", 0},
+		"denied":                       {rows{{Status: "4", Group: "PR", Reason: "27", Cents: 145_00}}, "ERA Denied", -1},
+		"denied, then paid":            {rows{{Status: "4", Group: "PR", Reason: "27", Cents: 145_00}, write, copay25}, "Paid in Full", 25_00},
+		"priced beforehand":            {rows{with(copay25, "25", 0)}, "", -1},
+		"pended":                       {rows{with(copay25, "5", 0)}, "", -1},
+		"forwarded to the next payer":  {rows{with(copay25, "19", 0)}, "", -1},
+		"another payer is to be asked": {rows{copay25}, "Coordination of Benefits", -1},
+		"the next payer bears it":      {rows{with(copay25, "19", 1), {Payer: 2, Status: "2", Group: "OA", Reason: "23", Cents: 120_00}}, "Paid in Full", 0},
+		"the next payer leaves a part": {rows{with(copay25, "19", 1), {Payer: 2, Status: "2", Group: "PR", Reason: "2", Cents: 5_00}}, "Paid in Full", 5_00},
+		"taken back":                   {rows{copay25, with(drchronosim.Adjustment{Group: "PR", Reason: "3", Cents: -25_00}, "22", 0)}, "", -1},
+		"taken back and corrected": {rows{copay25, with(drchronosim.Adjustment{Group: "PR", Reason: "3", Cents: -25_00}, "22", 0),
+			{Status: "1", Group: "PR", Reason: "1", Cents: 40_00}}, "Paid in Full", 40_00},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := setup(t, nil)
+			charge := e.charge()
+			_, cursor, err := e.c.PollEvents(t.Context(), "")
+			require.NoError(t, err)
+			e.sim.Remit(string(charge), tc.billing, tc.rows...)
+			events, _, err := e.c.PollEvents(t.Context(), cursor)
+			require.NoError(t, err)
+			want := map[copay.ChargeID]int64{}
+			if tc.want >= 0 {
+				want[charge] = tc.want
+			}
+			require.Equal(t, want, said(events))
+		})
+	}
+}
+
+// The same word has one id, also when it is found by two polls; the next word
+// has another.
+func TestARemittanceIsOneEvent(t *testing.T) {
+	e := setup(t, nil)
+	charge := e.charge()
+	e.sim.Remit(string(charge), "Paid in Full", drchronosim.Adjustment{Status: "1", Group: "PR", Reason: "3", Cents: 25_00})
+	find := func() (found integrations.Event) {
+		events, _, err := e.c.PollEvents(t.Context(), "")
+		require.NoError(t, err)
+		for _, x := range events {
+			if x.Kind == integrations.EventRemittance {
+				found = x
+			}
+		}
+		return found
+	}
+	first := find()
+	require.Equal(t, copay.AppointmentID(e.sim.Visit(string(charge))), first.Appointment)
+	require.Equal(t, copay.PatientRef(e.ana), first.Patient)
+	require.WithinDuration(t, time.Now(), first.At, time.Minute, "the office's clock is understood")
+	require.Equal(t, first.ID, find().ID)
+	e.sim.Remit(string(charge), "Paid in Full", drchronosim.Adjustment{Status: "1", Group: "PR", Reason: "2", Cents: 1_00})
+	next := find()
+	require.NotEqual(t, first.ID, next.ID)
+	require.Equal(t, copay.Cents(26_00), *next.Amount)
+}
+
+// An ERA about more charges than one poll looks at is read by several, and
+// nothing of it is left out, though all of it has one time.
+func TestALargeRemittanceIsReadInPieces(t *testing.T) {
+	e := setup(t, nil)
+	const n = 230
+	want := map[copay.ChargeID]int64{}
+	for i := range int64(n) {
+		id := e.sim.AddCharge(drchronosim.Charge{Patient: e.ana, Cents: 145_00, Quiet: true})
+		e.sim.Remit(id, "Paid in Full", drchronosim.Adjustment{Status: "1", Group: "PR", Reason: "3", Cents: i})
+		want[copay.ChargeID(id)] = i
+	}
+	got, cursor := map[copay.ChargeID]int64{}, ""
+	for range 3 {
+		events, next, err := e.c.PollEvents(t.Context(), cursor)
+		require.NoError(t, err)
+		for charge, cents := range said(events) {
+			require.NotContains(t, got, charge, "none is read twice")
+			got[charge] = cents
+		}
+		cursor = next
+	}
+	require.Equal(t, want, got)
+	_, err := time.Parse(time.RFC3339, cursor)
+	require.NoError(t, err, "nothing is left")
+}
