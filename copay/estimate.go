@@ -63,6 +63,14 @@ func (e Estimate) AskedBy(other ID) Estimate {
 	return e
 }
 
+// Comparable reports whether the payer's remittance tells how good the estimate
+// was: it has to come from coverage, and to be for this charge and not for a
+// co-pay of the visit that another charge asks for (AskedBy).
+func (e Estimate) Comparable() bool {
+	elsewhere := e.Flat && e.Confidence == 0
+	return e.Kind != EstimateSelfPay && e.Kind != EstimateUnknown && !elsewhere
+}
+
 // Billable reports whether a request for this estimate may be made at all.
 func (e Estimate) Billable() bool {
 	return (e.Kind == EstimateOwed || e.Kind == EstimateSelfPay) && e.Amount.IsPositive()

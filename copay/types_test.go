@@ -187,3 +187,13 @@ func TestCardConsentNamesWhatItLacks(t *testing.T) {
 	covered, _ := foreign.Covers("1", copay.Cents(1), now)
 	require.False(t, covered, "a cap in another currency covers nothing")
 }
+
+func TestWhichEstimatesARemittanceTells(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[copay.EstimateKind]bool{copay.EstimateOwed: true, copay.EstimateNothing: true, copay.EstimateZeroByRule: true,
+		copay.EstimateSelfPay: false, copay.EstimateUnknown: false} {
+		e := copay.Estimate{Kind: kind, Amount: copay.Cents(25_00), Confidence: 95, Flat: true}
+		require.Equal(t, want, e.Comparable(), kind)
+		require.False(t, e.AskedBy("cp_0000000000000000").Comparable(), kind)
+	}
+}

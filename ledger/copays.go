@@ -207,15 +207,15 @@ func (s *Store) findRef(ctx context.Context, practice copay.PracticeID, platform
 // not from a worker whose task was given to another. The names are those of the
 // arguments in upsertArgs and picture.
 const sqlUpsert = `INSERT INTO copays AS c (practice, id, ehr, charge, workflow_id, state, rail, currency, billed, estimated, requested,
-  collected, refunded, adjudicated, service_date, appointment, patient_key, review, next_action_at, claimed_at, started_at,
+  collected, refunded, adjudicated, remitted, service_date, appointment, patient_key, review, next_action_at, claimed_at, started_at,
   updated_at, version, seq, view, run, task, asked)
 VALUES (@practice, @id, @ehr, @charge, @workflow_id, @state, @rail, @currency, @billed, @estimated, @requested,
-  @collected, @refunded, @adjudicated, @service_date, @appointment, @patient_key, @review, @next_action_at, @now, @started_at,
+  @collected, @refunded, @adjudicated, @remitted, @service_date, @appointment, @patient_key, @review, @next_action_at, @now, @started_at,
   @updated_at, @version, @events, @view, @run, @task, @asked)
-ON CONFLICT (practice, id) DO UPDATE SET (state, rail, currency, billed, estimated, requested, collected, refunded, adjudicated, service_date,
+ON CONFLICT (practice, id) DO UPDATE SET (state, rail, currency, billed, estimated, requested, collected, refunded, adjudicated, remitted, service_date,
   appointment, patient_key, review, next_action_at, started_at, updated_at, version, seq, view, run, task, asked)
 = (excluded.state, excluded.rail, excluded.currency, excluded.billed, excluded.estimated, excluded.requested, excluded.collected,
-  excluded.refunded, excluded.adjudicated, excluded.service_date, excluded.appointment, excluded.patient_key,
+  excluded.refunded, excluded.adjudicated, excluded.remitted, excluded.service_date, excluded.appointment, excluded.patient_key,
   excluded.review, excluded.next_action_at, excluded.started_at, excluded.updated_at, excluded.version, c.seq + @events, excluded.view, excluded.run, excluded.task, excluded.asked)
 WHERE @redone OR (c.version < excluded.version AND CASE WHEN c.run = excluded.run
   THEN (c.task, c.asked) <= (excluded.task, excluded.asked) ELSE c.asked <= excluded.asked END)
@@ -240,7 +240,7 @@ func upsertArgs(r Record, ring *keyring, now time.Time) (pgx.NamedArgs, error) {
 		"practice": c.Key.Practice, "id": c.ID, "ehr": c.Key.EHR, "charge": c.Key.Charge, "workflow_id": c.Key.WorkflowID(),
 		"state": c.State, "rail": c.Rail, "currency": currencyOf(a), "billed": a.Billed.Minor, "estimated": a.Estimated.Minor,
 		"requested": a.Requested.Minor, "collected": a.Collected.Minor, "refunded": a.Refunded.Minor, "adjudicated": a.Adjudicated.Minor,
-		"service_date": day(c.ServiceDate), "appointment": c.Appointment, "patient_key": ring.patientKey(c.Patient),
+		"remitted": a.Adjudicated.Currency != "", "service_date": day(c.ServiceDate), "appointment": c.Appointment, "patient_key": ring.patientKey(c.Patient),
 		"review": review, "next_action_at": orNil(c.NextActionAt), "now": now, "started_at": orNil(c.StartedAt),
 		"updated_at": moment(updated), "version": r.Version, "events": len(r.Events), "view": view, "run": r.Run, "task": r.Task, "asked": r.Asked}, nil
 }

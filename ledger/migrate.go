@@ -20,7 +20,7 @@ import (
 var migrations embed.FS
 
 // schemaVersion is what this program's queries are written for.
-const schemaVersion = 9
+const schemaVersion = 10
 
 // Migrate brings the schema up to date. Several processes may call it at
 // once: an advisory lock lets one work while the others wait.

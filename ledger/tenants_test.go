@@ -29,6 +29,7 @@ func fill(t *testing.T, s *ledger.Store, key copay.Key) (token string) {
 	ctx, p, id := t.Context(), key.Practice, key.ID()
 	r := step(key, 100, copay.StateAwaitingPayment)
 	r.CoPay.Patient, r.CoPay.Appointment, r.CoPay.ServiceDate = "p-1", "a-1", "2026-11-24"
+	r.CoPay.Estimate, r.CoPay.Amounts.Adjudicated = &copay.Estimate{Kind: copay.EstimateOwed, Amount: copay.Cents(25_00), Confidence: 95}, copay.Cents(25_00)
 	r.CoPay.Payments = []copay.Payment{{ID: "pay-1", Rail: copay.RailLink, Platform: "stripe", PlatformID: "cs_1", PostedID: "99", InvoiceID: "inv-1"}}
 	r.Entries = []ledger.Entry{entry(t, ledger.RuleReceivable, "receivable-100", 2500, "")}
 	require.NoError(t, s.Record(ctx, r))
@@ -64,6 +65,9 @@ func exercise(t *testing.T, s *ledger.Store, key copay.Key) {
 	require.NoError(t, err)
 	token := fill(t, s, key)
 	require.NoError(t, s.CheckKeys(ctx, p))
+	estimates, err := s.CompareEstimates(ctx, p, "", "")
+	require.NoError(t, err)
+	require.Len(t, estimates, 1)
 	_, err = s.TryPayLink(ctx, token)
 	require.NoError(t, err)
 	require.NoError(t, s.PassPayLink(ctx, token))
@@ -140,6 +144,12 @@ func trespassReads(s *ledger.Store, id copay.ID) map[string]attempt {
 		},
 		"TrialBalance": func(t *testing.T) (any, error) { return s.TrialBalance(t.Context(), birch) },
 		"CoPayBalance": func(t *testing.T) (any, error) { return s.CoPayBalance(t.Context(), birch, id) },
+		"CompareEstimates": func(t *testing.T) (any, error) {
+			theirs, err := s.CompareEstimates(t.Context(), maple, "", "")
+			require.NoError(t, err)
+			require.NotEmpty(t, theirs, "there is something to see")
+			return s.CompareEstimates(t.Context(), birch, "", "")
+		},
 	}
 }
 

@@ -117,6 +117,24 @@ func (b Balance) Net() copay.Money {
 	return copay.Money{Minor: b.Debit - b.Credit, Currency: b.Currency}
 }
 
+// EstimateComparison is how well the estimates for one payer and service did
+// against what the payer's remittances said that the patients owed.
+type EstimateComparison struct {
+	PayerID string // the EHR's; empty where it gives none
+	Payer   string // its name; empty when no policy is on file
+	Service copay.ServiceType
+	CoPays  int64 // that were compared
+	Exact   int64 // to the minor unit
+	High    int64 // estimated more than was owed
+	Low     int64
+	// Estimated and Adjudicated are sums over the co-pays.
+	Estimated   copay.Money
+	Adjudicated copay.Money
+	// OffBy is the mean of the differences without their signs, rounded half up
+	// to the minor unit.
+	OffBy copay.Money
+}
+
 // InboxEvent is an event of a platform on its way in. Payload is sealed by the
 // store. An event of kind integrations.EventIgnored is kept and not delivered.
 type InboxEvent struct {
