@@ -55,6 +55,32 @@ func (s ledgerService) GetTrialBalance(ctx context.Context, req *copayv1.GetTria
 	return out, nil
 }
 
+// CompareEstimates compares estimates with what the payers said later.
+func (s ledgerService) CompareEstimates(ctx context.Context, req *copayv1.CompareEstimatesRequest) (*copayv1.CompareEstimatesResponse, error) {
+	from, err := dateIn("service_from", req.GetServiceFrom())
+	if err != nil {
+		return nil, err
+	}
+	to, err := dateIn("service_to", req.GetServiceTo())
+	if err != nil {
+		return nil, err
+	}
+	if from != "" && to != "" && from > to { // nothing could lie between
+		return nil, copay.Errorf(copay.CodeInvalid, "service_from", "service_from %s is after service_to %s", from, to)
+	}
+	list, err := s.store.CompareEstimates(ctx, copay.PracticeID(req.GetPracticeId()), from, to)
+	if err != nil {
+		return nil, err
+	}
+	out := &copayv1.CompareEstimatesResponse{}
+	for _, c := range list {
+		out.Comparisons = append(out.Comparisons, &copayv1.EstimateComparison{PayerId: c.PayerID, Payer: c.Payer, ServiceType: string(c.Service),
+			Copays: c.CoPays, Exact: c.Exact, High: c.High, Low: c.Low, Currency: string(c.Adjudicated.Currency),
+			EstimatedMinor: c.Estimated.Minor, AdjudicatedMinor: c.Adjudicated.Minor, OffByMinor: c.OffBy.Minor})
+	}
+	return out, nil
+}
+
 type auditService struct {
 	copayv1.UnimplementedAuditServiceServer
 	*service

@@ -127,6 +127,12 @@ func (w *world) TrialBalance(context.Context, copay.PracticeID) ([]ledger.Balanc
 	return w.balances, nil
 }
 
+func (w *world) CompareEstimates(_ context.Context, _ copay.PracticeID, from, to copay.Date) ([]ledger.EstimateComparison, error) {
+	w.filter = ledger.Filter{ServiceFrom: from, ServiceTo: to}
+	return []ledger.EstimateComparison{{PayerID: "60054", Payer: "Aetna", Service: "98", CoPays: 3, Exact: 1, High: 2,
+		Estimated: copay.Cents(90_00), Adjudicated: copay.Cents(75_00), OffBy: copay.Cents(5_00)}}, nil
+}
+
 func (w *world) AppendAudit(_ context.Context, e ledger.AuditEntry) error {
 	w.audited = append(w.audited, e)
 	return nil

@@ -96,10 +96,12 @@ func (n *neighbours) fill(t *testing.T) {
 	require.NoError(t, err)
 	asked, err := ledger.NewEntry(ledger.RuleReceivable, "ask", time.Now(), copay.Cents(oakCents), "")
 	require.NoError(t, err)
-	c := copay.CoPay{ID: oakKey.ID(), Key: oakKey, State: copay.StateAwaitingPayment, Patient: oakPatient, Appointment: "oakmark-visit", StartedAt: time.Now(), UpdatedAt: time.Now()}
+	c := copay.CoPay{ID: oakKey.ID(), Key: oakKey, State: copay.StateAwaitingPayment, Patient: oakPatient, Appointment: "oakmark-visit", StartedAt: time.Now(), UpdatedAt: time.Now(),
+		Estimate: &copay.Estimate{Kind: copay.EstimateOwed, Amount: copay.Cents(oakCents), Confidence: 95}, Amounts: copay.Amounts{Adjudicated: copay.Cents(oakCents)}}
 	require.NoError(t, n.store.Record(ctx, ledger.Record{Version: 1, CoPay: c, Entries: []ledger.Entry{asked},
 		Events: []ledger.TimelineEvent{{Kind: "note", Actor: copay.System(), Summary: "oakmark", Sensitive: "oakmark"}}}))
-	require.NoError(t, n.store.PutPatient(ctx, "oak", oakKey.ID(), integrations.Patient{Ref: oakPatient, FirstName: "oakmark", Phone: oakPhone}))
+	require.NoError(t, n.store.PutPatient(ctx, "oak", oakKey.ID(), integrations.Patient{Ref: oakPatient, FirstName: "oakmark", Phone: oakPhone,
+		Insurance: []integrations.Insurance{{PayerID: "oakmark-payer", PayerName: "oakmark"}}}))
 	_, err = n.store.RecordConsent(ctx, "oak", ledger.Consent{Channel: copay.ChannelSMS, Address: oakPhone, Source: "desk", At: time.Now()})
 	require.NoError(t, err)
 	require.NoError(t, n.store.PutCardConsent(ctx, "oak", copay.PatientKey{EHR: oakKey.EHR, Ref: oakPatient}, ledger.CardOnFile{Platform: oakPlatform, Customer: "oakmark", Method: "pm_1", Brand: "visa", Last4: "4242", ExpMonth: 12, ExpYear: 2040,

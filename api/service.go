@@ -22,6 +22,7 @@ type Store interface {
 	Watch(ctx context.Context, practice copay.PracticeID, id copay.ID) (<-chan ledger.CoPayRow, error)
 	Entries(ctx context.Context, practice copay.PracticeID, f ledger.EntryFilter, from ledger.PageToken, size int) ([]ledger.EntryRow, ledger.PageToken, error)
 	TrialBalance(ctx context.Context, practice copay.PracticeID) ([]ledger.Balance, error)
+	CompareEstimates(ctx context.Context, practice copay.PracticeID, from, to copay.Date) ([]ledger.EstimateComparison, error)
 	AppendAudit(ctx context.Context, e ledger.AuditEntry) error
 	Audit(ctx context.Context, practice copay.PracticeID, f ledger.AuditFilter, from ledger.PageToken, size int) ([]ledger.AuditRow, ledger.PageToken, error)
 	VerifyAudit(ctx context.Context, practice copay.PracticeID) (ledger.AuditReport, error)

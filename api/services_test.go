@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/copayflow/copayflow/api/auth"
@@ -43,6 +44,36 @@ func TestLedger(t *testing.T) {
 	tb, err = c.GetTrialBalance(as(t, "auditor"), &copayv1.GetTrialBalanceRequest{PracticeId: "maple"})
 	require.NoError(t, err)
 	require.False(t, tb.GetBalanced())
+}
+
+func TestEstimatesAreCompared(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := copayv1.NewLedgerServiceClient(b.s.conn)
+	for _, role := range []string{"biller", "auditor", "admin"} {
+		r, err := c.CompareEstimates(as(t, role), &copayv1.CompareEstimatesRequest{PracticeId: "maple", ServiceFrom: "2026-11-01", ServiceTo: "2026-11-30"})
+		require.NoError(t, err, role)
+		require.Equal(t, ledger.Filter{ServiceFrom: "2026-11-01", ServiceTo: "2026-11-30"}, b.filter)
+		require.True(t, proto.Equal(&copayv1.CompareEstimatesResponse{Comparisons: []*copayv1.EstimateComparison{{PayerId: "60054", Payer: "Aetna", ServiceType: "98",
+			Copays: 3, Exact: 1, High: 2, Currency: "USD", EstimatedMinor: 90_00, AdjudicatedMinor: 75_00, OffByMinor: 5_00}}}, r), r)
+	}
+	_, err := c.CompareEstimates(as(t, "front_desk"), &copayv1.CompareEstimatesRequest{PracticeId: "maple"})
+	require.Equal(t, codes.PermissionDenied, status.Code(err))
+
+	w := b.rest(t, "GET", "/v1/practices/maple/ledger/estimates?service_from=2026-11-24&service_to=2026-11-24", "biller", "")
+	require.Equal(t, http.StatusOK, w.Code, w.Body)
+	require.Contains(t, w.Body.String(), `"payer":"Aetna"`)
+	require.Equal(t, ledger.Filter{ServiceFrom: "2026-11-24", ServiceTo: "2026-11-24"}, b.filter)
+	for query, want := range map[string]string{
+		"service_from=2026-12-01&service_to=2026-11-30": "service_from 2026-12-01 is after service_to 2026-11-30",
+		"service_from=2026-02-30":                       "there is no such day",
+		"service_to=2026-02-30":                         "there is no such day",
+		"service_to=soon":                               "service_to",
+	} {
+		w := b.rest(t, "GET", "/v1/practices/maple/ledger/estimates?"+query, "biller", "")
+		require.Equal(t, http.StatusBadRequest, w.Code, query)
+		require.Contains(t, w.Body.String(), want)
+	}
 }
 
 func TestAudit(t *testing.T) {

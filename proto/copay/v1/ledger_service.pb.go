@@ -526,6 +526,253 @@ func (x *AccountBalance) GetNetMinor() int64 {
 	return 0
 }
 
+// CompareEstimatesRequest narrows the comparison; empty fields do not.
+type CompareEstimatesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The practice; the caller must belong to it.
+	PracticeId string `protobuf:"bytes,1,opt,name=practice_id,json=practiceId,proto3" json:"practice_id,omitempty"`
+	// Date of service from, inclusive.
+	ServiceFrom string `protobuf:"bytes,2,opt,name=service_from,json=serviceFrom,proto3" json:"service_from,omitempty"`
+	// Date of service to, inclusive.
+	ServiceTo     string `protobuf:"bytes,3,opt,name=service_to,json=serviceTo,proto3" json:"service_to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompareEstimatesRequest) Reset() {
+	*x = CompareEstimatesRequest{}
+	mi := &file_copay_v1_ledger_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompareEstimatesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompareEstimatesRequest) ProtoMessage() {}
+
+func (x *CompareEstimatesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_copay_v1_ledger_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompareEstimatesRequest.ProtoReflect.Descriptor instead.
+func (*CompareEstimatesRequest) Descriptor() ([]byte, []int) {
+	return file_copay_v1_ledger_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CompareEstimatesRequest) GetPracticeId() string {
+	if x != nil {
+		return x.PracticeId
+	}
+	return ""
+}
+
+func (x *CompareEstimatesRequest) GetServiceFrom() string {
+	if x != nil {
+		return x.ServiceFrom
+	}
+	return ""
+}
+
+func (x *CompareEstimatesRequest) GetServiceTo() string {
+	if x != nil {
+		return x.ServiceTo
+	}
+	return ""
+}
+
+// CompareEstimatesResponse is the comparison.
+type CompareEstimatesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rows, sorted by payer and service.
+	Comparisons   []*EstimateComparison `protobuf:"bytes,1,rep,name=comparisons,proto3" json:"comparisons,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompareEstimatesResponse) Reset() {
+	*x = CompareEstimatesResponse{}
+	mi := &file_copay_v1_ledger_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompareEstimatesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompareEstimatesResponse) ProtoMessage() {}
+
+func (x *CompareEstimatesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_copay_v1_ledger_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompareEstimatesResponse.ProtoReflect.Descriptor instead.
+func (*CompareEstimatesResponse) Descriptor() ([]byte, []int) {
+	return file_copay_v1_ledger_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CompareEstimatesResponse) GetComparisons() []*EstimateComparison {
+	if x != nil {
+		return x.Comparisons
+	}
+	return nil
+}
+
+// EstimateComparison is how well the estimates for one payer and service did.
+type EstimateComparison struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The EHR's id of the payer; empty where it gives none.
+	PayerId string `protobuf:"bytes,1,opt,name=payer_id,json=payerId,proto3" json:"payer_id,omitempty"`
+	// Name of the payer, or its id where no name is known; empty when no policy is
+	// on file.
+	Payer string `protobuf:"bytes,2,opt,name=payer,proto3" json:"payer,omitempty"`
+	// Service type of the visit (X12 1365, such as "98"); empty when it is not known.
+	ServiceType string `protobuf:"bytes,3,opt,name=service_type,json=serviceType,proto3" json:"service_type,omitempty"`
+	// Co-pays that were compared.
+	Copays int64 `protobuf:"varint,4,opt,name=copays,proto3" json:"copays,omitempty"`
+	// Of these: estimated exactly, to the minor unit.
+	Exact int64 `protobuf:"varint,5,opt,name=exact,proto3" json:"exact,omitempty"`
+	// Estimated more than the payer says is owed.
+	High int64 `protobuf:"varint,6,opt,name=high,proto3" json:"high,omitempty"`
+	// Estimated less than the payer says is owed.
+	Low int64 `protobuf:"varint,7,opt,name=low,proto3" json:"low,omitempty"`
+	// Currency of the amounts.
+	Currency string `protobuf:"bytes,8,opt,name=currency,proto3" json:"currency,omitempty"`
+	// Sum of the estimates, in minor units.
+	EstimatedMinor int64 `protobuf:"varint,9,opt,name=estimated_minor,json=estimatedMinor,proto3" json:"estimated_minor,omitempty"`
+	// Sum of what the payer says that the patients owe, in minor units.
+	AdjudicatedMinor int64 `protobuf:"varint,10,opt,name=adjudicated_minor,json=adjudicatedMinor,proto3" json:"adjudicated_minor,omitempty"`
+	// Mean of the differences without their signs, in minor units, rounded half up.
+	OffByMinor    int64 `protobuf:"varint,11,opt,name=off_by_minor,json=offByMinor,proto3" json:"off_by_minor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EstimateComparison) Reset() {
+	*x = EstimateComparison{}
+	mi := &file_copay_v1_ledger_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EstimateComparison) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EstimateComparison) ProtoMessage() {}
+
+func (x *EstimateComparison) ProtoReflect() protoreflect.Message {
+	mi := &file_copay_v1_ledger_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EstimateComparison.ProtoReflect.Descriptor instead.
+func (*EstimateComparison) Descriptor() ([]byte, []int) {
+	return file_copay_v1_ledger_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *EstimateComparison) GetPayerId() string {
+	if x != nil {
+		return x.PayerId
+	}
+	return ""
+}
+
+func (x *EstimateComparison) GetPayer() string {
+	if x != nil {
+		return x.Payer
+	}
+	return ""
+}
+
+func (x *EstimateComparison) GetServiceType() string {
+	if x != nil {
+		return x.ServiceType
+	}
+	return ""
+}
+
+func (x *EstimateComparison) GetCopays() int64 {
+	if x != nil {
+		return x.Copays
+	}
+	return 0
+}
+
+func (x *EstimateComparison) GetExact() int64 {
+	if x != nil {
+		return x.Exact
+	}
+	return 0
+}
+
+func (x *EstimateComparison) GetHigh() int64 {
+	if x != nil {
+		return x.High
+	}
+	return 0
+}
+
+func (x *EstimateComparison) GetLow() int64 {
+	if x != nil {
+		return x.Low
+	}
+	return 0
+}
+
+func (x *EstimateComparison) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *EstimateComparison) GetEstimatedMinor() int64 {
+	if x != nil {
+		return x.EstimatedMinor
+	}
+	return 0
+}
+
+func (x *EstimateComparison) GetAdjudicatedMinor() int64 {
+	if x != nil {
+		return x.AdjudicatedMinor
+	}
+	return 0
+}
+
+func (x *EstimateComparison) GetOffByMinor() int64 {
+	if x != nil {
+		return x.OffByMinor
+	}
+	return 0
+}
+
 var File_copay_v1_ledger_service_proto protoreflect.FileDescriptor
 
 const file_copay_v1_ledger_service_proto_rawDesc = "" +
@@ -570,12 +817,36 @@ const file_copay_v1_ledger_service_proto_rawDesc = "" +
 	"\vdebit_minor\x18\x03 \x01(\x03R\n" +
 	"debitMinor\x12!\n" +
 	"\fcredit_minor\x18\x04 \x01(\x03R\vcreditMinor\x12\x1b\n" +
-	"\tnet_minor\x18\x05 \x01(\x03R\bnetMinor2\xb4\x02\n" +
+	"\tnet_minor\x18\x05 \x01(\x03R\bnetMinor\"\x9c\x02\n" +
+	"\x17CompareEstimatesRequest\x12A\n" +
+	"\vpractice_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,39}$R\n" +
+	"practiceId\x12`\n" +
+	"\fservice_from\x18\x02 \x01(\tB=\xbaH:\xd8\x01\x01r523^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$R\vserviceFrom\x12\\\n" +
+	"\n" +
+	"service_to\x18\x03 \x01(\tB=\xbaH:\xd8\x01\x01r523^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$R\tserviceTo\"Z\n" +
+	"\x18CompareEstimatesResponse\x12>\n" +
+	"\vcomparisons\x18\x01 \x03(\v2\x1c.copay.v1.EstimateComparisonR\vcomparisons\"\xd0\x02\n" +
+	"\x12EstimateComparison\x12\x19\n" +
+	"\bpayer_id\x18\x01 \x01(\tR\apayerId\x12\x14\n" +
+	"\x05payer\x18\x02 \x01(\tR\x05payer\x12!\n" +
+	"\fservice_type\x18\x03 \x01(\tR\vserviceType\x12\x16\n" +
+	"\x06copays\x18\x04 \x01(\x03R\x06copays\x12\x14\n" +
+	"\x05exact\x18\x05 \x01(\x03R\x05exact\x12\x12\n" +
+	"\x04high\x18\x06 \x01(\x03R\x04high\x12\x10\n" +
+	"\x03low\x18\a \x01(\x03R\x03low\x12\x1a\n" +
+	"\bcurrency\x18\b \x01(\tR\bcurrency\x12'\n" +
+	"\x0festimated_minor\x18\t \x01(\x03R\x0eestimatedMinor\x12+\n" +
+	"\x11adjudicated_minor\x18\n" +
+	" \x01(\x03R\x10adjudicatedMinor\x12 \n" +
+	"\foff_by_minor\x18\v \x01(\x03R\n" +
+	"offByMinor2\xcf\x03\n" +
 	"\rLedgerService\x12\x87\x01\n" +
 	"\vListEntries\x12\x1c.copay.v1.ListEntriesRequest\x1a\x1d.copay.v1.ListEntriesResponse\";\xc2\xf3\x18\x05\n" +
 	"\x03\x02\x03\x04\x82\xd3\xe4\x93\x02,\x12*/v1/practices/{practice_id}/ledger/entries\x12\x98\x01\n" +
 	"\x0fGetTrialBalance\x12 .copay.v1.GetTrialBalanceRequest\x1a!.copay.v1.GetTrialBalanceResponse\"@\xc2\xf3\x18\x05\n" +
-	"\x03\x02\x03\x04\x82\xd3\xe4\x93\x021\x12//v1/practices/{practice_id}/ledger/trialBalanceB7Z5github.com/copayflow/copayflow/proto/copay/v1;copayv1b\x06proto3"
+	"\x03\x02\x03\x04\x82\xd3\xe4\x93\x021\x12//v1/practices/{practice_id}/ledger/trialBalance\x12\x98\x01\n" +
+	"\x10CompareEstimates\x12!.copay.v1.CompareEstimatesRequest\x1a\".copay.v1.CompareEstimatesResponse\"=\xc2\xf3\x18\x05\n" +
+	"\x03\x02\x03\x04\x82\xd3\xe4\x93\x02.\x12,/v1/practices/{practice_id}/ledger/estimatesB7Z5github.com/copayflow/copayflow/proto/copay/v1;copayv1b\x06proto3"
 
 var (
 	file_copay_v1_ledger_service_proto_rawDescOnce sync.Once
@@ -589,33 +860,39 @@ func file_copay_v1_ledger_service_proto_rawDescGZIP() []byte {
 	return file_copay_v1_ledger_service_proto_rawDescData
 }
 
-var file_copay_v1_ledger_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_copay_v1_ledger_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_copay_v1_ledger_service_proto_goTypes = []any{
-	(*ListEntriesRequest)(nil),      // 0: copay.v1.ListEntriesRequest
-	(*ListEntriesResponse)(nil),     // 1: copay.v1.ListEntriesResponse
-	(*Entry)(nil),                   // 2: copay.v1.Entry
-	(*EntryLine)(nil),               // 3: copay.v1.EntryLine
-	(*GetTrialBalanceRequest)(nil),  // 4: copay.v1.GetTrialBalanceRequest
-	(*GetTrialBalanceResponse)(nil), // 5: copay.v1.GetTrialBalanceResponse
-	(*AccountBalance)(nil),          // 6: copay.v1.AccountBalance
-	(*timestamppb.Timestamp)(nil),   // 7: google.protobuf.Timestamp
+	(*ListEntriesRequest)(nil),       // 0: copay.v1.ListEntriesRequest
+	(*ListEntriesResponse)(nil),      // 1: copay.v1.ListEntriesResponse
+	(*Entry)(nil),                    // 2: copay.v1.Entry
+	(*EntryLine)(nil),                // 3: copay.v1.EntryLine
+	(*GetTrialBalanceRequest)(nil),   // 4: copay.v1.GetTrialBalanceRequest
+	(*GetTrialBalanceResponse)(nil),  // 5: copay.v1.GetTrialBalanceResponse
+	(*AccountBalance)(nil),           // 6: copay.v1.AccountBalance
+	(*CompareEstimatesRequest)(nil),  // 7: copay.v1.CompareEstimatesRequest
+	(*CompareEstimatesResponse)(nil), // 8: copay.v1.CompareEstimatesResponse
+	(*EstimateComparison)(nil),       // 9: copay.v1.EstimateComparison
+	(*timestamppb.Timestamp)(nil),    // 10: google.protobuf.Timestamp
 }
 var file_copay_v1_ledger_service_proto_depIdxs = []int32{
-	7, // 0: copay.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
-	7, // 1: copay.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
-	2, // 2: copay.v1.ListEntriesResponse.entries:type_name -> copay.v1.Entry
-	7, // 3: copay.v1.Entry.at:type_name -> google.protobuf.Timestamp
-	3, // 4: copay.v1.Entry.lines:type_name -> copay.v1.EntryLine
-	6, // 5: copay.v1.GetTrialBalanceResponse.balances:type_name -> copay.v1.AccountBalance
-	0, // 6: copay.v1.LedgerService.ListEntries:input_type -> copay.v1.ListEntriesRequest
-	4, // 7: copay.v1.LedgerService.GetTrialBalance:input_type -> copay.v1.GetTrialBalanceRequest
-	1, // 8: copay.v1.LedgerService.ListEntries:output_type -> copay.v1.ListEntriesResponse
-	5, // 9: copay.v1.LedgerService.GetTrialBalance:output_type -> copay.v1.GetTrialBalanceResponse
-	8, // [8:10] is the sub-list for method output_type
-	6, // [6:8] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	10, // 0: copay.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
+	10, // 1: copay.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
+	2,  // 2: copay.v1.ListEntriesResponse.entries:type_name -> copay.v1.Entry
+	10, // 3: copay.v1.Entry.at:type_name -> google.protobuf.Timestamp
+	3,  // 4: copay.v1.Entry.lines:type_name -> copay.v1.EntryLine
+	6,  // 5: copay.v1.GetTrialBalanceResponse.balances:type_name -> copay.v1.AccountBalance
+	9,  // 6: copay.v1.CompareEstimatesResponse.comparisons:type_name -> copay.v1.EstimateComparison
+	0,  // 7: copay.v1.LedgerService.ListEntries:input_type -> copay.v1.ListEntriesRequest
+	4,  // 8: copay.v1.LedgerService.GetTrialBalance:input_type -> copay.v1.GetTrialBalanceRequest
+	7,  // 9: copay.v1.LedgerService.CompareEstimates:input_type -> copay.v1.CompareEstimatesRequest
+	1,  // 10: copay.v1.LedgerService.ListEntries:output_type -> copay.v1.ListEntriesResponse
+	5,  // 11: copay.v1.LedgerService.GetTrialBalance:output_type -> copay.v1.GetTrialBalanceResponse
+	8,  // 12: copay.v1.LedgerService.CompareEstimates:output_type -> copay.v1.CompareEstimatesResponse
+	10, // [10:13] is the sub-list for method output_type
+	7,  // [7:10] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_copay_v1_ledger_service_proto_init() }
@@ -630,7 +907,7 @@ func file_copay_v1_ledger_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_copay_v1_ledger_service_proto_rawDesc), len(file_copay_v1_ledger_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

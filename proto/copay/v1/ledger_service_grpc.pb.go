@@ -19,20 +19,26 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	LedgerService_ListEntries_FullMethodName     = "/copay.v1.LedgerService/ListEntries"
-	LedgerService_GetTrialBalance_FullMethodName = "/copay.v1.LedgerService/GetTrialBalance"
+	LedgerService_ListEntries_FullMethodName      = "/copay.v1.LedgerService/ListEntries"
+	LedgerService_GetTrialBalance_FullMethodName  = "/copay.v1.LedgerService/GetTrialBalance"
+	LedgerService_CompareEstimates_FullMethodName = "/copay.v1.LedgerService/CompareEstimates"
 )
 
 // LedgerServiceClient is the client API for LedgerService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// LedgerService shows the double-entry journal.
+// LedgerService shows the double-entry journal, and how good estimates were.
 type LedgerServiceClient interface {
 	// ListEntries lists booked entries, oldest first.
 	ListEntries(ctx context.Context, in *ListEntriesRequest, opts ...grpc.CallOption) (*ListEntriesResponse, error)
 	// GetTrialBalance sums every account.
 	GetTrialBalance(ctx context.Context, in *GetTrialBalanceRequest, opts ...grpc.CallOption) (*GetTrialBalanceResponse, error)
+	// CompareEstimates compares estimates with the payers' remittances, by payer and
+	// service. Only co-pays whose remittance is known count, and of these not those
+	// of self-pay patients, those with nothing to go by, and those whose visit's
+	// co-pay another charge asks for.
+	CompareEstimates(ctx context.Context, in *CompareEstimatesRequest, opts ...grpc.CallOption) (*CompareEstimatesResponse, error)
 }
 
 type ledgerServiceClient struct {
@@ -63,16 +69,31 @@ func (c *ledgerServiceClient) GetTrialBalance(ctx context.Context, in *GetTrialB
 	return out, nil
 }
 
+func (c *ledgerServiceClient) CompareEstimates(ctx context.Context, in *CompareEstimatesRequest, opts ...grpc.CallOption) (*CompareEstimatesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CompareEstimatesResponse)
+	err := c.cc.Invoke(ctx, LedgerService_CompareEstimates_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LedgerServiceServer is the server API for LedgerService service.
 // All implementations must embed UnimplementedLedgerServiceServer
 // for forward compatibility.
 //
-// LedgerService shows the double-entry journal.
+// LedgerService shows the double-entry journal, and how good estimates were.
 type LedgerServiceServer interface {
 	// ListEntries lists booked entries, oldest first.
 	ListEntries(context.Context, *ListEntriesRequest) (*ListEntriesResponse, error)
 	// GetTrialBalance sums every account.
 	GetTrialBalance(context.Context, *GetTrialBalanceRequest) (*GetTrialBalanceResponse, error)
+	// CompareEstimates compares estimates with the payers' remittances, by payer and
+	// service. Only co-pays whose remittance is known count, and of these not those
+	// of self-pay patients, those with nothing to go by, and those whose visit's
+	// co-pay another charge asks for.
+	CompareEstimates(context.Context, *CompareEstimatesRequest) (*CompareEstimatesResponse, error)
 	mustEmbedUnimplementedLedgerServiceServer()
 }
 
@@ -88,6 +109,9 @@ func (UnimplementedLedgerServiceServer) ListEntries(context.Context, *ListEntrie
 }
 func (UnimplementedLedgerServiceServer) GetTrialBalance(context.Context, *GetTrialBalanceRequest) (*GetTrialBalanceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetTrialBalance not implemented")
+}
+func (UnimplementedLedgerServiceServer) CompareEstimates(context.Context, *CompareEstimatesRequest) (*CompareEstimatesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CompareEstimates not implemented")
 }
 func (UnimplementedLedgerServiceServer) mustEmbedUnimplementedLedgerServiceServer() {}
 func (UnimplementedLedgerServiceServer) testEmbeddedByValue()                       {}
@@ -146,6 +170,24 @@ func _LedgerService_GetTrialBalance_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LedgerService_CompareEstimates_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CompareEstimatesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LedgerServiceServer).CompareEstimates(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LedgerService_CompareEstimates_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LedgerServiceServer).CompareEstimates(ctx, req.(*CompareEstimatesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // LedgerService_ServiceDesc is the grpc.ServiceDesc for LedgerService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -160,6 +202,10 @@ var LedgerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetTrialBalance",
 			Handler:    _LedgerService_GetTrialBalance_Handler,
+		},
+		{
+			MethodName: "CompareEstimates",
+			Handler:    _LedgerService_CompareEstimates_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
