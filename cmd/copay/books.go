@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -14,7 +15,7 @@ import (
 
 func bookCommands(c *connection) []*cobra.Command {
 	return []*cobra.Command{
-		group("ledger", "The double-entry journal", entriesCommand(c), balanceCommand(c)),
+		group("ledger", "The double-entry journal, and how good estimates were", entriesCommand(c), balanceCommand(c), estimatesCommand(c)),
 		group("audit", "The hash-chained audit log", auditListCommand(c), auditVerifyCommand(c), historiesCommand(c), historyCommand(c)),
 	}
 }
@@ -82,6 +83,34 @@ func balanceCommand(c *connection) *cobra.Command {
 			return err
 		},
 	}
+}
+
+func estimatesCommand(c *connection) *cobra.Command {
+	var visits period
+	cmd := &cobra.Command{
+		Use: "estimates", Short: "Estimates beside what the payers said later, by payer and service", Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, _, err := visits.bounds(); err != nil {
+				return err
+			}
+			return call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.CompareEstimatesResponse, error) {
+				return copayv1.NewLedgerServiceClient(conn).CompareEstimates(ctx, &copayv1.CompareEstimatesRequest{PracticeId: c.practice, ServiceFrom: visits.from, ServiceTo: visits.to})
+			}, func(w io.Writer, r *copayv1.CompareEstimatesResponse) {
+				table(w, "PAYER SERVICE COPAYS EXACT ESTIMATED REMITTED OFF_BY HIGH LOW", func(line func(...string)) {
+					for _, e := range r.GetComparisons() {
+						sum := func(minor int64) string {
+							return copay.Money{Minor: minor, Currency: copay.Currency(e.GetCurrency())}.String()
+						}
+						line(cmp.Or(e.GetPayer(), "-"), cmp.Or(e.GetServiceType(), "-"), fmt.Sprint(e.GetCopays()), fmt.Sprint(e.GetExact()),
+							sum(e.GetEstimatedMinor()), sum(e.GetAdjudicatedMinor()), sum(e.GetOffByMinor()), fmt.Sprint(e.GetHigh()), fmt.Sprint(e.GetLow()))
+					}
+				})
+			})
+		},
+	}
+	cmd.Flags().StringVar(&visits.from, "from", "", "visits from this day on, 2026-11-24")
+	cmd.Flags().StringVar(&visits.to, "to", "", "visits up to this day")
+	return cmd
 }
 
 func auditListCommand(c *connection) *cobra.Command {

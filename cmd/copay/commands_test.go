@@ -79,7 +79,7 @@ func TestEveryMethodHasACommand(t *testing.T) {
 		append([]string{"cancel", someCoPay}, why...), append([]string{"refund", someCoPay, "--amount", "1"}, why...),
 		append([]string{"approve-refund", someCoPay, "ref-1"}, why...), append([]string{"review", someCoPay, "--choice", "retry"}, why...),
 		append([]string{"note", someCoPay, "--text", "x"}, why...),
-		{"ledger", "entries"}, {"ledger", "balance"}, {"audit", "list"}, {"audit", "verify"}, {"audit", "histories", someCoPay}, {"audit", "history", someCoPay, "run"},
+		{"ledger", "entries"}, {"ledger", "balance"}, {"ledger", "estimates"}, {"audit", "list"}, {"audit", "verify"}, {"audit", "histories", someCoPay}, {"audit", "history", someCoPay, "run"},
 		{"platforms", "list"}, {"platforms", "test", "stripe"}, {"inbox", "dead"}, {"inbox", "stats"},
 		append([]string{"inbox", "replay", "1"}, why...), append([]string{"inbox", "dismiss", "1"}, why...),
 		append([]string{"consent", "card", "pat-1", "--cap", "50", "--charge", "777", "--text-version", "v1"}, why...),

@@ -63,7 +63,7 @@ func TestBadActsNeverReachTheAPI(t *testing.T) {
 		"review " + someCoPay + " --choice set_amount --amount x" + why, "rail " + someCoPay + " gold" + why, "waive " + someCoPay, "waive" + why, "waive a b" + why,
 		"consent message +13125550142 --channel fax --text-version v1" + why, "consent message-revoke +13125550142 --channel fax" + why,
 		"consent card pat-1 --cap lots --charge 7 --text-version v1" + why, "list --rail gold", "list --review-kind odd", "list x", "list --from 2026-13-01", "list --to soon", "list --changed-within -1h",
-		"list --timeout -1s", "pay " + someCoPay + " --amount 5 --rail link" + why, "ledger entries --from yesterday", "audit list --to 2026-02-30"} {
+		"list --timeout -1s", "pay " + someCoPay + " --amount 5 --rail link" + why, "ledger entries --from yesterday", "ledger estimates --to soon", "ledger estimates --from 2026-12-01 --to 2026-11-30", "audit list --to 2026-02-30"} {
 		e := &echo{}
 		_, err := e.run(t, strings.Fields(args)...)
 		require.Equal(t, exitUsage, exitCode(err), "%s: %v", args, err)
@@ -101,4 +101,10 @@ func TestListsAreFiltered(t *testing.T) {
 	records := &copayv1.ListAuditRecordsRequest{}
 	e.sent(t, "ListAuditRecords", records)
 	require.True(t, proto.Equal(&copayv1.ListAuditRecordsRequest{PracticeId: "maple", CopayId: someCoPay, ActorId: "bob", Action: "refund", From: first, To: after, PageSize: 50}, records), records)
+
+	_, err = e.run(t, strings.Fields("ledger estimates --from 2026-11-24 --to 2026-11-30")...)
+	require.NoError(t, err)
+	estimates := &copayv1.CompareEstimatesRequest{}
+	e.sent(t, "CompareEstimates", estimates)
+	require.True(t, proto.Equal(&copayv1.CompareEstimatesRequest{PracticeId: "maple", ServiceFrom: "2026-11-24", ServiceTo: "2026-11-30"}, estimates), estimates)
 }

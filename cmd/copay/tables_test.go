@@ -132,6 +132,11 @@ func TestListsAreTables(t *testing.T) {
 			"WHEN COPAY STEP ACCOUNT DEBIT CREDIT\n2026-11-24 12:00 " + someCoPay + " capture-pay-1 cash_on_hand $25.00\n2026-11-24 12:00 " + someCoPay + " capture-pay-1 patient_receivable $25.00"},
 		"balance": {"GetTrialBalance", &copayv1.GetTrialBalanceResponse{Balanced: true, Balances: []*copayv1.AccountBalance{{Account: "waivers", DebitMinor: 5, NetMinor: 5},
 			{Account: "copay_revenue", CreditMinor: 5, NetMinor: -5}}}, "ledger balance", "ACCOUNT DEBIT CREDIT NET\nwaivers $0.05 $0.05\ncopay_revenue $0.05 -$0.05\nbalanced: true"},
+		"estimates": {"CompareEstimates", &copayv1.CompareEstimatesResponse{Comparisons: []*copayv1.EstimateComparison{
+			{PayerId: "60054", Payer: "Aetna", ServiceType: "98", Copays: 3, Exact: 1, High: 2, Currency: "USD", EstimatedMinor: 90_00, AdjudicatedMinor: 75_00, OffByMinor: 5_00},
+			{Copays: 1, Exact: 1, Currency: "USD"}}}, "ledger estimates",
+			"PAYER SERVICE COPAYS EXACT ESTIMATED REMITTED OFF_BY HIGH LOW\nAetna 98 3 1 $90.00 $75.00 $5.00 2 0\n- - 1 1 $0.00 $0.00 $0.00 0 0"},
+		"no estimates": {"CompareEstimates", &copayv1.CompareEstimatesResponse{}, "ledger estimates", "PAYER SERVICE COPAYS EXACT ESTIMATED REMITTED OFF_BY HIGH LOW\n(none)"},
 		"audit": {"ListAuditRecords", &copayv1.ListAuditRecordsResponse{Records: []*copayv1.AuditRecord{{Seq: 7, At: when, Actor: &copayv1.Actor{Id: "bob"}, Action: "waive", Reason: "hardship"}}},
 			"audit list", "SEQ WHEN WHO ACTION COPAY REASON\n7 2026-11-24 12:00 bob waive hardship"},
 		"chain": {"VerifyAuditChain", &copayv1.VerifyAuditChainResponse{Rows: 7, Ok: true, Head: "ab"}, "audit verify", "7 records, chain intact: true\nhead ab"},
@@ -191,6 +196,10 @@ func TestListsAreJSONForMachines(t *testing.T) {
 	require.Len(t, lines, 2, "one object a page")
 	require.JSONEq(t, `{"copays":[{"id":"cp_1"}],"next_page_token":"t2"}`, lines[0])
 	require.JSONEq(t, `{"copays":[{"id":"cp_2"}]}`, lines[1])
+	text, err = answering("CompareEstimates", &copayv1.CompareEstimatesResponse{Comparisons: []*copayv1.EstimateComparison{{PayerId: "60054", Payer: "Aetna", Copays: 1, Low: 1, Currency: "USD",
+		EstimatedMinor: 25_00, AdjudicatedMinor: 35_00, OffByMinor: 10_00}}}).run(t, "ledger", "estimates", "--json")
+	require.NoError(t, err)
+	require.JSONEq(t, `{"comparisons":[{"payer_id":"60054","payer":"Aetna","copays":"1","low":"1","currency":"USD","estimated_minor":"2500","adjudicated_minor":"3500","off_by_minor":"1000"}]}`, text)
 	text, err = answering("ListDeadLetters").run(t, "inbox", "dead", "--json")
 	require.NoError(t, err)
 	require.JSONEq(t, `{}`, text, "nothing for people in it")
