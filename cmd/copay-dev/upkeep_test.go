@@ -41,7 +41,8 @@ func TestLostWebhookIsMadeUpFor(t *testing.T) {
 }
 
 // What the payer says of a settled co-pay is heard of by asking the EHR, and a
-// difference to what was collected comes to a person.
+// difference to what was collected comes to a person. How good the estimates were
+// shows by payer and service; what a self-pay patient owes was no estimate.
 func TestARemittanceIsComparedWithWhatWasCollected(t *testing.T) {
 	s := begin(t, nil)
 	paid := func(patient string) (copay.Key, int64) {
@@ -51,17 +52,25 @@ func TestARemittanceIsComparedWithWhatWasCollected(t *testing.T) {
 	}
 	right, held := paid("kim")
 	short, less := paid("ana")
+	exact, share := paid("zoe")
 	remit := func(key copay.Key, cents int64) {
 		s.Sandbox.DrChrono.Remit(string(key.Charge), "Paid in Full", drchronosim.Adjustment{Status: "1", Group: "PR", Reason: "3", Cents: cents})
 	}
 	remit(right, held)
 	remit(short, less+10_00)
+	remit(exact, share)
 	s.trigger(worker.PollSchedule(stack.Practice, "drchrono"))
 	got := s.in(short, copay.StateNeedsReview)
 	require.Equal(t, copay.ReviewTrueUp, got.Review.Kind)
 	require.Equal(t, copay.Cents(10_00), *got.Review.Amount)
-	s.await(right, "should hear of the remittance", func(c copay.CoPay) bool { return c.Amounts.Adjudicated == copay.Cents(held) })
-	s.in(right, copay.StateSettled)
+	for key, cents := range map[copay.Key]int64{right: held, exact: share} {
+		s.await(key, "should hear of the remittance", func(c copay.CoPay) bool { return c.Amounts.Adjudicated == copay.Cents(cents) })
+		s.in(key, copay.StateSettled)
+	}
+	rows, err := s.Process.Store.CompareEstimates(t.Context(), stack.Practice, got.ServiceDate, got.ServiceDate)
+	require.NoError(t, err)
+	require.Equal(t, []ledger.EstimateComparison{{PayerID: "60054", Payer: "MOCK PAYER A", Service: "98", CoPays: 2, Exact: 1, Low: 1,
+		Estimated: copay.Cents(less + share), Adjudicated: copay.Cents(less + share + 10_00), OffBy: copay.Cents(5_00)}}, rows)
 	s.invariants()
 }
 
