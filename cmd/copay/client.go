@@ -122,6 +122,27 @@ func text(cmd *cobra.Command, args []string) (err error) {
 	return err
 }
 
+// wellFormed refuses what shows to be mistyped without asking: what is no text,
+// and what cannot be a co-pay's id.
+func wellFormed(cmd *cobra.Command, args []string) error {
+	if err := text(cmd, args); err != nil {
+		return err
+	}
+	for i, name := range strings.Fields(cmd.Use)[1:] {
+		if name == "COPAY" && i < len(args) {
+			if err := copay.ID(args[i]).Validate(); err != nil {
+				return usagef("%s: %q is none; %v", name, args[i], err)
+			}
+		}
+	}
+	if f := cmd.Flags().Lookup("copay"); f != nil && f.Value.String() != "" {
+		if err := copay.ID(f.Value.String()).Validate(); err != nil {
+			return usagef("--copay: %q is none; %v", f.Value, err)
+		}
+	}
+	return nil
+}
+
 // limited bounds how long one answer is waited for.
 func (c *connection) limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	if c.timeout <= 0 {

@@ -134,6 +134,25 @@ func TestWhatIsNoTextIsNeverSent(t *testing.T) {
 	}
 }
 
+// An id that cannot be one is mistyped; one that only is not there is not found.
+func TestAMistypedCoPayIsNotAskedFor(t *testing.T) {
+	t.Parallel()
+	const form = "; a co-pay id looks like cp_ followed by 16 letters and digits"
+	for args, want := range map[string]string{
+		"get 777": `COPAY: "777" is none` + form, "watch cp_0123456789ABCDEF": `COPAY: "cp_0123456789ABCDEF" is none` + form, "timeline " + someCoPay + "0": `COPAY: "` + someCoPay + `0" is none` + form,
+		"waive cp_ --reason r": `COPAY: "cp_" is none` + form, "waive cp_": `COPAY: "cp_" is none` + form, "rail x cash --reason r": `COPAY: "x" is none` + form, "audit histories x": `COPAY: "x" is none` + form,
+		"audit history x run": `COPAY: "x" is none` + form, "ledger entries --copay x": `--copay: "x" is none` + form, "audit list --copay x": `--copay: "x" is none` + form,
+	} {
+		e := &echo{}
+		_, err := e.run(t, strings.Fields(args)...)
+		require.EqualError(t, err, want, args)
+		require.Equal(t, exitUsage, exitCode(err), args)
+		require.Empty(t, e.called, args)
+	}
+	_, err := (&echo{fail: status.Error(codes.NotFound, "practice maple has no such co-pay")}).run(t, "get", someCoPay)
+	require.Equal(t, exitNotFound, exitCode(err))
+}
+
 // Not parallel: it sets the environment.
 func TestTheEnvironmentIsNamedWhenItIsNoText(t *testing.T) {
 	try := func(args ...string) error {

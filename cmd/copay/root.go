@@ -33,7 +33,7 @@ func root() *cobra.Command {
 	c := &connection{}
 	cmd := &cobra.Command{
 		Use: "copay", Short: "Collect patient co-pays and never lose one", Version: version(),
-		SilenceUsage: true, SilenceErrors: true, Args: cobra.ArbitraryArgs, SuggestionsMinimumDistance: 2, RunE: astray, PersistentPreRunE: text,
+		SilenceUsage: true, SilenceErrors: true, Args: cobra.ArbitraryArgs, SuggestionsMinimumDistance: 2, RunE: astray, PersistentPreRunE: wellFormed,
 	}
 	f := cmd.PersistentFlags()
 	f.StringVar(&c.address, "address", envOr("COPAY_ADDRESS", "127.0.0.1:9090"), "the API's gRPC address")
