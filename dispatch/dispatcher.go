@@ -67,6 +67,9 @@ type Options struct {
 	Now     func() time.Time
 	Log     *slog.Logger
 	Meter   metric.MeterProvider // nil: the global one
+	// Sources are the platforms whose events come in, by practice. They are
+	// measured also while nothing waits.
+	Sources map[copay.PracticeID][]copay.Platform
 }
 
 func (o Options) withDefaults() Options {
@@ -111,7 +114,7 @@ type Dispatcher struct {
 func New(inbox Inbox, store Store, flows Workflows, o Options) (*Dispatcher, error) {
 	d := &Dispatcher{inbox: inbox, store: store, flows: flows, o: o.withDefaults()}
 	var err error
-	d.metrics, err = newInstruments(o.Meter, inbox, d.o.Now)
+	d.metrics, err = newInstruments(d.o, inbox)
 	return d, err
 }
 

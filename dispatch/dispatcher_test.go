@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
@@ -249,6 +250,43 @@ func TestMetrics(t *testing.T) {
 	for _, want := range []string{"copay_inbox_events", "copay_inbox_delivery_seconds", "copay_inbox_pending", "copay_inbox_dead", "copay_inbox_oldest_seconds"} {
 		require.True(t, names[want], want)
 	}
+}
+
+// Memory has something of maple's at stripe. Of a platform from which nothing
+// waits, and of which nothing ever came, that is said.
+func TestAnIdleInboxIsMeasured(t *testing.T) {
+	t.Parallel()
+	reader := metric.NewManualReader()
+	m := newMemory()
+	_, err := New(m, m, &flows{}, Options{Now: func() time.Time { return now }, Meter: metric.NewMeterProvider(metric.WithReader(reader)),
+		Sources: map[copay.PracticeID][]copay.Platform{maple: {"stripe", "twilio"}, "oak": {"stripe"}}})
+	require.NoError(t, err)
+	var got metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &got))
+	at := func(set attribute.Set) string {
+		practice, _ := set.Value("practice")
+		platform, _ := set.Value("platform")
+		return practice.AsString() + "/" + platform.AsString()
+	}
+	values := map[string]map[string]float64{}
+	for _, x := range got.ScopeMetrics[0].Metrics {
+		values[x.Name] = map[string]float64{}
+		switch data := x.Data.(type) {
+		case metricdata.Gauge[int64]:
+			for _, p := range data.DataPoints {
+				values[x.Name][at(p.Attributes)] = float64(p.Value)
+			}
+		case metricdata.Gauge[float64]:
+			for _, p := range data.DataPoints {
+				values[x.Name][at(p.Attributes)] = p.Value
+			}
+		}
+	}
+	require.Equal(t, map[string]map[string]float64{
+		"copay_inbox_pending":        {"maple/stripe": 2, "maple/twilio": 0, "oak/stripe": 0},
+		"copay_inbox_dead":           {"maple/stripe": 1, "maple/twilio": 0, "oak/stripe": 0},
+		"copay_inbox_oldest_seconds": {"maple/stripe": 60, "maple/twilio": 0, "oak/stripe": 0},
+	}, values)
 }
 
 func captured(id string) integrations.Event {

@@ -2,12 +2,14 @@ package dispatch
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/ledger"
 )
 
@@ -25,7 +27,8 @@ type instruments struct {
 // else, and is needed most when the database does not answer.
 const lagWait = 2 * time.Second
 
-func newInstruments(p metric.MeterProvider, inbox Inbox, now func() time.Time) (i instruments, err error) {
+func newInstruments(o Options, inbox Inbox) (i instruments, err error) {
+	p := o.Meter
 	if p == nil {
 		p = otel.GetMeterProvider()
 	}
@@ -49,24 +52,39 @@ func newInstruments(p metric.MeterProvider, inbox Inbox, now func() time.Time) (
 	if err != nil {
 		return i, err
 	}
-	i.lag, err = m.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+	i.lag, err = m.RegisterCallback(func(ctx context.Context, to metric.Observer) error {
 		ctx, cancel := context.WithTimeout(ctx, lagWait)
 		defer cancel()
 		list, err := inbox.Lag(ctx)
 		if err != nil {
 			return err
 		}
-		for _, l := range list {
+		for _, l := range withIdle(list, o.Sources) {
 			at := metric.WithAttributes(attribute.String("practice", string(l.Practice)), attribute.String("platform", string(l.Platform)))
-			o.ObserveInt64(pending, l.Pending, at)
-			o.ObserveInt64(dead, l.Dead, at)
+			waits := 0.0
 			if !l.Oldest.IsZero() {
-				o.ObserveFloat64(age, now().Sub(l.Oldest).Seconds(), at)
+				waits = o.Now().Sub(l.Oldest).Seconds()
 			}
+			to.ObserveInt64(pending, l.Pending, at)
+			to.ObserveInt64(dead, l.Dead, at)
+			to.ObserveFloat64(age, waits, at)
 		}
 		return nil
 	}, pending, dead, age)
 	return i, err
+}
+
+// withIdle adds the sources of which nothing waits: an alarm cannot tell a series
+// that is missing from one that nobody measures.
+func withIdle(list []ledger.InboxLag, sources map[copay.PracticeID][]copay.Platform) []ledger.InboxLag {
+	for practice, platforms := range sources {
+		for _, platform := range platforms {
+			if !slices.ContainsFunc(list, func(l ledger.InboxLag) bool { return l.Practice == practice && l.Platform == platform }) {
+				list = append(list, ledger.InboxLag{Practice: practice, Platform: platform})
+			}
+		}
+	}
+	return list
 }
 
 func (i instruments) close() {

@@ -62,7 +62,7 @@ func API(ctx context.Context, p *worker.Process, l Listeners) error {
 	if err != nil {
 		return err
 	}
-	d, err := dispatch.New(p.Store.Inbox(), p.Store, p.Starter, dispatch.Options{Now: p.Now, Log: p.Log, Meter: p.Telemetry.Meters})
+	d, err := dispatch.New(p.Store.Inbox(), p.Store, p.Starter, dispatch.Options{Now: p.Now, Log: p.Log, Meter: p.Telemetry.Meters, Sources: sources(p.Directory)})
 	if err != nil {
 		return err
 	}
@@ -76,6 +76,21 @@ func API(ctx context.Context, p *worker.Process, l Listeners) error {
 	g.Go(func() error { return ignoreCancel(ctx, d.Run(ctx)) })
 	g.Go(func() error { return metrics(ctx, l.Metrics, p) })
 	return g.Wait()
+}
+
+// sources are the platforms that push events or are asked for them, by practice.
+func sources(d *integrations.Directory) map[copay.PracticeID][]copay.Platform {
+	out := map[copay.PracticeID][]copay.Platform{}
+	for _, practice := range d.Practices() {
+		for _, s := range d.Statuses(practice) {
+			_, push := integrations.As[integrations.WebhookSource](d, practice, s.Platform)
+			_, poll := integrations.As[integrations.EventPoller](d, practice, s.Platform)
+			if push == nil || poll == nil {
+				out[practice] = append(out[practice], s.Platform)
+			}
+		}
+	}
+	return out
 }
 
 func ignoreCancel(ctx context.Context, err error) error {

@@ -74,6 +74,11 @@ func TestBusinessGauges(t *testing.T) {
 	require.InDelta(t, 2*3600, got[at("copay_oldest_seconds", "posting", "needs_review")], 60)
 	require.NotContains(t, got, at("copay_oldest_seconds", "", "settled"), "what is closed waits for nothing")
 	require.InDelta(t, 3500, got[`copay_collected_cents{practice="maple"}`], 0, "a dispute that was won collects nothing anew")
+	for _, name := range []string{"copay_inbox_pending", "copay_inbox_dead", "copay_inbox_oldest_seconds"} {
+		v, measured := got[name+`{platform="stripe",practice="maple"}`]
+		require.True(t, measured, "%s is there while nothing waits", name)
+		require.Zero(t, v)
+	}
 	require.NotContains(t, page, "ana", "no patient")
 	require.NotContains(t, page, "cp_", "no co-pay: labels must not grow with them")
 
