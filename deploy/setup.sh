@@ -8,10 +8,21 @@ if ! command -v go >/dev/null; then
   exit 1
 fi
 
-have_postgres() {
-  command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ||
-    compgen -G '/opt/homebrew/opt/postgresql*/bin/initdb' >/dev/null || compgen -G '/usr/local/opt/postgresql*/bin/initdb' >/dev/null
+oldest=15
+needed="install the PostgreSQL server ($oldest or newer, from https://www.postgresql.org/download) and run this again."
+
+# The newest server there is, in the places where the stack looks for it; 0: none.
+newest() {
+  local initdb version best=0
+  for initdb in "$(command -v initdb)" /usr/lib/postgresql/*/bin/initdb /usr/pgsql-*/bin/initdb /usr/lib64/pgsql/bin/initdb /usr/libexec/postgresql*/initdb \
+    /opt/homebrew/opt/postgresql*/bin/initdb /usr/local/opt/postgresql*/bin/initdb /usr/local/pgsql/bin/initdb; do
+    [ -x "$initdb" ] || continue
+    version=$("$initdb" --version | sed -n 's/.*(PostgreSQL) \([0-9]*\).*/\1/p')
+    if [ "${version:-0}" -gt "$best" ]; then best=$version; fi
+  done
+  echo "$best"
 }
+have_postgres() { [ "$(newest)" -ge "$oldest" ]; }
 
 have_postgres && exit 0
 
@@ -23,11 +34,11 @@ trap 'rm -f "$log"' EXIT
 quietly() {
   "$@" >"$log" 2>&1 && return
   cat "$log" >&2
-  echo "PostgreSQL is missing and could not be installed (the reason is above): install the PostgreSQL server (15 or newer) and run this again." >&2
+  echo "PostgreSQL is missing and could not be installed (the reason is above): $needed" >&2
   exit 1
 }
 
-echo "PostgreSQL is missing; installing it from the system's packages…"
+echo "PostgreSQL $oldest or newer is missing; installing it from the system's packages…"
 if command -v apt-get >/dev/null; then
   # The distribution would start a server of its own on port 5432; we run a private one.
   as_root mkdir -p /etc/postgresql-common
@@ -39,11 +50,14 @@ elif command -v dnf >/dev/null; then
 elif command -v brew >/dev/null; then
   quietly brew install --quiet postgresql@16
 else
-  echo "PostgreSQL is missing and this system's package manager is not known: install the PostgreSQL server (15 or newer) and run this again." >&2
+  echo "PostgreSQL is missing and this system's package manager is not known: $needed" >&2
   exit 1
 fi
 
-if ! have_postgres; then
+have_postgres && exit 0
+if [ "$(newest)" = 0 ]; then
   echo "PostgreSQL was installed, but its initdb was not found: put the server's bin folder on PATH and run this again." >&2
-  exit 1
+else
+  echo "The system's packages have PostgreSQL $(newest), which is too old: $needed" >&2
 fi
+exit 1

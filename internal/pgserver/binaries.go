@@ -5,6 +5,7 @@ package pgserver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,11 +15,12 @@ import (
 	"strings"
 )
 
-// MinVersion is the oldest PostgreSQL that the ledger's migrations run on.
-const MinVersion = 13
+// MinVersion is the oldest PostgreSQL that the product is tested on;
+// deploy/setup.sh and docs/operations.md name the same.
+const MinVersion = 15
 
-var errMissing = errors.New("PostgreSQL was not found: install its server (Debian and Ubuntu: apt install postgresql; " +
-	"macOS: brew install postgresql) or put the directory of initdb and postgres on PATH")
+var errMissing = fmt.Errorf("PostgreSQL %d or newer was not found: install its server (Debian and Ubuntu: apt install postgresql; "+
+	"macOS: brew install postgresql) or put the directory of initdb and postgres on PATH", MinVersion)
 
 // searched are the places where packages put the server's programs.
 var searched = []string{
@@ -45,8 +47,13 @@ func findBinaries(ctx context.Context, version string) (string, error) {
 	if version == "" {
 		return found[newest], nil
 	}
-	if v, err := strconv.Atoi(version); err == nil && found[v] != "" {
+	v, err := strconv.Atoi(version)
+	switch {
+	case err == nil && found[v] != "":
 		return found[v], nil
+	case err == nil && v < MinVersion:
+		return "", fmt.Errorf("the data directory was made by PostgreSQL %d, and %d or newer is needed: "+
+			"move the directory away to start with an empty one", v, MinVersion)
 	}
 	return "", errors.New("the data directory was made by PostgreSQL " + version + ", but that version is not installed here: " +
 		"install it, or move the directory away to start with an empty one")
