@@ -299,7 +299,7 @@ func (c *coPay) giveNotice(ctx workflow.Context) error {
 func (c *coPay) chargeCard(ctx workflow.Context) error {
 	owed := c.p.Amounts.Outstanding()
 	pay := c.openPayment()
-	look := pay != nil
+	look := pay != nil || !c.since.IsZero()
 	if pay == nil {
 		pay = c.newPayment(ctx, copay.RailCard, owed)
 		pay.Platform = c.p.CardAt // known before the answer, which may be lost: it is looked for there

@@ -33,6 +33,7 @@ type coPay struct {
 	opened bool         // p holds the lasting record
 	rules  int          // what this run goes by
 	fresh  bool         // p may not stand in the history yet
+	since  time.Time    // of the lasting record that a run before has left, if one has
 
 	events    []Event // facts that arrived and were not looked at yet
 	acts      []*act  // staff acts that wait for their turn
@@ -84,7 +85,7 @@ func open(ctx workflow.Context, in Input) (*coPay, error) {
 	}
 	c.rules, c.fresh = found.Rules, found.Rules >= rulesOfPeople
 	if found.CoPay != nil {
-		c.p = found.CoPay
+		c.p, c.since = found.CoPay, found.CoPay.UpdatedAt
 	} else {
 		c.p.StartedAt = workflow.Now(ctx)
 		c.note(in.Actor, "started", "co-pay opened by "+in.Trigger, "")

@@ -134,7 +134,7 @@ func TestAHandOverChangesNothing(t *testing.T) {
 			[]scene{{6 * time.Hour, pays}}, []time.Duration{7 * time.Minute}, copay.StateSettled},
 		"the EHR is down": {func(w *world) { w.fail["ReadCharge"] = []error{down(), down(), down(), down()} },
 			[]scene{{6 * time.Hour, pays}}, []time.Duration{7 * time.Minute}, copay.StateSettled},
-		"the EHR is down when it is posted": {func(w *world) { w.fail["PostPayment"] = []error{down(), down(), down(), down(), down()} },
+		"the EHR is down when it is posted": {func(w *world) { w.fail["PostPayment"] = slices.Repeat([]error{down()}, 10) },
 			[]scene{{time.Hour, pays}}, []time.Duration{70 * time.Minute, 2 * time.Hour}, copay.StateSettled},
 		"the card was announced": {func(w *world) { w.est.Card = true }, nil, []time.Duration{2 * time.Hour, 20 * time.Hour}, copay.StateSettled},
 		"the card cannot be charged just now": {func(w *world) { w.est.Card, w.fail["ChargeCard"] = true, []error{down(), down(), down(), down()} },

@@ -30,20 +30,30 @@ func (c *coPay) send(ctx workflow.Context, d copay.ReminderDecision) error {
 	if d.Template == copay.TemplateReminder || d.Template == copay.TemplateCardNotice {
 		together = 1
 	}
-	sent := 0
+	sent, refused := 0, 0
+	var why activities.Failure // of the last that was refused
 	for list := d.Channels; len(list) > 0 && sent == 0 && c.p.State == copay.StateAwaitingPayment; list = list[min(together, len(list)):] {
-		n, err := c.sendOn(ctx, d, list[:min(together, len(list))])
+		n, failed, err := c.sendOn(ctx, d, list[:min(together, len(list))])
 		if err != nil {
 			return err
 		}
 		sent += n
+		for _, why = range failed {
+			refused++
+		}
+	}
+	if refused > 0 && refused == len(d.Channels) && c.p.State == copay.StateAwaitingPayment && c.rules >= rulesOfQuestions { // nothing goes out before people mend that
+		return c.ask(ctx, copay.Review{Kind: copay.ReviewConfig, Of: copay.ReviewNoContact, Back: copay.StateAwaitingPayment,
+			Message: "The message platforms refuse our credentials, so the patient was not written to; mend the connection and try again. " + why.Message,
+			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceWriteOff, copay.ChoiceWaive, copay.ChoiceCancel}})
 	}
 	c.forced, c.wished, c.hold = false, false, sent == 0 && c.p.State == copay.StateAwaitingPayment
 	return nil
 }
 
-// sendOn sends on some channels at once and counts what went out.
-func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels []copay.Channel) (int, error) {
+// sendOn sends on some channels at once and counts what went out; refused are
+// those whose platform does not take our credentials.
+func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels []copay.Channel) (sent int, refused []activities.Failure, err error) {
 	futures := make([]workflow.Future, len(channels))
 	var asked copay.PaymentID // whose truth is read before the message goes out
 	for i, ch := range channels {
@@ -58,17 +68,19 @@ func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels 
 		summary := fmt.Sprintf("%s by %s (round %d)", d.Template, ch, d.Round)
 		futures[i] = workflow.ExecuteActivity(workflow.WithScheduleToStartTimeout(c.platform(ctx, portOf(ch), summary), patience-time.Second), steps.Notify, in)
 	}
-	sent := 0
 	for i, f := range futures {
 		var got activities.Notified
 		if err := c.attend(ctx, f); err != nil {
-			return sent, err
+			return sent, refused, err
 		}
 		if err := f.Get(ctx, &got); err != nil {
 			if ctx.Err() != nil {
-				return sent, ctx.Err()
+				return sent, refused, ctx.Err()
 			}
 			failed := activities.FailureOf(err)
+			if failed.Kind == integrations.KindUnauthorized {
+				refused = append(refused, failed)
+			}
 			got.Why, got.Unconfirmed = failed.Message, failed.Kind == integrations.KindUnknown && !neverStarted(err)
 		}
 		if got.Payment != nil {
@@ -88,7 +100,7 @@ func (c *coPay) sendOn(ctx workflow.Context, d copay.ReminderDecision, channels 
 		c.p.Reminders = append(c.p.Reminders, copay.SentMessage{At: got.At, Channel: channels[i], Template: d.Template, Round: d.Round})
 		c.note(platformOrUs(got.Platform), "sent", fmt.Sprintf("%s sent by %s", strings.ReplaceAll(string(d.Template), "_", " "), channels[i]), "")
 	}
-	return sent, nil
+	return sent, refused, nil
 }
 
 // neverStarted reports that no worker has taken a step up.

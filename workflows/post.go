@@ -1,8 +1,11 @@
 package workflows
 
 import (
+	"errors"
 	"strings"
+	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/copayflow/copayflow/activities"
@@ -43,25 +46,66 @@ func (c *coPay) toPost(p *copay.Payment) bool {
 }
 
 func (c *coPay) postOne(ctx workflow.Context, id copay.PaymentID) (bool, error) {
-	pay := c.payment(id)
-	if pay.Removed { // a person has yet to say what becomes of it
+	if pay := c.payment(id); pay.Removed { // a person has yet to say what becomes of it
 		return false, c.ask(ctx, *removed(pay, c.p.State))
+	}
+	tries := int32(promptTries)
+	if c.rules < rulesOfQuestions {
+		tries = 0
+	}
+	perr, berr := c.tell(ctx, id, tries)
+	if d, again := pause(perr, berr); again && tries > 0 {
+		if err := c.whileTheyAreDown(ctx, d); err != nil {
+			return false, err
+		}
+		perr, berr = c.tell(ctx, id, laterTries)
+	}
+	if perr != nil {
+		return false, c.troubled(ctx, perr, "post to the EHR", copay.Review{Kind: copay.ReviewPosting, Payment: id,
+			Message: "The EHR refuses the payment; post it there by hand, or mend it and try again. ",
+			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}})
+	}
+	if berr != nil {
+		return false, c.bookTrouble(ctx, berr, id)
+	}
+	return true, nil
+}
+
+const (
+	// promptTries is how often EHR and books are told of money before the lasting
+	// record is: mostly the first try succeeds, and one record tells of both.
+	promptTries = 3
+	// laterTries is how often again before the co-pay parks, which is open to acts.
+	laterTries = 4
+)
+
+// tell brings a payment to the EHR and into the books where it is missing, both at
+// once; tries bounds how often (0: as long as patience lasts).
+func (c *coPay) tell(ctx workflow.Context, id copay.PaymentID, tries int32) (perr, berr error) {
+	pay := c.payment(id)
+	options := func(port, what string) workflow.Context {
+		ctx := c.effect(ctx, port, what)
+		if tries > 0 {
+			policy := *workflow.GetActivityOptions(ctx).RetryPolicy
+			policy.MaximumAttempts = tries
+			ctx = workflow.WithRetryPolicy(ctx, policy)
+		}
+		return ctx
 	}
 	var posting, booking workflow.Future
 	if pay.PostedID == "" {
 		c.did(copay.DidPost, id)
-		posting = workflow.ExecuteActivity(c.effect(ctx, PortPost, "post "+pay.Amount.String()+" to the EHR"), steps.PostPayment,
+		posting = workflow.ExecuteActivity(options(PortPost, "post "+pay.Amount.String()+" to the EHR"), steps.PostPayment,
 			c.postInput(pay, copay.EffectPost, pay.Amount))
 	}
 	if c.in.Books && pay.BookedID == "" {
 		c.did(copay.DidBook, id)
 		in := c.postInput(pay, copay.EffectBook, pay.Amount)
 		in.InvoiceRef = c.ref(copay.EffectInvoice, pay)
-		booking = workflow.ExecuteActivity(c.effect(ctx, PortAccounting, "book invoice and payment of "+pay.Amount.String()), steps.BookPayment, in)
+		booking = workflow.ExecuteActivity(options(PortAccounting, "book invoice and payment of "+pay.Amount.String()), steps.BookPayment, in)
 	}
 	var posted activities.Posted
 	var booked activities.Booked
-	var perr, berr error
 	if posting != nil {
 		if perr = posting.Get(ctx, &posted); perr == nil {
 			pay.PostedID = posted.ID
@@ -76,15 +120,49 @@ func (c *coPay) postOne(ctx workflow.Context, id copay.PaymentID) (bool, error) 
 			c.note(platformOrUs(booked.Platform), "booked", pay.Amount.String()+" booked in the accounting", "")
 		}
 	}
-	if perr != nil {
-		return false, c.troubled(ctx, perr, "post to the EHR", copay.Review{Kind: copay.ReviewPosting, Payment: id,
-			Message: "The EHR refuses the payment; post it there by hand, or mend it and try again. ",
-			Choices: []copay.Choice{copay.ChoiceRetry, copay.ChoiceDone}})
+	return perr, berr
+}
+
+// shortest is the least that is waited before a platform is asked again, longest
+// the most before the co-pay parks instead.
+const (
+	shortest = 5 * time.Second
+	longest  = 2 * time.Minute
+)
+
+// pause is how long to wait before EHR or books are told again: as long as they
+// ask for, and after a step that did not end in time as long as its trace may take
+// to show. again is false when one of them needs a person, or much more time.
+func pause(errs ...error) (d time.Duration, again bool) {
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		if !cured(activities.FailureOf(err)) {
+			return 0, false
+		}
+		d, again = max(d, shortest), true
+		var app *temporal.ApplicationError
+		switch {
+		case !errors.As(err, &app):
+			d = max(d, 4*shortest)
+		case app.NextRetryDelay() > 0:
+			d = max(d, app.NextRetryDelay())
+		}
 	}
-	if berr != nil {
-		return false, c.bookTrouble(ctx, berr, id)
+	return d, again && d <= longest
+}
+
+// whileTheyAreDown records money that EHR or books cannot be told of just now: it
+// is in the journal, and staff see it.
+func (c *coPay) whileTheyAreDown(ctx workflow.Context, d time.Duration) error {
+	const what = "tell EHR and books of the payment"
+	c.plan(ctx, "try again: "+what, d)
+	if err := c.flush(ctx); err != nil {
+		return err
 	}
-	return true, nil
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	return workflow.NewTimerWithOptions(ctx, d, workflow.TimerOptions{Summary: "wait to " + what + " again"}).Get(ctx, nil)
 }
 
 func (c *coPay) bookTrouble(ctx workflow.Context, err error, id copay.PaymentID) error {

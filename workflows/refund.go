@@ -474,7 +474,13 @@ func (c *coPay) overtake(which func(*copay.Refund) bool) {
 
 // withdrawByOperator answers a cancellation of the workflow itself.
 func (c *coPay) withdrawByOperator() {
-	if c.p.State.Closed() || c.p.State == copay.StateRefunding || c.atTheBank() {
+	if c.p.State.Closed() || c.p.State == copay.StateRefunding {
+		return
+	}
+	if c.atTheBank() {
+		if c.rules >= rulesOfQuestions {
+			c.note(operator, "cancel", "the workflow was cancelled by an operator, which changes nothing while the bank decides where the money belongs; cancel the co-pay after that", "")
+		}
 		return
 	}
 	c.cancel(operator, "the workflow was cancelled by an operator")

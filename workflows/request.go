@@ -68,7 +68,7 @@ func (c *coPay) openLink(ctx workflow.Context, owed copay.Money) (ok bool, err e
 // keeps the card; patience is how the call is made.
 func (c *coPay) tryLink(ctx workflow.Context, owed copay.Money, keep *copay.CardConsent, patience func(workflow.Context, string, string) workflow.Context) (url string, err error) {
 	pay := c.openPayment()
-	look := pay != nil
+	look := pay != nil || !c.since.IsZero()
 	if pay == nil {
 		pay = c.newPayment(ctx, copay.RailLink, owed)
 		pay.Keep = keep
@@ -92,10 +92,13 @@ func (c *coPay) tryLink(ctx workflow.Context, owed copay.Money, keep *copay.Card
 // newPayment adds the next attempt to get money.
 func (c *coPay) newPayment(ctx workflow.Context, rail copay.Rail, amount copay.Money) *copay.Payment {
 	c.p.Counters.Requests++
-	n := c.p.Counters.Requests
+	n, asked := c.p.Counters.Requests, workflow.Now(ctx)
+	if !c.since.IsZero() { // a run that was lost may have asked already, after its last record
+		asked = c.since
+	}
 	c.p.Payments = append(c.p.Payments, copay.Payment{
 		ID: copay.PaymentID(fmt.Sprintf("pay-%d", n)), Ref: copay.NewRef(c.p.ID, copay.EffectRequest, n),
-		Rail: rail, Amount: amount, Status: copay.PaymentRequested, AskedAt: workflow.Now(ctx)})
+		Rail: rail, Amount: amount, Status: copay.PaymentRequested, AskedAt: asked})
 	return &c.p.Payments[len(c.p.Payments)-1]
 }
 

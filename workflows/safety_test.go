@@ -431,7 +431,7 @@ func TestWaivedTwice(t *testing.T) {
 
 func TestBookedOnceThoughThePostingWasDeleted(t *testing.T) {
 	w := newWorld(t)
-	w.fail["BookPayment"] = []error{down()}
+	w.fail["BookPayment"] = []error{down(), down()}
 	w.onBook = func(ref copay.Ref, m copay.Money) { w.booked[ref] = m; w.onBook = nil } // and it was done all the same
 	w.after(time.Hour, w.pays)
 	w.after(time.Hour+time.Minute, func() {

@@ -32,8 +32,9 @@ type world struct {
 	reach   bool
 	stored  *copay.CoPay // the lasting record
 
-	chargedAt   []copay.Platform // where the stored card's charge was asked for, or withdrawn
-	declined    string           // on the page
+	asked       []activities.PaymentInput // of the processor: a page, or the stored card's money
+	chargedAt   []copay.Platform          // where the stored card's charge was asked for, or withdrawn
+	declined    string                    // on the page
 	cardDecline string
 	cardPending bool   // the charge is at the bank
 	onFetch     func() // when a payment is read
@@ -202,6 +203,7 @@ func (w *world) Estimate(_ context.Context, in activities.EstimateInput) (activi
 }
 
 func (w *world) RequestLink(_ context.Context, in activities.PaymentInput) (activities.PaymentState, error) {
+	w.asked = append(w.asked, in)
 	if err := w.trouble("RequestLink"); err != nil {
 		return activities.PaymentState{}, err
 	}
@@ -221,7 +223,7 @@ func (w *world) KeepCard(_ context.Context, in activities.PaymentInput) (activit
 }
 
 func (w *world) ChargeCard(_ context.Context, in activities.PaymentInput) (activities.PaymentState, error) {
-	w.chargedAt = append(w.chargedAt, in.Payment.Platform)
+	w.chargedAt, w.asked = append(w.chargedAt, in.Payment.Platform), append(w.asked, in)
 	if err := w.trouble("ChargeCard"); err != nil {
 		return activities.PaymentState{}, err
 	}

@@ -1,0 +1,144 @@
+package workflows
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/copayflow/copayflow/activities"
+	"github.com/copayflow/copayflow/copay"
+	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/ledger"
+)
+
+// Money is in the record and in the journal within seconds, though EHR or books
+// cannot be told of it, and whoever looks is told what is waited for.
+func TestMoneyIsKnownWhileItCannotBePosted(t *testing.T) {
+	for _, step := range []string{"PostPayment", "BookPayment"} {
+		t.Run(step, func(t *testing.T) {
+			w := newWorld(t)
+			w.fail[step] = []error{unavailable(), unavailable(), unavailable(), unavailable(), unavailable()}
+			w.after(time.Hour, w.pays)
+			w.after(time.Hour+7*time.Second, func() {
+				require.Equal(t, copay.StatePosting, w.stored.State)
+				require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Collected)
+				require.Equal(t, "try again: tell EHR and books of the payment", w.stored.NextAction)
+				require.EqualValues(t, 25_00, w.journal["capture"])
+			})
+			require.Equal(t, copay.StateSettled, w.run(input()))
+			require.Len(t, w.posted, 1)
+			require.Len(t, w.booked, 1)
+		})
+	}
+}
+
+// What a platform asks for is kept: it is not told again before.
+func TestAPostingIsTriedAgainWhenThePlatformSaysSo(t *testing.T) {
+	w := newWorld(t)
+	busy := func() error { return throttled(time.Minute) }
+	w.fail["PostPayment"] = []error{busy(), busy(), busy()}
+	var told []time.Time
+	w.onPost = func() { told = append(told, w.now()) }
+	w.after(time.Hour, w.pays)
+	began := w.now().Add(time.Hour)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Len(t, told, 1)
+	require.GreaterOrEqual(t, told[0].Sub(began), 3*time.Minute)
+}
+
+// An outage that lasts parks the co-pay, and acts have their turn.
+func TestALongOutageIsOpenToActs(t *testing.T) {
+	w := newWorld(t)
+	w.fail["PostPayment"] = slices.Repeat([]error{unavailable()}, 12)
+	w.after(time.Hour, w.pays)
+	w.after(time.Hour+3*time.Minute, func() { w.act("", UpdateAddNote, AddNote{Act: by(biller, "k"), Text: "the EHR is down"}) })
+	w.after(time.Hour+4*time.Minute, func() {
+		require.True(t, slices.ContainsFunc(w.timeline, func(e ledger.TimelineEvent) bool { return e.Kind == "note" }), "the note is there")
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+// Message platforms that refuse our credentials are a person's to mend; then the
+// patient is written to.
+func TestRefusedMessagesComeToAPerson(t *testing.T) {
+	w := newWorld(t)
+	refused := refuse(integrations.KindUnauthorized)
+	w.fail["Notify"] = []error{refused, refused}
+	w.after(time.Hour, func() {
+		require.Equal(t, copay.ReviewConfig, w.stored.Review.Kind)
+		require.Empty(t, w.sent)
+	})
+	w.decides(2*time.Hour, copay.ReviewConfig, copay.ChoiceRetry)
+	w.after(2*time.Hour+time.Minute, func() { require.Len(t, w.sent, 2, "text and mail") })
+	w.after(3*time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+// As long as one channel works, the patient is reached.
+func TestOneRefusedChannelKeepsNobodyBusy(t *testing.T) {
+	w := newWorld(t)
+	w.fail["Notify"] = []error{refuse(integrations.KindUnauthorized)}
+	w.after(time.Hour, func() {
+		require.Equal(t, copay.StateAwaitingPayment, w.stored.State)
+		require.Len(t, w.sent, 1)
+		w.pays()
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+// A run that Temporal has lost may have asked the processor for something that no
+// record tells of: the next one looks there first, from the last record on.
+func TestWhatALostRunAskedForIsLookedFor(t *testing.T) {
+	for name, tell := range map[string]func(*world){
+		"a page": func(w *world) {
+			w.est.Estimate.Confidence = 10
+			w.decides(time.Hour, copay.ReviewLowConfidence, copay.ChoiceProceed)
+			w.after(2*time.Hour, w.pays)
+		},
+		"the stored card": func(w *world) { w.est.Card = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			tell(w)
+			var lost *world
+			w.after(3*time.Minute, func() {
+				last := *w.stored
+				none := func() map[copay.Ref]copay.Money { return map[copay.Ref]copay.Money{} }
+				lost = &world{stored: &last, facts: w.facts, checked: w.checked, est: w.est, steps: maps.Clone(w.steps), journal: maps.Clone(w.journal),
+					captured: none(), refunded: none(), posted: none(), booked: none()}
+			})
+			require.Equal(t, copay.StateSettled, w.run(input()))
+			require.False(t, w.asked[0].Look, "the first of all has nothing to look for")
+
+			again := newWorldAfter(t, lost)
+			tell(again)
+			require.Equal(t, copay.StateSettled, again.run(input()))
+			require.True(t, again.asked[0].Look)
+			require.Equal(t, lost.stored.UpdatedAt, again.asked[0].Payment.AskedAt)
+		})
+	}
+}
+
+// An operator's cancellation while the bank decides is not carried out, and that is
+// said.
+func TestAnOperatorIsToldThatTheBankDecides(t *testing.T) {
+	w := settledWorld(t)
+	w.after(0, func() { w.dispute("d1", "opened", w.now()) })
+	w.after(time.Hour, func() { w.env.CancelWorkflow() })
+	w.after(2*time.Hour, func() {
+		last := w.timeline[len(w.timeline)-1]
+		require.Equal(t, "cancel", last.Kind)
+		require.Contains(t, last.Summary, "while the bank decides")
+		w.dispute("d2", "won", w.now())
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+func throttled(d time.Duration) error {
+	return temporal.NewApplicationErrorWithOptions("throttled", string(integrations.KindRateLimited), temporal.ApplicationErrorOptions{NextRetryDelay: d,
+		Details: []any{activities.Failure{Kind: integrations.KindRateLimited, Message: "too many calls"}}})
+}
