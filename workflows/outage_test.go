@@ -44,6 +44,7 @@ func TestAPostingIsTriedAgainWhenThePlatformSaysSo(t *testing.T) {
 	var told []time.Time
 	w.onPost = func() { told = append(told, w.now()) }
 	w.after(time.Hour, w.pays)
+	w.after(time.Hour+30*time.Second, func() { require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Collected) })
 	began := w.now().Add(time.Hour)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Len(t, told, 1)

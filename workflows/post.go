@@ -73,8 +73,9 @@ func (c *coPay) postOne(ctx workflow.Context, id copay.PaymentID) (bool, error) 
 
 const (
 	// promptTries is how often EHR and books are told of money before the lasting
-	// record is: mostly the first try succeeds, and one record tells of both.
-	promptTries = 3
+	// record is: mostly that succeeds, and one record tells of both. A second try
+	// may have to wait for minutes.
+	promptTries = 1
 	// laterTries is how often again before the co-pay parks, which is open to acts.
 	laterTries = 4
 )
@@ -123,16 +124,18 @@ func (c *coPay) tell(ctx workflow.Context, id copay.PaymentID, tries int32) (per
 	return perr, berr
 }
 
-// shortest is the least that is waited before a platform is asked again, longest
-// the most before the co-pay parks instead.
+// shortest is the least that is waited before a platform is told again, overdue
+// that after a step which did not end in time, longest the most before the co-pay
+// parks instead.
 const (
-	shortest = 5 * time.Second
+	shortest = time.Second
+	overdue  = 20 * time.Second
 	longest  = 2 * time.Minute
 )
 
 // pause is how long to wait before EHR or books are told again: as long as they
-// ask for, and after a step that did not end in time as long as its trace may take
-// to show. again is false when one of them needs a person, or much more time.
+// ask for, and after a step that did not end in time as long as its trace may
+// take to show. again is false when one of them needs a person, or much more time.
 func pause(errs ...error) (d time.Duration, again bool) {
 	for _, err := range errs {
 		if err == nil {
@@ -145,7 +148,7 @@ func pause(errs ...error) (d time.Duration, again bool) {
 		var app *temporal.ApplicationError
 		switch {
 		case !errors.As(err, &app):
-			d = max(d, 4*shortest)
+			d = max(d, overdue)
 		case app.NextRetryDelay() > 0:
 			d = max(d, app.NextRetryDelay())
 		}
