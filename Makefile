@@ -32,7 +32,7 @@ demo: setup build ## one co-pay from the EHR's webhook to a balanced journal, on
 .PHONY: test
 test: setup ## everything that must hold (unit, replay, contract, end to end), in minutes
 	@echo "testing (the end-to-end tests link the Temporal server; a first build takes some minutes)…"
-	@STRIPE_MOCK=$$(./tools/stripe-mock.sh) $(GO) test -timeout 20m ./...
+	@STRIPE_MOCK=$$(./tools/stripe-mock.sh) $(GO) test -timeout 20m -parallel 4 ./...
 
 .PHONY: race
 race: setup ## the tests with the race detector, without the end-to-end ones
@@ -48,7 +48,7 @@ stories: ## thousands of random stories of a co-pay, far more than the tests tel
 
 .PHONY: e2e
 e2e: setup ## only the end-to-end and kill tests
-	@$(GO) test -timeout 20m -v ./cmd/copay-dev/...
+	@$(GO) test -timeout 20m -parallel 4 -v ./cmd/copay-dev/...
 
 .PHONY: bench
 bench: setup build ## co-pays per second against the bare workflow, and webhook acknowledgement, in one run

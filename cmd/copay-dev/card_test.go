@@ -18,6 +18,7 @@ import (
 // TestACardKeptOnThePageIsChargedNextTime follows a patient from the first
 // link to the second visit, through the pages a browser sees.
 func TestACardKeptOnThePageIsChargedNextTime(t *testing.T) {
+	t.Parallel()
 	s := begin(t, nil)
 	go s.FollowClock(t.Context())
 	first := s.charge("ana")

@@ -180,6 +180,7 @@ func TestDemoTellsItsStory(t *testing.T) {
 }
 
 func TestEachPatientGetsWhatTheirPlanSays(t *testing.T) {
+	t.Parallel()
 	s := begin(t, nil)
 	keys := map[string]copay.Key{}
 	for _, p := range stack.Sample {
@@ -247,6 +248,7 @@ func TestEachPatientGetsWhatTheirPlanSays(t *testing.T) {
 }
 
 func TestFaultsChangeNothing(t *testing.T) {
+	t.Parallel()
 	s := begin(t, nil)
 	s.Sandbox.Hooks.Duplicate(20)
 	s.Sandbox.Hooks.Reorder()
@@ -278,6 +280,7 @@ func TestFaultsChangeNothing(t *testing.T) {
 // Charges are deleted in the EHR after they were paid: what the processor took goes
 // back by itself, cash by somebody's hand; EHR and books follow.
 func TestAPaidChargeThatIsDeletedGivesTheMoneyBack(t *testing.T) {
+	t.Parallel()
 	s := begin(t, nil)
 	link, cash := s.charge("ana"), s.charge("zoe")
 	s.in(link, copay.StateAwaitingPayment)
@@ -301,6 +304,7 @@ func TestAPaidChargeThatIsDeletedGivesTheMoneyBack(t *testing.T) {
 // Staff enter weeks later that the patient is a Qualified Medicare Beneficiary:
 // what was paid goes back through processor, EHR and books without anybody's act.
 func TestWhoTurnsOutNotToBeBilledGetsTheMoneyBack(t *testing.T) {
+	t.Parallel()
 	s := begin(t, nil)
 	key := s.charge("ana")
 	s.in(key, copay.StateAwaitingPayment)
@@ -317,6 +321,7 @@ func TestWhoTurnsOutNotToBeBilledGetsTheMoneyBack(t *testing.T) {
 // co-pay is being worked on, each time right after something had its effect
 // outside, and lets another worker go on.
 func TestWorkerKilledAtFiveSteps(t *testing.T) {
+	t.Parallel()
 	s := begin(t, func(o *stack.Options) {
 		o.NoWorker = true
 		o.Adjust = func(cfg map[string]any) {

@@ -105,6 +105,7 @@ func (s scene) archived(key copay.Key) string {
 // all the time: what is old stays readable, what is new is under the new key,
 // and the old master key can go when everything is wrapped anew.
 func TestKeysAreRotatedUnderOpenCoPays(t *testing.T) {
+	t.Parallel()
 	s := begin(t, nil)
 	ana, kim := s.charge("ana"), s.charge("kim")
 	s.in(ana, copay.StateAwaitingPayment)

@@ -71,6 +71,7 @@ func (s scene) described(key copay.Key) error {
 // Temporal comes back empty. Co-pays in all stages go on from the ledger's
 // record, and so does what Temporal had been told and nobody had acted on.
 func TestTemporalLosesItsData(t *testing.T) {
+	t.Parallel()
 	s := begin(t, func(o *stack.Options) { o.NoWorker = true })
 	w := s.worker()
 	ana, sam, ben, kim, zoe := s.charge("ana"), s.charge("sam"), s.charge("ben"), s.charge("kim"), s.charge("zoe")
@@ -125,6 +126,7 @@ func TestTemporalLosesItsData(t *testing.T) {
 // new charge, and docs/operations.md is followed: what the platforms know comes
 // back, and nothing is done twice.
 func TestTheLedgerIsRestoredFromABackup(t *testing.T) {
+	t.Parallel()
 	s := begin(t, nil)
 	ana, kim := s.charge("ana"), s.charge("kim")
 	s.in(ana, copay.StateAwaitingPayment)
@@ -215,6 +217,7 @@ func firstTask(t *testing.T, s *stack.Stack, key copay.Key) int64 {
 // PostgreSQL goes down as in a crash while co-pays run. Readiness and webhooks
 // say so, platforms deliver again, and everything goes on by itself.
 func TestTheDatabaseCrashes(t *testing.T) {
+	t.Parallel()
 	s := begin(t, func(o *stack.Options) { o.Durable = true })
 	ana, kim := s.charge("ana"), s.charge("kim")
 	s.in(ana, copay.StateAwaitingPayment)

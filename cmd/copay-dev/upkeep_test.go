@@ -28,6 +28,7 @@ func (s scene) trigger(schedule string) {
 
 // A charge whose webhook was lost is found by asking the EHR.
 func TestLostWebhookIsMadeUpFor(t *testing.T) {
+	t.Parallel()
 	s := begin(t, nil)
 	id := s.Sandbox.DrChrono.AddCharge(drchronosim.Charge{Patient: s.Patients["ana"], Cents: 145_00, Quiet: true})
 	key := copay.Key{Practice: stack.Practice, EHR: "drchrono", Charge: copay.ChargeID(id)}
@@ -44,6 +45,7 @@ func TestLostWebhookIsMadeUpFor(t *testing.T) {
 // difference to what was collected comes to a person. How good the estimates were
 // shows by payer and service; what a self-pay patient owes was no estimate.
 func TestARemittanceIsComparedWithWhatWasCollected(t *testing.T) {
+	t.Parallel()
 	s := begin(t, nil)
 	paid := func(patient string) (copay.Key, int64) {
 		key := s.charge(patient)
@@ -77,6 +79,7 @@ func TestARemittanceIsComparedWithWhatWasCollected(t *testing.T) {
 // A STOP whose webhook was lost is found by asking the message platform, and
 // ends the texts like any other.
 func TestLostStopIsMadeUpFor(t *testing.T) {
+	t.Parallel()
 	s := begin(t, nil)
 	const phone = "+13125550142" // Ana's
 	ana, kim := s.charge("ana"), s.charge("kim")
@@ -122,6 +125,7 @@ func TestAStackEndsWithItsPostgreSQL(t *testing.T) {
 // A closed history is kept in the archive, encrypted, and the audit chain
 // vouches for it.
 func TestClosedHistoriesAreArchived(t *testing.T) {
+	t.Parallel()
 	s := begin(t, nil)
 	key := s.charge("kim")
 	s.pays(key)
