@@ -57,7 +57,7 @@ func up(ctx context.Context, out io.Writer, file, dir string) error {
 	}
 	defer log.Close()
 	began := time.Now()
-	s, err := stack.Start(ctx, stack.Options{Dir: dir, Temporal: t, FixedPorts: true, Durable: true, UI: true, Log: log,
+	s, err := stack.Start(ctx, stack.Options{Dir: dir, Temporal: t, FixedPorts: true, Durable: true, UI: true, Log: log, Adjust: askOften,
 		Progress: func(what string) { fmt.Fprintf(out, "starting %s…\n", what) }})
 	if err != nil {
 		return err
@@ -205,4 +205,12 @@ func clockCommand() *cobra.Command {
 		},
 	})
 	return cmd
+}
+
+// askOften has the platforms asked every two minutes for what they do not tell,
+// such as a remittance: whoever tries it out does not want to wait longer.
+func askOften(cfg map[string]any) {
+	for _, p := range cfg["practices"].([]any) {
+		p.(map[string]any)["catch_up"] = "2m"
+	}
 }
