@@ -141,6 +141,10 @@ func (c *coPay) step() func(workflow.Context) error {
 	if look := c.lookAtPlan(); look != nil {
 		return look
 	}
+	asking := c.p.State == copay.StateRequesting || c.p.State == copay.StateAwaitingPayment
+	if c.gone && asking && c.rules >= rulesOfQuestions { // nobody is asked for another part of what was perhaps deleted
+		return c.awaitDecision
+	}
 	switch c.p.State {
 	case copay.StateReceived, copay.StateVerifying:
 		return c.verify

@@ -817,3 +817,37 @@ func TestTheBankTakesWhatWasNotDue(t *testing.T) {
 		})
 	}
 }
+
+// The charge is deleted while the bank decides about one part of what is owed:
+// nobody is asked for the other part meanwhile.
+func TestNobodyIsAskedForAPartOfADeletedChargeWhileTheBankDecides(t *testing.T) {
+	w := settledWorld(t)
+	owes := copay.Cents(40_00)
+	w.after(0, func() {
+		w.env.SignalWorkflow(SignalEvent, Event{ID: "era", Platform: "drchrono", Kind: string(integrations.EventRemittance), Amount: &owes, At: w.now()})
+	})
+	w.decides(time.Hour, copay.ReviewTrueUp, copay.ChoiceRequest)
+	w.after(2*time.Hour, func() {
+		require.Equal(t, copay.StateAwaitingPayment, w.stored.State)
+		w.dispute("d1", "opened", w.now())
+	})
+	w.after(3*time.Hour, func() {
+		w.event("drchrono", integrations.EventPostingDeleted, w.stored.Payments[0].PostedID, "")
+		clear(w.posted)
+	})
+	w.decides(4*time.Hour, copay.ReviewPostingDeleted, copay.ChoiceRetry)
+	asked := 0
+	w.after(5*time.Hour, func() {
+		require.Equal(t, copay.StateAwaitingPayment, w.stored.State)
+		require.Equal(t, copay.PaymentDisputed, w.stored.Payments[0].Status)
+		asked = len(w.sent)
+		w.facts.Deleted = true
+		w.event("drchrono", integrations.EventChargeDeleted, "", "")
+	})
+	w.after(30*day, func() {
+		require.Len(t, w.sent, asked, "the patient is reminded")
+		require.Equal(t, "wait for the bank's decision", w.stored.NextAction)
+		w.dispute("d2", "won", w.now())
+	})
+	require.Equal(t, copay.StateCancelled, w.run(input()))
+}
