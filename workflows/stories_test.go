@@ -565,7 +565,7 @@ func (s *story) tend(d int) {
 	case c.State == copay.StateNeedsReview:
 		s.decide()
 	case !s.calm:
-	case c.State == copay.StateDisputed, c.State == copay.StateRefunding:
+	case c.State == copay.StateDisputed, c.State == copay.StateRefunding, c.State == copay.StateRequesting:
 		for _, p := range c.Payments {
 			if p.Status == copay.PaymentDisputed {
 				s.dispute(p, "won")
