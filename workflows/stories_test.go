@@ -458,6 +458,13 @@ func (s *story) chargeVanishes() {
 
 // Record watches what is asked and what is answered.
 func (s *story) Record(ctx context.Context, in activities.RecordInput) error {
+	s.watch(in)
+	return s.world.Record(ctx, in)
+}
+
+func (s *story) watch(in activities.RecordInput) {
+	s.mu.Lock() // a message may be on its way
+	defer s.mu.Unlock()
 	var before *copay.Review
 	if s.stored != nil {
 		before = s.stored.Review
@@ -485,11 +492,12 @@ func (s *story) Record(ctx context.Context, in activities.RecordInput) error {
 			s.removed[r.Payment] = true
 		}
 	}
-	return s.world.Record(ctx, in)
 }
 
 // asks is checked whenever the patient is asked for money.
 func (s *story) asks(how string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.open) > 0 && how != "link" { // a link is made before it is recorded what led there
 		s.t.Errorf("%s: the patient is asked although a person is: %v", how, s.open)
 	}
@@ -641,9 +649,8 @@ func (s *story) ChargeCard(ctx context.Context, in activities.PaymentInput) (act
 }
 
 func (s *story) Notify(ctx context.Context, in activities.NotifyInput) (activities.Notified, error) {
-	sent := len(s.sent)
 	got, err := s.world.Notify(ctx, in)
-	if len(s.sent) > sent {
+	if got.Sent {
 		s.asks("message")
 	}
 	return got, err

@@ -389,8 +389,8 @@ func (w *world) Notify(ctx context.Context, in activities.NotifyInput) (activiti
 	if err := w.trouble("Notify"); err != nil {
 		return activities.Notified{}, err
 	}
-	if w.stored.State != copay.StateAwaitingPayment {
-		return activities.Notified{Why: "not now: it is " + string(w.stored.State)}, nil
+	if state := w.recorded(); state != copay.StateAwaitingPayment {
+		return activities.Notified{Why: "not now: it is " + string(state)}, nil
 	}
 	out := activities.Notified{Sent: true, Platform: map[copay.Channel]copay.Platform{copay.ChannelSMS: "twilio", copay.ChannelEmail: "sendgrid"}[in.Channel], At: w.now()}
 	if in.Open != nil {
@@ -410,6 +410,13 @@ func (w *world) Notify(ctx context.Context, in activities.NotifyInput) (activiti
 	return out, nil
 }
 
+// recorded is the state in the lasting record, which may be written meanwhile.
+func (w *world) recorded() copay.State {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stored.State
+}
+
 func (w *world) Record(_ context.Context, in activities.RecordInput) error {
 	if w.onRecord != nil {
 		w.onRecord()
@@ -421,7 +428,9 @@ func (w *world) Record(_ context.Context, in activities.RecordInput) error {
 	}
 	c := in.CoPay
 	c.Payments, c.Refunds = slices.Clone(c.Payments), slices.Clone(c.Refunds)
+	w.mu.Lock()
 	w.stored = &c
+	w.mu.Unlock()
 	w.timeline, w.trace = append(w.timeline, in.Events...), in.Trace
 	for _, b := range in.Books {
 		if was, again := w.steps[b.Step]; again { // the ledger books a step once
