@@ -22,6 +22,7 @@ type Connector struct {
 	staff  roster
 	writes attempts
 	seen   visits
+	heard  heard
 }
 
 var (

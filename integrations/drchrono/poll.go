@@ -20,11 +20,12 @@ const (
 
 // PollEvents implements integrations.EventPoller: it makes up for webhooks
 // that were missed, and asks for remittances, of which there are none. The
-// cursor is the time of the last look and how far remittances were read.
+// cursor is the time of the last look and, while remittances are left to be read,
+// since when.
 func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integrations.Event, string, error) {
 	now := c.now()
 	since := now.Add(-firstLook)
-	looked, read, _ := strings.Cut(cursor, " ")
+	looked, behind, _ := strings.Cut(cursor, " ")
 	if t, err := time.Parse(time.RFC3339, looked); err == nil {
 		since = t.Add(-lookAgain)
 	}
@@ -44,7 +45,11 @@ func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integratio
 	if err != nil {
 		return nil, cursor, err
 	}
-	said, done, err := c.remittances(ctx, from, markOf(read), changed)
+	window := from
+	if behind != "" {
+		window = min(window, behind)
+	}
+	said, all, err := c.remittances(ctx, window, changed)
 	if err != nil {
 		return nil, cursor, err
 	}
@@ -64,5 +69,9 @@ func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integratio
 		out = append(out, integrations.Event{ID: "patient_modify:" + string(p.ID) + ":" + p.UpdatedAt, Kind: integrations.EventPatientChanged, Type: "patients",
 			At: now, Patient: copay.PatientRef(p.ID), Object: string(p.ID)})
 	}
-	return append(out, said...), strings.TrimSpace(now.UTC().Format(time.RFC3339) + " " + done.String()), nil
+	next := now.UTC().Format(time.RFC3339)
+	if !all {
+		next += " " + window
+	}
+	return append(out, said...), next, nil
 }

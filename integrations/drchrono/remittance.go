@@ -3,10 +3,12 @@ package drchrono
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/copayflow/copayflow/copay"
@@ -52,15 +54,18 @@ const otherPayer = "Coordination of Benefits"
 // false while that is not final. What an earlier payer left to the patient is
 // the next one's to pay.
 func responsibility(rows []transaction) (copay.Money, bool) {
+	rows = slices.DeleteFunc(slices.Clone(rows), func(r transaction) bool { return r.ClaimStatus == claimPredetermined })
+	if len(rows) == 0 {
+		return copay.Money{}, false
+	}
 	last := slices.MaxFunc(rows, func(a, b transaction) int { return number(a.Payer, b.Payer) }).Payer
-	rows = slices.Clone(rows)
 	slices.SortFunc(rows, func(a, b transaction) int { return number(a.ID, b.ID) })
-	owed, status, said := int64(0), "", false
+	owed, status := int64(0), ""
 	for _, r := range rows {
-		if r.Payer != last || r.ClaimStatus == claimPredetermined {
+		if r.Payer != last {
 			continue
 		}
-		status, said = r.ClaimStatus, true
+		status = r.ClaimStatus
 		if r.Group != groupPatient || r.ClaimStatus == claimDenied {
 			continue
 		}
@@ -72,7 +77,7 @@ func responsibility(rows []transaction) (copay.Money, bool) {
 			owed += m.Minor
 		}
 	}
-	return copay.Cents(owed), said && owed >= 0 && slices.Contains(decided, status)
+	return copay.Cents(owed), owed >= 0 && slices.Contains(decided, status)
 }
 
 // number orders ids, which are whole numbers.
@@ -80,99 +85,108 @@ func number(a, b id) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
-// mark is how far the remittances of a window were read: the charge last looked
-// at, by when it was last told of. The zero mark is: all.
-type mark struct{ at, line string }
-
-func (m mark) String() string {
-	if m.at == "" {
-		return ""
-	}
-	return m.at + "#" + m.line
-}
-
-func markOf(s string) (m mark) {
-	m.at, m.line, _ = strings.Cut(s, "#")
-	return m
-}
-
-func (m mark) compare(o mark) int {
-	return cmp.Or(cmp.Compare(m.at, o.at), number(id(m.line), id(o.line)))
-}
-
 // maxRemittances bounds the charges that one poll looks at, each of which costs
 // a call: an ERA may be about hundreds, and the hour has few hundred calls.
 const maxRemittances = 100
 
-// remittances tells of the charges that payers said something about since then:
-// what the patient owes by all that was said. There is no webhook for it.
-func (c *Connector) remittances(ctx context.Context, since string, done mark, changed []lineItem) ([]integrations.Event, mark, error) {
-	if done.at != "" {
-		since = min(since, done.at)
-	}
-	rows, err := list[transaction](ctx, c.api, "transactions.list", "/api/transactions", url.Values{"since": {since}, "page_size": {pageSize}})
-	if err != nil {
-		return nil, done, err
-	}
-	var events []integrations.Event
-	for i, at := range marks(rows, done) {
-		if i == maxRemittances {
-			return events, done, nil
-		}
-		e, told, err := c.remittance(ctx, at, changed)
-		if integrations.KindOf(err) == integrations.KindRateLimited && i > 0 { // the others come with the next poll
-			return events, done, nil
-		}
-		if err != nil {
-			return nil, done, err
-		}
-		if told {
-			events = append(events, e)
-		}
-		done = at
-	}
-	return events, mark{}, nil
+// maxHeard bounds what is remembered of remittances; what is forgotten is read
+// again and makes the same event.
+const maxHeard = 20_000
+
+// news are the rows of a charge in a listing: when the last was changed, and how
+// many they are, since two may be of one second.
+type news struct {
+	at   string
+	rows int
 }
 
-// marks are the charges that rows are about and that were not looked at yet, in
-// the order in which they were last told of.
-func marks(rows []transaction, done mark) []mark {
-	newest := map[id]string{}
+// heard are the charges whose remittances were read, with what came of it: polls
+// overlap, and a poll that could not be stored is done again.
+type heard struct {
+	mu    sync.Mutex
+	known map[id]hearing
+}
+
+type hearing struct {
+	told  news
+	event *integrations.Event
+}
+
+func (h *heard) of(line id, told news) (hearing, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	got, ok := h.known[line]
+	return got, ok && got.told == told
+}
+
+func (h *heard) keep(line id, got hearing) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.known == nil || len(h.known) >= maxHeard {
+		h.known = map[id]hearing{}
+	}
+	h.known[line] = got
+}
+
+// remittances tells of the charges that payers said something about since then:
+// what the patient owes by all that was said. There is no webhook for it. all is
+// false when more are left than one poll looks at: they are found since then, too.
+func (c *Connector) remittances(ctx context.Context, since string, changed []lineItem) (events []integrations.Event, all bool, err error) {
+	rows, err := list[transaction](ctx, c.api, "transactions.list", "/api/transactions", url.Values{"since": {since}, "page_size": {pageSize}})
+	if err != nil {
+		return nil, false, err
+	}
+	newest := map[id]news{}
 	for _, r := range rows {
-		if proper(string(r.LineItem)) && proper(r.UpdatedAt) && !strings.Contains(r.UpdatedAt, "#") {
-			newest[r.LineItem] = max(newest[r.LineItem], r.UpdatedAt)
+		if proper(string(r.LineItem)) && proper(r.UpdatedAt) {
+			newest[r.LineItem] = news{max(newest[r.LineItem].at, r.UpdatedAt), newest[r.LineItem].rows + 1}
 		}
 	}
-	var all []mark
-	for line, at := range newest {
-		if m := (mark{at, string(line)}); m.compare(done) > 0 {
-			all = append(all, m)
+	read := 0
+	for _, line := range slices.SortedFunc(maps.Keys(newest), number) {
+		got, known := c.heard.of(line, newest[line])
+		if !known {
+			if read == maxRemittances {
+				return events, false, nil
+			}
+			if got, err = c.remittance(ctx, line, newest[line], changed); err != nil {
+				if integrations.KindOf(err) == integrations.KindRateLimited && read > 0 { // the others come with the next poll
+					return events, false, nil
+				}
+				return nil, false, err
+			}
+			read++
+			c.heard.keep(line, got)
+		}
+		if got.event != nil {
+			events = append(events, *got.event)
 		}
 	}
-	slices.SortFunc(all, mark.compare)
-	return all
+	return events, true, nil
 }
 
 // remittance reads what was said of one charge so far.
-func (c *Connector) remittance(ctx context.Context, of mark, changed []lineItem) (integrations.Event, bool, error) {
-	rows, err := list[transaction](ctx, c.api, "transactions.list", "/api/transactions", url.Values{"line_item": {of.line}, "page_size": {pageSize}})
-	if err != nil || len(rows) == 0 {
-		return integrations.Event{}, false, err
+func (c *Connector) remittance(ctx context.Context, line id, told news, changed []lineItem) (hearing, error) {
+	rows, err := list[transaction](ctx, c.api, "transactions.list", "/api/transactions", url.Values{"line_item": {string(line)}, "page_size": {pageSize}})
+	if err != nil {
+		return hearing{}, err
 	}
+	got := hearing{told: told}
 	// A charge that a remittance was posted to is among those that changed.
-	waits := slices.ContainsFunc(changed, func(l lineItem) bool { return string(l.ID) == of.line && l.BillingStatus == otherPayer })
+	waits := slices.ContainsFunc(changed, func(l lineItem) bool { return l.ID == line && l.BillingStatus == otherPayer })
 	owed, final := responsibility(rows)
 	if waits || !final {
-		return integrations.Event{}, false, nil
+		return got, nil
 	}
 	doc, err := c.doctor(ctx, rows[0].Doctor)
 	if err != nil {
-		return integrations.Event{}, false, err
+		return hearing{}, err
 	}
 	loc, _ := doc.zone()
-	return integrations.Event{ID: strings.Join([]string{"remittance", of.line, of.at, strconv.FormatInt(owed.Minor, 10)}, ":"), Kind: integrations.EventRemittance,
-		Type: "transactions", At: orNow(naive(of.at, loc), c.now()), Charge: copay.ChargeID(of.line), Appointment: copay.AppointmentID(rows[0].Appointment),
-		Patient: copay.PatientRef(rows[0].Patient), Amount: &owed}, true, nil
+	got.event = &integrations.Event{ID: strings.Join([]string{"remittance", string(line), told.at, strconv.FormatInt(owed.Minor, 10)}, ":"), Kind: integrations.EventRemittance,
+		Type: "transactions", At: orNow(naive(told.at, loc), c.now()), Charge: copay.ChargeID(line), Appointment: copay.AppointmentID(rows[0].Appointment),
+		Patient: copay.PatientRef(rows[0].Patient), Amount: &owed}
+	return got, nil
 }
 
 func orNow(t, now time.Time) time.Time {

@@ -9,6 +9,7 @@ import (
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
 	drchronosim "github.com/copayflow/copayflow/sandbox/drchrono"
+	"github.com/copayflow/copayflow/sandbox/sim"
 )
 
 // said are the remittances among polled events, by charge, in cents.
@@ -108,17 +109,23 @@ func TestALargeRemittanceIsReadInPieces(t *testing.T) {
 		e.sim.Remit(id, "Paid in Full", drchronosim.Adjustment{Status: "1", Group: "PR", Reason: "3", Cents: i})
 		want[copay.ChargeID(id)] = i
 	}
-	got, cursor := map[copay.ChargeID]int64{}, ""
-	for range 3 {
+	cursor := ""
+	for _, told := range []int{100, 200, n, n} { // what was told before is told again, and costs no call
 		events, next, err := e.c.PollEvents(t.Context(), cursor)
 		require.NoError(t, err)
-		for charge, cents := range said(events) {
-			require.NotContains(t, got, charge, "none is read twice")
-			got[charge] = cents
+		got := said(events)
+		require.Len(t, got, told)
+		if told == n {
+			require.Equal(t, want, got)
+			_, err = time.Parse(time.RFC3339, next)
+			require.NoError(t, err, "nothing is left")
 		}
 		cursor = next
 	}
-	require.Equal(t, want, got)
-	_, err := time.Parse(time.RFC3339, cursor)
-	require.NoError(t, err, "nothing is left")
+	e.sim.Faults().Add(sim.Fault{Kind: sim.FaultServer, Path: "/api/transactions"}) // of the list
+	_, _, err := e.c.PollEvents(t.Context(), cursor)
+	require.Error(t, err)
+	events, _, err := e.c.PollEvents(t.Context(), cursor)
+	require.NoError(t, err)
+	require.Equal(t, want, said(events), "a poll that failed is done again whole")
 }
