@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -21,13 +22,14 @@ import (
 
 // recorder keeps the refusals of a round trip.
 type recorder struct {
+	http.RoundTripper
 	mu       sync.Mutex
 	seen     map[string]int
 	refusals []string
 }
 
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
-	res, err := http.DefaultTransport.RoundTrip(req)
+	res, err := r.RoundTripper.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
@@ -40,32 +42,38 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// startMock runs the official stateless mock on free ports of the loopback.
-func startMock(t *testing.T, args ...string) string {
+// mockURL names the mock's host only: its requests go through a socket.
+const mockURL = "http://stripe-mock"
+
+// startMock runs the official stateless mock and returns the way to it: a Unix
+// socket, since a free port may be another test's by the time it is opened.
+func startMock(t *testing.T, args ...string) http.RoundTripper {
 	t.Helper()
 	binary := os.Getenv("STRIPE_MOCK")
 	if binary == "" {
 		t.Skip("STRIPE_MOCK does not name a stripe-mock binary (github.com/stripe/stripe-mock): the wire contract was not checked against it")
 	}
-	addrs := make([]string, 2)
-	for i := range addrs {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		addrs[i] = l.Addr().String()
-		require.NoError(t, l.Close())
-	}
+	dir, err := os.MkdirTemp("", "mock") // t.TempDir() is too long for a socket's name
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "http")
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, binary, append([]string{"-http-addr", addrs[0], "-https-addr", addrs[1]}, args...)...)
+	cmd := exec.CommandContext(ctx, binary, append([]string{"-http-unix", socket}, args...)...)
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { cancel(); _ = cmd.Wait() })
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}
 	require.Eventually(t, func() bool {
-		c, err := net.DialTimeout("tcp", addrs[0], time.Second)
+		c, err := dial(t.Context(), "", "")
 		if err == nil {
 			_ = c.Close()
 		}
 		return err == nil
 	}, 30*time.Second, 50*time.Millisecond)
-	return "http://" + addrs[0]
+	way := &http.Transport{DialContext: dial}
+	t.Cleanup(way.CloseIdleConnections)
+	return way
 }
 
 // TestStripeMock sends every request the connector knows to the official
@@ -81,10 +89,9 @@ func TestStripeMock(t *testing.T) {
 			if files != nil && spectest.Path("stripe") == "" {
 				t.Skip("the Stripe specification is not beside the repository (COPAYFLOW_SPECS)")
 			}
-			url := startMock(t, files...)
-			rec := &recorder{seen: map[string]int{}}
+			rec := &recorder{RoundTripper: startMock(t, files...), seen: map[string]int{}}
 			c, err := stripe.New(integrations.Settings{Practice: practice, Platform: stripe.Name, RoundTripper: rec, Options: map[string]any{
-				"secret_key": "literal:sk_test_123", "base_url": url, "statement_suffix": "CO-PAY", "link_methods": []any{"card", "us_bank_account"}}})
+				"secret_key": "literal:sk_test_123", "base_url": mockURL, "statement_suffix": "CO-PAY", "link_methods": []any{"card", "us_bank_account"}}})
 			require.NoError(t, err)
 			useEverything(t, c)
 			if files != nil {
