@@ -178,6 +178,8 @@ func (p *Process) dial(ctx context.Context) (client.Client, error) {
 	t := p.Config.Temporal
 	o := client.Options{HostPort: t.Address, Namespace: t.Namespace, Logger: log.NewStructuredLogger(p.Log), MetricsHandler: p.Telemetry.Temporal,
 		DataConverter: p.Codec.DataConverter(), FailureConverter: p.Codec.FailureConverter()}
+	// What is encrypted does not get smaller, and trying costs a twentieth of the CPU.
+	o.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
 	if ci, ok := p.Telemetry.Tracing.(interceptor.ClientInterceptor); ok {
 		o.Interceptors = append(o.Interceptors, ci)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/copayflow/copayflow/cmd/copay-dev/internal/stack"
 	"github.com/copayflow/copayflow/config"
@@ -37,15 +38,22 @@ func root() *cobra.Command {
 
 func loadTemporal(file string) (config.TemporalDev, error) { return config.LoadTemporalDev(file) }
 
-// historyLength is how many events a co-pay's workflow has.
+// historyLength is how many events a co-pay's workflow has, over all its runs:
+// news of a settled co-pay begins another.
 func historyLength(ctx context.Context, s *stack.Stack, key copay.Key) (int64, error) {
-	iter := s.Process.Temporal.GetWorkflowHistory(ctx, key.WorkflowID(), "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	var n int64
-	for iter.HasNext() {
-		if _, err := iter.Next(); err != nil {
-			return n, err
+	c, n := s.Process.Temporal, int64(0)
+	runs, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: fmt.Sprintf("WorkflowId = '%s'", key.WorkflowID())})
+	if err != nil {
+		return 0, err
+	}
+	for _, run := range runs.GetExecutions() {
+		iter := c.GetWorkflowHistory(ctx, key.WorkflowID(), run.GetExecution().GetRunId(), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+		for iter.HasNext() {
+			if _, err := iter.Next(); err != nil {
+				return 0, err
+			}
+			n++
 		}
-		n++
 	}
 	return n, nil
 }

@@ -65,7 +65,17 @@ func (s *Server) one(table func() map[string]object) http.HandlerFunc {
 }
 
 // text is a field as a query names it.
-func text(v any) string { return fmt.Sprint(v) }
+func text(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case int:
+		return strconv.Itoa(v)
+	}
+	return fmt.Sprint(v)
+}
 
 // public leaves out what only the simulator knows.
 func public(o object) object {
@@ -129,21 +139,27 @@ func (s *Server) filter(r *http.Request, all []object, fields ...string) ([]obje
 	if since != "" && !isTime(since) {
 		return nil, false
 	}
-	var out []object
-	for _, o := range all {
-		keep := true
-		for _, f := range fields {
-			if v := q.Get(f); v != "" && fmt.Sprint(o[f]) != v {
-				keep = false
+	wanted := map[string]string{}
+	for _, f := range fields {
+		if v := q.Get(f); v != "" {
+			wanted[f] = v
+		}
+	}
+	keep := func(o object) bool {
+		for f, v := range wanted {
+			if text(o[f]) != v {
+				return false
 			}
 		}
 		if at, _ := o["updated_at"].(string); since != "" && at < since {
-			keep = false
+			return false
 		}
-		if made, ok := o["_made"].(time.Time); ok && time.Since(made) < s.cfg.ListLag {
-			keep = false
-		}
-		if keep {
+		made, ok := o["_made"].(time.Time)
+		return !ok || time.Since(made) >= s.cfg.ListLag
+	}
+	var out []object
+	for _, o := range all {
+		if keep(o) {
 			out = append(out, o)
 		}
 	}
@@ -226,7 +242,7 @@ func (s *Server) onePayment(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.payments {
-		if fmt.Sprint(p["id"]) == r.PathValue("id") {
+		if text(p["id"]) == r.PathValue("id") {
 			sim.WriteJSON(w, http.StatusOK, public(p))
 			return
 		}
