@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -38,11 +39,13 @@ func (b *balancer) set(behind ...string) {
 	b.behind = behind
 }
 
-func (b *balancer) next() string {
+// order is the APIs as one request tries them, each once.
+func (b *balancer) order() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.turn++
-	return b.behind[b.turn%len(b.behind)]
+	first := b.turn % len(b.behind)
+	return slices.Concat(b.behind[first:], b.behind[:first])
 }
 
 func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -51,8 +54,8 @@ func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // the caller went away
 	}
 	said := ""
-	for range 3 {
-		out, err := http.NewRequestWithContext(r.Context(), r.Method, "http://"+b.next()+r.URL.RequestURI(), bytes.NewReader(body))
+	for _, addr := range b.order() {
+		out, err := http.NewRequestWithContext(r.Context(), r.Method, "http://"+addr+r.URL.RequestURI(), bytes.NewReader(body))
 		if err != nil {
 			said = err.Error()
 			continue
