@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -175,6 +176,10 @@ func Ready(checks map[string]func(context.Context) error, log *slog.Logger) http
 	}
 }
 
+// ErrStopping is what a check says of a process that was told to end: nothing
+// is wrong, but no more requests should be sent to it.
+var ErrStopping = errors.New("stopping")
+
 // ask asks everything that the process depends on, at once.
 func ask(ctx context.Context, checks map[string]func(context.Context) error, log *slog.Logger) (map[string]string, int) {
 	ctx, cancel := context.WithTimeout(ctx, readyWait)
@@ -188,7 +193,10 @@ func ask(ctx context.Context, checks map[string]func(context.Context) error, log
 			mu.Lock()
 			defer mu.Unlock()
 			answer[name] = "ok"
-			if err != nil {
+			switch {
+			case errors.Is(err, ErrStopping):
+				answer[name], status = ErrStopping.Error(), http.StatusServiceUnavailable
+			case err != nil:
 				log.WarnContext(ctx, "not ready", "dependency", name, "error", err)
 				answer[name], status = "not reachable", http.StatusServiceUnavailable
 			}

@@ -45,6 +45,9 @@ type Listen struct {
 	Metrics string `koanf:"metrics"` // Prometheus and health; keep it inside
 	// TLS is for http and grpc; without it a proxy before them must end TLS.
 	TLS ListenTLS `koanf:"tls"`
+	// Drain is how long the API, once told to stop, serves on while it says that
+	// it is not ready: longer than the balancer takes to notice. 0: not at all.
+	Drain time.Duration `koanf:"drain"`
 }
 
 // ListenTLS names the files of the API's certificate. With ClientCA, callers

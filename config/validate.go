@@ -94,7 +94,13 @@ func (l *Listen) validate(f *faults) {
 	if l.TLS.ClientCA != "" && l.TLS.Cert == "" {
 		f.add("listen.tls.client_ca needs listen.tls.cert and listen.tls.key: without TLS nobody can show a certificate")
 	}
+	if l.Drain < 0 || l.Drain > maxDrain {
+		f.add("listen.drain is 0 to %s, not %s", maxDrain, l.Drain)
+	}
 }
+
+// maxDrain is longer than any load balancer takes to notice.
+const maxDrain = 5 * time.Minute
 
 func (t *Temporal) validate(f *faults) {
 	if t.APIKey != "" {

@@ -38,6 +38,13 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
+	var v int
+	if err := db.QueryRowContext(ctx, sqlServerVersion).Scan(&v); err != nil {
+		return translate("ask for the database server's version", err)
+	}
+	if err := supported(v); err != nil {
+		return err
+	}
 	if _, err := p.Up(ctx); err != nil {
 		return translate("migrate", err)
 	}
@@ -56,10 +63,31 @@ func migrator(db *sql.DB) (*goose.Provider, error) {
 	return goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
 }
 
+const sqlServerVersion = `SELECT current_setting('server_version_num')::int`
+
+// oldestServer is the oldest PostgreSQL that the schema and the tests know.
+const oldestServer = 15
+
+// supported refuses servers that are too old; v is as in server_version_num.
+func supported(v int) error {
+	if major := v / 10000; major < oldestServer {
+		return copay.Errorf(copay.CodePrecondition, "", "the database server is PostgreSQL %d and Copayflow needs %d or newer: upgrade it, or choose another one in database.dsn", major, oldestServer)
+	}
+	return nil
+}
+
 const sqlSchemaVersion = `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`
 
-// checkSchema refuses to work on tables of another version than the queries.
+// checkSchema refuses to work on a server that is too old and on tables of
+// another version than the queries.
 func (s *Store) checkSchema(ctx context.Context) error {
+	var server int
+	if err := s.pool.QueryRow(ctx, sqlServerVersion).Scan(&server); err != nil {
+		return translate("ask for the database server's version", err)
+	}
+	if err := supported(server); err != nil {
+		return err
+	}
 	var v int64
 	err := s.pool.QueryRow(ctx, sqlSchemaVersion).Scan(&v)
 	var pg *pgconn.PgError

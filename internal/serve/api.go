@@ -55,10 +55,12 @@ func (l Listeners) Close() {
 }
 
 // API serves gRPC, REST, webhooks, pay page and codec, and dispatches the
-// inbox, until ctx ends; then it lets what is under way finish.
+// inbox, until ctx ends; then it says that it is not ready for the configured
+// while, and lets what is under way finish.
 func API(ctx context.Context, p *worker.Process, l Listeners) error {
 	defer l.Close()
-	srv, err := newAPI(p)
+	leaving := &parting{}
+	srv, err := newAPI(p, leaving)
 	if err != nil {
 		return err
 	}
@@ -71,10 +73,12 @@ func API(ctx context.Context, p *worker.Process, l Listeners) error {
 		return err
 	}
 	defer func() { _ = business.Unregister() }() // the process ends
-	g, ctx := errgroup.WithContext(ctx)
+	serving, end := leaving.context(ctx, p.Config.Listen.Drain)
+	defer end()
+	g, ctx := errgroup.WithContext(serving)
 	g.Go(func() error { return srv.Serve(ctx, l.GRPC, l.HTTP) })
 	g.Go(func() error { return ignoreCancel(ctx, d.Run(ctx)) })
-	g.Go(func() error { return metrics(ctx, l.Metrics, p) })
+	g.Go(func() error { return metrics(ctx, l.Metrics, p, leaving) })
 	return g.Wait()
 }
 
@@ -100,7 +104,7 @@ func ignoreCancel(ctx context.Context, err error) error {
 	return err
 }
 
-func newAPI(p *worker.Process) (*api.Server, error) {
+func newAPI(p *worker.Process, leaving *parting) (*api.Server, error) {
 	who, err := Authenticator(p.Config)
 	if err != nil {
 		return nil, err
@@ -124,12 +128,12 @@ func newAPI(p *worker.Process) (*api.Server, error) {
 		return nil, err
 	}
 	return api.New(api.Options{TLS: certs, Auth: who, Store: p.Store, Inbox: p.Store.Inbox(), Flows: p.Starter, Directory: p.Directory, Webhooks: hooks, Pay: page, Codec: decoder, Log: p.Log, Now: p.Now,
-		Checks: checks(p)})
+		Checks: checks(p, leaving)})
 }
 
-// checks are what a process depends on.
-func checks(p *worker.Process) map[string]func(context.Context) error {
-	return map[string]func(context.Context) error{"database": p.Store.Ping, "temporal": func(ctx context.Context) error {
+// checks are what a process depends on, and that it is not about to end.
+func checks(p *worker.Process, leaving *parting) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{"process": leaving.ready, "database": p.Store.Ping, "temporal": func(ctx context.Context) error {
 		_, err := p.Temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
 		return err
 	}}
@@ -186,11 +190,11 @@ func Authenticator(c *config.Config) (*auth.Authenticator, error) {
 
 // metrics serves the Prometheus page, liveness and readiness on the inner
 // address, which is the only one that a worker has.
-func metrics(ctx context.Context, l net.Listener, p *worker.Process) error {
+func metrics(ctx context.Context, l net.Listener, p *worker.Process, leaving *parting) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", p.Telemetry.Metrics)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
-	mux.HandleFunc("GET /readyz", api.Ready(checks(p), p.Log))
+	mux.HandleFunc("GET /readyz", api.Ready(checks(p, leaving), p.Log))
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		<-ctx.Done()
@@ -216,7 +220,7 @@ func Worker(ctx context.Context, p *worker.Process, l net.Listener) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	if l != nil {
-		g.Go(func() error { return metrics(ctx, l, p) })
+		g.Go(func() error { return metrics(ctx, l, p, &parting{}) }) // nobody sends it requests
 	}
 	g.Go(func() (err error) {
 		select {

@@ -17,7 +17,7 @@ import (
 	"github.com/copayflow/copayflow/internal/serve"
 )
 
-const ready = `{"database":"ok","temporal":"ok"}`
+const ready = `{"database":"ok","process":"ok","temporal":"ok"}`
 
 func TestTheAPIServesWhatItSays(t *testing.T) {
 	t.Parallel()
@@ -66,8 +66,8 @@ func TestReadinessFollowsWhatTheProcessNeeds(t *testing.T) {
 		fail func(i installation)
 		want string
 	}{
-		"Temporal": {func(i installation) { i.temporal.SetHealthy(false) }, `{"database":"ok","temporal":"not reachable"}`},
-		"database": {func(i installation) { i.Store.Close() }, `{"database":"not reachable","temporal":"ok"}`},
+		"Temporal": {func(i installation) { i.temporal.SetHealthy(false) }, `{"database":"ok","process":"ok","temporal":"not reachable"}`},
+		"database": {func(i installation) { i.Store.Close() }, `{"database":"not reachable","process":"ok","temporal":"ok"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -127,6 +127,30 @@ func TestStoppingFinishesWhatIsUnderWay(t *testing.T) {
 		_, _, err := try(t, "GET", at+"/healthz", "")
 		require.Error(t, err, "the addresses were given back")
 	}
+}
+
+// A balancer sees that the process is about to end before its addresses close.
+func TestStoppingIsSeenBeforeItHappens(t *testing.T) {
+	t.Parallel()
+	i := install(t)
+	i.Config.Listen.Drain = time.Second
+	r := i.serveAPI(t)
+	status, body, err := try(t, "GET", r.http+"/readyz", "")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, status, body)
+	r.stop()
+	for _, at := range []string{r.http, r.metrics} {
+		require.Eventually(t, func() bool {
+			status, body, err := try(t, "GET", at+"/readyz", "")
+			require.NoError(t, err, "it still answers")
+			return status == http.StatusServiceUnavailable && strings.Contains(body, `"process":"stopping"`)
+		}, time.Second, time.Millisecond)
+	}
+	const event = `{"id":"evt_late","type":"customer.created","data":{"object":{"id":"cus_1"}}}`
+	status, _, err = try(t, "POST", r.http+"/webhooks/stripe/maple", event, "Stripe-Signature", signature(event))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, status, "what still comes is taken")
+	require.NoError(t, r.ended(t))
 }
 
 // When one part cannot go on, the process ends with the reason instead of
