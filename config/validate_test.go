@@ -106,6 +106,8 @@ var faulty = map[string]struct {
 	spoil func(c *Config)
 	want  []string
 }{
+	"listen.drain, too long":   {func(c *Config) { c.Listen.Drain = 10 * time.Minute }, []string{"listen.drain", "5m0s", "10m0s"}},
+	"listen.drain, below zero": {func(c *Config) { c.Listen.Drain = -time.Second }, []string{"listen.drain", "-1s"}},
 	"env":                      {func(c *Config) { c.Env = "prod" }, []string{"env must be"}},
 	"no env":                   {func(c *Config) { c.Env = "" }, []string{"env must be"}},
 	"no public url":            {func(c *Config) { c.PublicURL = "" }, []string{"public_url must be the http(s) address", "public_url must be https in production"}},

@@ -25,7 +25,7 @@ func TestAProcessWorksOnAWhileAfterItWasToldToStop(t *testing.T) {
 		time.Sleep(10*time.Second - 1)
 		synctest.Wait()
 		require.NoError(t, serving.Err())
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		require.ErrorIs(t, serving.Err(), context.Canceled)
 	})
