@@ -150,6 +150,21 @@ func (s consentService) askByLink(ctx context.Context, req *copayv1.RevokeCardCo
 	}
 }
 
+// GetMessageConsents explains which channels a co-pay's patient is written to on.
+func (s consentService) GetMessageConsents(ctx context.Context, req *copayv1.GetMessageConsentsRequest) (*copayv1.GetMessageConsentsResponse, error) {
+	list, err := s.store.Consents(ctx, copay.PracticeID(req.GetPracticeId()), copay.ID(req.GetCopayId()))
+	if err != nil {
+		return nil, named(req, err)
+	}
+	out := &copayv1.GetMessageConsentsResponse{}
+	for _, c := range list {
+		out.Consents = append(out.Consents, &copayv1.MessageConsent{Channel: channelOut(c.Channel), Allowed: c.Allowed, HasAddress: c.HasAddress, RefusedInEhr: c.Refused,
+			GivenAt: timeOut(c.GivenAt), Source: c.Source, TextVersion: c.TextVersion, RevokedAt: timeOut(c.RevokedAt), RevokedBy: c.RevokedBy,
+			RestoredAt: timeOut(c.RestoredAt), BadAt: timeOut(c.BadAt), BadCode: c.BadCode})
+	}
+	return out, nil
+}
+
 // RecordMessageConsent records that a patient agreed to payment messages, and
 // lets co-pays that waited for it decide again.
 func (s consentService) RecordMessageConsent(ctx context.Context, req *copayv1.RecordMessageConsentRequest) (*copayv1.RecordMessageConsentResponse, error) {

@@ -50,6 +50,9 @@ func reviewIn(k copayv1.ReviewKind) copay.ReviewKind {
 func choiceIn(c copayv1.Choice) copay.Choice {
 	return copay.Choice(fromEnum(copayv1.Choice_name, "CHOICE_", int32(c)))
 }
+func channelOut(c copay.Channel) copayv1.Channel {
+	return toEnum[copayv1.Channel](copayv1.Channel_value, "CHANNEL_", string(c))
+}
 func channelIn(c copayv1.Channel) copay.Channel {
 	return copay.Channel(fromEnum(copayv1.Channel_name, "CHANNEL_", int32(c)))
 }

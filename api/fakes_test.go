@@ -46,6 +46,7 @@ type world struct {
 	ended    int // payment links
 	ehrs     []copay.Platform
 	consents []ledger.Consent
+	channels []ledger.ChannelConsent
 	audited  []ledger.AuditEntry
 	replayed []int64
 	checked  []copay.Key
@@ -177,6 +178,13 @@ func (w *world) RevokeCardConsent(context.Context, copay.PracticeID, copay.Patie
 	had := w.card != nil
 	w.card = nil
 	return had, nil
+}
+
+func (w *world) Consents(ctx context.Context, practice copay.PracticeID, id copay.ID) ([]ledger.ChannelConsent, error) {
+	if _, err := w.CoPay(ctx, practice, id); err != nil {
+		return nil, err
+	}
+	return w.channels, nil
 }
 
 func (w *world) RecordConsent(_ context.Context, _ copay.PracticeID, c ledger.Consent) (bool, error) {

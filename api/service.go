@@ -32,6 +32,7 @@ type Store interface {
 	PutCardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey, c ledger.CardOnFile) error
 	RevokeCardConsent(ctx context.Context, practice copay.PracticeID, patient copay.PatientKey, at time.Time) (bool, error)
 	RecordConsent(ctx context.Context, practice copay.PracticeID, c ledger.Consent) (effective bool, err error)
+	Consents(ctx context.Context, practice copay.PracticeID, id copay.ID) ([]ledger.ChannelConsent, error)
 	Revoke(ctx context.Context, practice copay.PracticeID, channel copay.Channel, address string, scope ledger.OptOut, source string, at time.Time) ([]copay.ID, error)
 	CopaysByAddress(ctx context.Context, practice copay.PracticeID, channel copay.Channel, address string) ([]copay.ID, error)
 	RevokePayLinks(ctx context.Context, practice copay.PracticeID, id copay.ID) (int, error)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -297,6 +298,27 @@ func TestARevokedCardIsAskedForByLink(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, got.GetCopays(), "the first answer")
 	require.Len(t, b.calls, asked)
+}
+
+func TestMessageConsentsAreExplained(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.add(key, copay.StateAwaitingPayment)
+	gave, stopped := time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC), time.Date(2026, 11, 20, 18, 0, 0, 0, time.UTC)
+	b.channels = []ledger.ChannelConsent{{Channel: copay.ChannelSMS, HasAddress: true, GivenAt: gave, Source: "intake_form", TextVersion: "v1", RevokedAt: stopped, RevokedBy: "STOP"},
+		{Channel: copay.ChannelEmail, Allowed: true, HasAddress: true, GivenAt: gave, Source: "ehr"}}
+	c := copayv1.NewConsentServiceClient(b.s.conn)
+	got, err := c.GetMessageConsents(as(t, "front_desk"), &copayv1.GetMessageConsentsRequest{PracticeId: "maple", CopayId: string(key.ID())})
+	require.NoError(t, err)
+	want := &copayv1.GetMessageConsentsResponse{Consents: []*copayv1.MessageConsent{
+		{Channel: copayv1.Channel_CHANNEL_SMS, HasAddress: true, GivenAt: timestamppb.New(gave), Source: "intake_form", TextVersion: "v1", RevokedAt: timestamppb.New(stopped), RevokedBy: "STOP"},
+		{Channel: copayv1.Channel_CHANNEL_EMAIL, Allowed: true, HasAddress: true, GivenAt: timestamppb.New(gave), Source: "ehr"}}}
+	require.True(t, proto.Equal(want, got), "%v", got)
+	other := copay.Key{Practice: "maple", EHR: "drchrono", Charge: "none"}
+	_, err = c.GetMessageConsents(as(t, "front_desk"), &copayv1.GetMessageConsentsRequest{PracticeId: "maple", CopayId: string(other.ID())})
+	require.Equal(t, codes.NotFound, status.Code(err))
+	_, err = c.GetMessageConsents(as(t, "front_desk"), &copayv1.GetMessageConsentsRequest{PracticeId: "maple", CopayId: "12"})
+	require.Equal(t, codes.InvalidArgument, status.Code(err))
 }
 
 func TestMessageConsent(t *testing.T) {

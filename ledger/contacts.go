@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -171,6 +172,52 @@ func (s *Store) Reach(ctx context.Context, practice copay.PracticeID, id copay.I
 	}
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[copay.Reach])
 	return list, translate("read the contacts", err)
+}
+
+// ChannelConsent is what is known of one channel of a co-pay's patient, for
+// people: why messages go out there or not. Times that are zero did not happen.
+type ChannelConsent struct {
+	Channel copay.Channel
+	Allowed bool // both answers of copay.Reach are yes
+	// HasAddress: the EHR knows one. Refused: the patient's record there says not
+	// to use the channel.
+	HasAddress, Refused bool
+	GivenAt             time.Time
+	Source, TextVersion string
+	RevokedAt           time.Time
+	RevokedBy           string
+	RestoredAt, BadAt   time.Time
+	BadCode             string
+}
+
+const sqlConsents = `SELECT ch.channel, ch.key IS NOT NULL, ch.refused, c.consent_at, coalesce(c.consent_source, ''), coalesce(c.consent_version, ''),
+  c.revoked_at, coalesce(c.revoked_source, ''), c.restored_at, c.bad_at, coalesce(c.bad_code, '')
+FROM patients p CROSS JOIN LATERAL (VALUES (1, 'sms', p.phone_key, p.no_sms), (2, 'email', p.email_key, p.no_email)) AS ch (no, channel, key, refused)
+LEFT JOIN contacts c ON c.practice = p.practice AND c.channel = ch.channel AND c.address_key = ch.key
+WHERE p.practice = $1 AND p.copay_id = $2 ORDER BY ch.no`
+
+// Consents explains Reach. A co-pay whose patient was not read yet has none;
+// one that there is not is CodeNotFound.
+func (s *Store) Consents(ctx context.Context, practice copay.PracticeID, id copay.ID) ([]ChannelConsent, error) {
+	if _, err := s.CoPay(ctx, practice, id); err != nil {
+		return nil, err
+	}
+	may, err := s.Reach(ctx, practice, id)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.pool.Query(ctx, sqlConsents, practice, id)
+	if err != nil {
+		return nil, translate("read the consents", err)
+	}
+	list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (c ChannelConsent, err error) {
+		var given, revoked, restored, bad *time.Time
+		err = r.Scan(&c.Channel, &c.HasAddress, &c.Refused, &given, &c.Source, &c.TextVersion, &revoked, &c.RevokedBy, &restored, &bad, &c.BadCode)
+		c.GivenAt, c.RevokedAt, c.RestoredAt, c.BadAt = utc(given), utc(revoked), utc(restored), utc(bad)
+		c.Allowed = slices.ContainsFunc(may, func(m copay.Reach) bool { return m.Channel == c.Channel && m.Consent && m.Usable })
+		return c, err
+	})
+	return list, translate("read the consents", err)
 }
 
 const sqlOpenByAddress = `SELECT c.id FROM patients p JOIN copays c ON c.practice = p.practice AND c.id = p.copay_id

@@ -57,6 +57,52 @@ func TestReach(t *testing.T) {
 	require.Empty(t, b.reach(t, b.claim(t, maple, "c-2")), "no patient")
 }
 
+func TestConsentsSayWhyMessagesGoOutOrNot(t *testing.T) {
+	b, id := reachable(t)
+	consents := func() [2]ledger.ChannelConsent {
+		t.Helper()
+		list, err := b.Consents(t.Context(), maple, id)
+		require.NoError(t, err)
+		require.Len(t, list, 2)
+		may, err := b.Reach(t.Context(), maple, id)
+		require.NoError(t, err)
+		for i, m := range may {
+			require.Equal(t, m.Consent && m.Usable, list[i].Allowed)
+		}
+		return [2]ledger.ChannelConsent(list)
+	}
+	sms := ledger.ChannelConsent{Channel: copay.ChannelSMS, Allowed: true, HasAddress: true, GivenAt: noon, Source: "intake_form", TextVersion: "v1"}
+	mail := sms
+	mail.Channel = copay.ChannelEmail
+	require.Equal(t, [2]ledger.ChannelConsent{sms, mail}, consents())
+
+	later := noon.Add(time.Hour)
+	_, err := b.Revoke(t.Context(), maple, copay.ChannelSMS, phone, ledger.OptOutChannel, "STOP", later)
+	require.NoError(t, err)
+	sms.Allowed, sms.RevokedAt, sms.RevokedBy = false, later, "STOP"
+	_, err = b.MarkBad(t.Context(), maple, copay.ChannelEmail, email, "550", later)
+	require.NoError(t, err)
+	mail.Allowed, mail.BadAt, mail.BadCode = false, later, "550"
+	require.Equal(t, [2]ledger.ChannelConsent{sms, mail}, consents())
+
+	again := later.Add(time.Hour)
+	require.NoError(t, b.Restore(t.Context(), maple, copay.ChannelSMS, phone, "START", again))
+	sms.Allowed, sms.RestoredAt, sms.GivenAt, sms.Source = true, again, again, "START"
+	require.Equal(t, sms, consents()[0])
+
+	p := patient()
+	p.NoSMS, p.Email = true, ""
+	require.NoError(t, b.PutPatient(t.Context(), maple, id, p))
+	sms.Allowed, sms.Refused = false, true
+	require.Equal(t, [2]ledger.ChannelConsent{sms, {Channel: copay.ChannelEmail}}, consents())
+
+	list, err := b.Consents(t.Context(), maple, b.claim(t, maple, "c-2"))
+	require.NoError(t, err)
+	require.Empty(t, list, "the patient was not read yet")
+	_, err = b.Consents(t.Context(), maple, copay.Key{Practice: maple, EHR: "drchrono", Charge: "none"}.ID())
+	require.Equal(t, copay.CodeNotFound, copay.CodeOf(err))
+}
+
 func TestRevokeAndRestore(t *testing.T) {
 	b, id := reachable(t)
 	closed := step(keyOf(maple, "c-2"), 1, copay.StateSettled)

@@ -171,7 +171,8 @@ func trespassLooks(s *ledger.Store, id copay.ID) map[string]attempt {
 			_, ok, err := s.FreshBenefits(t.Context(), birch, "payer\x00member", "98", "2026-11-24", time.Hour)
 			return orNothing(ok), err
 		},
-		"Reach": func(t *testing.T) (any, error) { return s.Reach(t.Context(), birch, id) },
+		"Reach":    func(t *testing.T) (any, error) { return s.Reach(t.Context(), birch, id) },
+		"Consents": func(t *testing.T) (any, error) { return s.Consents(t.Context(), birch, id) },
 		"CopaysByAddress": func(t *testing.T) (any, error) {
 			return s.CopaysByAddress(t.Context(), birch, copay.ChannelSMS, phone)
 		},

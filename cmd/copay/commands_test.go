@@ -80,7 +80,7 @@ func TestEveryMethodHasACommand(t *testing.T) {
 		append([]string{"approve-refund", someCoPay, "ref-1"}, why...), append([]string{"review", someCoPay, "--choice", "retry"}, why...),
 		append([]string{"note", someCoPay, "--text", "x"}, why...),
 		{"ledger", "entries"}, {"ledger", "balance"}, {"ledger", "estimates"}, {"audit", "list"}, {"audit", "verify"}, {"audit", "histories", someCoPay}, {"audit", "history", someCoPay, "run"},
-		{"platforms", "list"}, {"platforms", "test", "stripe"}, {"inbox", "dead"}, {"inbox", "stats"},
+		{"platforms", "list"}, {"platforms", "test", "stripe"}, {"inbox", "dead"}, {"inbox", "stats"}, {"consent", "show", someCoPay},
 		append([]string{"inbox", "replay", "1"}, why...), append([]string{"inbox", "dismiss", "1"}, why...),
 		append([]string{"consent", "card", "pat-1", "--cap", "50", "--charge", "777", "--text-version", "v1"}, why...),
 		append([]string{"consent", "card-revoke", "pat-1"}, why...),

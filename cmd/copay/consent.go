@@ -13,7 +13,55 @@ import (
 
 func consentCommands(c *connection) []*cobra.Command {
 	return []*cobra.Command{group("consent", "What patients agreed to",
-		cardConsentCommand(c), cardRevokeCommand(c), messageConsentCommand(c), messageRevokeCommand(c))}
+		consentsCommand(c), cardConsentCommand(c), cardRevokeCommand(c), messageConsentCommand(c), messageRevokeCommand(c))}
+}
+
+func consentsCommand(c *connection) *cobra.Command {
+	return &cobra.Command{
+		Use: "show COPAY", Short: "On which channels the patient of a co-pay may be written to, and why not", Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (*copayv1.GetMessageConsentsResponse, error) {
+				return copayv1.NewConsentServiceClient(conn).GetMessageConsents(ctx, &copayv1.GetMessageConsentsRequest{PracticeId: c.practice, CopayId: args[0]})
+			}, showConsents)
+		},
+	}
+}
+
+func showConsents(w io.Writer, r *copayv1.GetMessageConsentsResponse) {
+	if len(r.GetConsents()) == 0 {
+		fmt.Fprintln(w, "the patient was not read from the EHR yet")
+		return
+	}
+	table(w, "CHANNEL\tMESSAGES\tWHY", func(line func(cells ...string)) {
+		for _, m := range r.GetConsents() {
+			may := "no"
+			if m.GetAllowed() {
+				may = "yes"
+			}
+			line(short("CHANNEL_", m.GetChannel().String()), may, whyConsent(m))
+		}
+	})
+}
+
+// whyConsent is the reason that counts: the first that keeps messages back, or
+// the agreement they rest on.
+func whyConsent(m *copayv1.MessageConsent) string {
+	revoked, restored := m.GetRevokedAt().AsTime(), m.GetRestoredAt().AsTime()
+	switch {
+	case !m.GetHasAddress():
+		return "the EHR has no address"
+	case m.GetRefusedInEhr():
+		return "the patient's record in the EHR says not to"
+	case m.GetRevokedAt() != nil && (m.GetRestoredAt() == nil || !revoked.Before(restored)):
+		return fmt.Sprintf("revoked %s by %s", at(m.GetRevokedAt()), m.GetRevokedBy())
+	case m.GetGivenAt() == nil:
+		return "no consent on record"
+	case !m.GetAllowed():
+		return fmt.Sprintf("the address was found not to work %s (%s)", at(m.GetBadAt()), m.GetBadCode())
+	case m.GetTextVersion() == "":
+		return fmt.Sprintf("agreed %s, %s", at(m.GetGivenAt()), m.GetSource())
+	}
+	return fmt.Sprintf("agreed %s, %s, wording %s", at(m.GetGivenAt()), m.GetSource(), m.GetTextVersion())
 }
 
 func cardConsentCommand(c *connection) *cobra.Command {

@@ -156,11 +156,28 @@ func TestListsAreTables(t *testing.T) {
 			"consent card pat-1 --cap 50 --charge 777 --text-version v1 --reason signed", "the visa ending in 4242 at stripe may be charged, up to $50.00"},
 		"card revoked": {"RevokeCardConsent", &copayv1.RevokeCardConsentResponse{Revoked: true, Copays: 2}, "consent card-revoke pat-1 --reason asked",
 			"revoked; open co-pays that ask by link instead: 2"},
-		"no card to revoke":         {"RevokeCardConsent", &copayv1.RevokeCardConsentResponse{}, "consent card-revoke pat-1 --reason asked", "there was no consent to revoke"},
-		"messages":                  {"RecordMessageConsent", &copayv1.RecordMessageConsentResponse{Effective: true}, "consent message +13125550142 --text-version v1 --reason asked", "recorded"},
-		"messages after a STOP":     {"RecordMessageConsent", &copayv1.RecordMessageConsentResponse{}, "consent message +13125550142 --text-version v1 --reason asked", "recorded, but the patient has said STOP: only their own START lifts that"},
-		"no messages any more":      {"RevokeMessageConsent", &copayv1.RevokeMessageConsentResponse{Copays: 1}, "consent message-revoke +13125550142 --reason asked", "revoked; open co-pays that decide anew: 1"},
-		"a platform is tested well": {"TestConnection", &copayv1.TestConnectionResponse{Ok: true, Message: "test mode"}, "platforms test stripe", "PLATFORM OK ANSWER\nstripe true test mode"},
+		"no card to revoke": {"RevokeCardConsent", &copayv1.RevokeCardConsentResponse{}, "consent card-revoke pat-1 --reason asked", "there was no consent to revoke"},
+		"where messages go": {"GetMessageConsents", &copayv1.GetMessageConsentsResponse{Consents: []*copayv1.MessageConsent{
+			{Channel: copayv1.Channel_CHANNEL_SMS, HasAddress: true, GivenAt: timestamppb.New(noon), Source: "ehr", RevokedAt: timestamppb.New(noon), RevokedBy: "STOP"},
+			{Channel: copayv1.Channel_CHANNEL_SMS, HasAddress: true, Allowed: true, GivenAt: timestamppb.New(noon), Source: "START", RevokedAt: timestamppb.New(noon.Add(-time.Hour)), RestoredAt: timestamppb.New(noon)},
+			{Channel: copayv1.Channel_CHANNEL_SMS, HasAddress: true, GivenAt: timestamppb.New(noon), Source: "ehr", BadAt: timestamppb.New(noon), BadCode: "30006"},
+			{Channel: copayv1.Channel_CHANNEL_SMS, HasAddress: true},
+			{Channel: copayv1.Channel_CHANNEL_SMS, HasAddress: true, RefusedInEhr: true},
+			{Channel: copayv1.Channel_CHANNEL_EMAIL},
+			{Channel: copayv1.Channel_CHANNEL_EMAIL, HasAddress: true, Allowed: true, GivenAt: timestamppb.New(noon), Source: "desk", TextVersion: "v1"}}},
+			"consent show " + someCoPay, `CHANNEL MESSAGES WHY
+sms no revoked 2026-11-24 12:00 by STOP
+sms yes agreed 2026-11-24 12:00, START
+sms no the address was found not to work 2026-11-24 12:00 (30006)
+sms no no consent on record
+sms no the patient's record in the EHR says not to
+email no the EHR has no address
+email yes agreed 2026-11-24 12:00, desk, wording v1`},
+		"a patient who was not read": {"GetMessageConsents", &copayv1.GetMessageConsentsResponse{}, "consent show " + someCoPay, "the patient was not read from the EHR yet"},
+		"messages":                   {"RecordMessageConsent", &copayv1.RecordMessageConsentResponse{Effective: true}, "consent message +13125550142 --text-version v1 --reason asked", "recorded"},
+		"messages after a STOP":      {"RecordMessageConsent", &copayv1.RecordMessageConsentResponse{}, "consent message +13125550142 --text-version v1 --reason asked", "recorded, but the patient has said STOP: only their own START lifts that"},
+		"no messages any more":       {"RevokeMessageConsent", &copayv1.RevokeMessageConsentResponse{Copays: 1}, "consent message-revoke +13125550142 --reason asked", "revoked; open co-pays that decide anew: 1"},
+		"a platform is tested well":  {"TestConnection", &copayv1.TestConnectionResponse{Ok: true, Message: "test mode"}, "platforms test stripe", "PLATFORM OK ANSWER\nstripe true test mode"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

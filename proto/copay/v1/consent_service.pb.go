@@ -372,6 +372,255 @@ func (x *RevokeCardConsentResponse) GetCopays() int32 {
 	return 0
 }
 
+// GetMessageConsentsRequest names the co-pay.
+type GetMessageConsentsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The practice; the caller must belong to it.
+	PracticeId string `protobuf:"bytes,1,opt,name=practice_id,json=practiceId,proto3" json:"practice_id,omitempty"`
+	// The co-pay.
+	CopayId       string `protobuf:"bytes,2,opt,name=copay_id,json=copayId,proto3" json:"copay_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetMessageConsentsRequest) Reset() {
+	*x = GetMessageConsentsRequest{}
+	mi := &file_copay_v1_consent_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetMessageConsentsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetMessageConsentsRequest) ProtoMessage() {}
+
+func (x *GetMessageConsentsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_copay_v1_consent_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetMessageConsentsRequest.ProtoReflect.Descriptor instead.
+func (*GetMessageConsentsRequest) Descriptor() ([]byte, []int) {
+	return file_copay_v1_consent_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetMessageConsentsRequest) GetPracticeId() string {
+	if x != nil {
+		return x.PracticeId
+	}
+	return ""
+}
+
+func (x *GetMessageConsentsRequest) GetCopayId() string {
+	if x != nil {
+		return x.CopayId
+	}
+	return ""
+}
+
+// GetMessageConsentsResponse has one entry a channel; none before the patient
+// was read from the EHR.
+type GetMessageConsentsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Text message first, then e-mail.
+	Consents      []*MessageConsent `protobuf:"bytes,1,rep,name=consents,proto3" json:"consents,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetMessageConsentsResponse) Reset() {
+	*x = GetMessageConsentsResponse{}
+	mi := &file_copay_v1_consent_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetMessageConsentsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetMessageConsentsResponse) ProtoMessage() {}
+
+func (x *GetMessageConsentsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_copay_v1_consent_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetMessageConsentsResponse.ProtoReflect.Descriptor instead.
+func (*GetMessageConsentsResponse) Descriptor() ([]byte, []int) {
+	return file_copay_v1_consent_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetMessageConsentsResponse) GetConsents() []*MessageConsent {
+	if x != nil {
+		return x.Consents
+	}
+	return nil
+}
+
+// MessageConsent is what is known of one channel of a patient. Times that are
+// not set did not happen.
+type MessageConsent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The channel.
+	Channel Channel `protobuf:"varint,1,opt,name=channel,proto3,enum=copay.v1.Channel" json:"channel,omitempty"`
+	// A message would go out there now, as far as the patient's wishes and the
+	// address are concerned.
+	Allowed bool `protobuf:"varint,2,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	// The EHR knows an address for the channel.
+	HasAddress bool `protobuf:"varint,3,opt,name=has_address,json=hasAddress,proto3" json:"has_address,omitempty"`
+	// The patient's record in the EHR says not to use the channel.
+	RefusedInEhr bool `protobuf:"varint,4,opt,name=refused_in_ehr,json=refusedInEhr,proto3" json:"refused_in_ehr,omitempty"`
+	// When the patient last agreed.
+	GivenAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=given_at,json=givenAt,proto3" json:"given_at,omitempty"`
+	// Where: intake_form, portal, desk, ehr, or the message that said START.
+	Source string `protobuf:"bytes,6,opt,name=source,proto3" json:"source,omitempty"`
+	// Version of the wording the patient agreed to.
+	TextVersion string `protobuf:"bytes,7,opt,name=text_version,json=textVersion,proto3" json:"text_version,omitempty"`
+	// When it was last taken back.
+	RevokedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`
+	// By what: the patient's message, the platform that refused, or staff.
+	RevokedBy string `protobuf:"bytes,9,opt,name=revoked_by,json=revokedBy,proto3" json:"revoked_by,omitempty"`
+	// When the patient last lifted a revocation (START).
+	RestoredAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=restored_at,json=restoredAt,proto3" json:"restored_at,omitempty"`
+	// When the address was found not to work.
+	BadAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=bad_at,json=badAt,proto3" json:"bad_at,omitempty"`
+	// The platform's code for why.
+	BadCode       string `protobuf:"bytes,12,opt,name=bad_code,json=badCode,proto3" json:"bad_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MessageConsent) Reset() {
+	*x = MessageConsent{}
+	mi := &file_copay_v1_consent_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MessageConsent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MessageConsent) ProtoMessage() {}
+
+func (x *MessageConsent) ProtoReflect() protoreflect.Message {
+	mi := &file_copay_v1_consent_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MessageConsent.ProtoReflect.Descriptor instead.
+func (*MessageConsent) Descriptor() ([]byte, []int) {
+	return file_copay_v1_consent_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *MessageConsent) GetChannel() Channel {
+	if x != nil {
+		return x.Channel
+	}
+	return Channel_CHANNEL_UNSPECIFIED
+}
+
+func (x *MessageConsent) GetAllowed() bool {
+	if x != nil {
+		return x.Allowed
+	}
+	return false
+}
+
+func (x *MessageConsent) GetHasAddress() bool {
+	if x != nil {
+		return x.HasAddress
+	}
+	return false
+}
+
+func (x *MessageConsent) GetRefusedInEhr() bool {
+	if x != nil {
+		return x.RefusedInEhr
+	}
+	return false
+}
+
+func (x *MessageConsent) GetGivenAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.GivenAt
+	}
+	return nil
+}
+
+func (x *MessageConsent) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *MessageConsent) GetTextVersion() string {
+	if x != nil {
+		return x.TextVersion
+	}
+	return ""
+}
+
+func (x *MessageConsent) GetRevokedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RevokedAt
+	}
+	return nil
+}
+
+func (x *MessageConsent) GetRevokedBy() string {
+	if x != nil {
+		return x.RevokedBy
+	}
+	return ""
+}
+
+func (x *MessageConsent) GetRestoredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RestoredAt
+	}
+	return nil
+}
+
+func (x *MessageConsent) GetBadAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BadAt
+	}
+	return nil
+}
+
+func (x *MessageConsent) GetBadCode() string {
+	if x != nil {
+		return x.BadCode
+	}
+	return ""
+}
+
 // RecordMessageConsentRequest is what the patient agreed to.
 type RecordMessageConsentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -396,7 +645,7 @@ type RecordMessageConsentRequest struct {
 
 func (x *RecordMessageConsentRequest) Reset() {
 	*x = RecordMessageConsentRequest{}
-	mi := &file_copay_v1_consent_service_proto_msgTypes[4]
+	mi := &file_copay_v1_consent_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -408,7 +657,7 @@ func (x *RecordMessageConsentRequest) String() string {
 func (*RecordMessageConsentRequest) ProtoMessage() {}
 
 func (x *RecordMessageConsentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_copay_v1_consent_service_proto_msgTypes[4]
+	mi := &file_copay_v1_consent_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -421,7 +670,7 @@ func (x *RecordMessageConsentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordMessageConsentRequest.ProtoReflect.Descriptor instead.
 func (*RecordMessageConsentRequest) Descriptor() ([]byte, []int) {
-	return file_copay_v1_consent_service_proto_rawDescGZIP(), []int{4}
+	return file_copay_v1_consent_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RecordMessageConsentRequest) GetPracticeId() string {
@@ -485,7 +734,7 @@ type RecordMessageConsentResponse struct {
 
 func (x *RecordMessageConsentResponse) Reset() {
 	*x = RecordMessageConsentResponse{}
-	mi := &file_copay_v1_consent_service_proto_msgTypes[5]
+	mi := &file_copay_v1_consent_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +746,7 @@ func (x *RecordMessageConsentResponse) String() string {
 func (*RecordMessageConsentResponse) ProtoMessage() {}
 
 func (x *RecordMessageConsentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_copay_v1_consent_service_proto_msgTypes[5]
+	mi := &file_copay_v1_consent_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +759,7 @@ func (x *RecordMessageConsentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordMessageConsentResponse.ProtoReflect.Descriptor instead.
 func (*RecordMessageConsentResponse) Descriptor() ([]byte, []int) {
-	return file_copay_v1_consent_service_proto_rawDescGZIP(), []int{5}
+	return file_copay_v1_consent_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RecordMessageConsentResponse) GetEffective() bool {
@@ -542,7 +791,7 @@ type RevokeMessageConsentRequest struct {
 
 func (x *RevokeMessageConsentRequest) Reset() {
 	*x = RevokeMessageConsentRequest{}
-	mi := &file_copay_v1_consent_service_proto_msgTypes[6]
+	mi := &file_copay_v1_consent_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -554,7 +803,7 @@ func (x *RevokeMessageConsentRequest) String() string {
 func (*RevokeMessageConsentRequest) ProtoMessage() {}
 
 func (x *RevokeMessageConsentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_copay_v1_consent_service_proto_msgTypes[6]
+	mi := &file_copay_v1_consent_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -567,7 +816,7 @@ func (x *RevokeMessageConsentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeMessageConsentRequest.ProtoReflect.Descriptor instead.
 func (*RevokeMessageConsentRequest) Descriptor() ([]byte, []int) {
-	return file_copay_v1_consent_service_proto_rawDescGZIP(), []int{6}
+	return file_copay_v1_consent_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RevokeMessageConsentRequest) GetPracticeId() string {
@@ -623,7 +872,7 @@ type RevokeMessageConsentResponse struct {
 
 func (x *RevokeMessageConsentResponse) Reset() {
 	*x = RevokeMessageConsentResponse{}
-	mi := &file_copay_v1_consent_service_proto_msgTypes[7]
+	mi := &file_copay_v1_consent_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -635,7 +884,7 @@ func (x *RevokeMessageConsentResponse) String() string {
 func (*RevokeMessageConsentResponse) ProtoMessage() {}
 
 func (x *RevokeMessageConsentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_copay_v1_consent_service_proto_msgTypes[7]
+	mi := &file_copay_v1_consent_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -648,7 +897,7 @@ func (x *RevokeMessageConsentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeMessageConsentResponse.ProtoReflect.Descriptor instead.
 func (*RevokeMessageConsentResponse) Descriptor() ([]byte, []int) {
-	return file_copay_v1_consent_service_proto_rawDescGZIP(), []int{7}
+	return file_copay_v1_consent_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RevokeMessageConsentResponse) GetCopays() int32 {
@@ -700,7 +949,31 @@ const file_copay_v1_consent_service_proto_rawDesc = "" +
 	"\x03ehr\x18\x05 \x01(\tB$\xbaH!r\x1f2\x1d^([a-z0-9][a-z0-9_-]{0,31})?$R\x03ehr\"M\n" +
 	"\x19RevokeCardConsentResponse\x12\x18\n" +
 	"\arevoked\x18\x01 \x01(\bR\arevoked\x12\x16\n" +
-	"\x06copays\x18\x02 \x01(\x05R\x06copays\"\xc3\x03\n" +
+	"\x06copays\x18\x02 \x01(\x05R\x06copays\"\x9d\x01\n" +
+	"\x19GetMessageConsentsRequest\x12A\n" +
+	"\vpractice_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,39}$R\n" +
+	"practiceId\x12=\n" +
+	"\bcopay_id\x18\x02 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^cp_[0-9a-hjkmnp-tv-z]{16}$R\acopayId\"R\n" +
+	"\x1aGetMessageConsentsResponse\x124\n" +
+	"\bconsents\x18\x01 \x03(\v2\x18.copay.v1.MessageConsentR\bconsents\"\xf5\x03\n" +
+	"\x0eMessageConsent\x12+\n" +
+	"\achannel\x18\x01 \x01(\x0e2\x11.copay.v1.ChannelR\achannel\x12\x18\n" +
+	"\aallowed\x18\x02 \x01(\bR\aallowed\x12\x1f\n" +
+	"\vhas_address\x18\x03 \x01(\bR\n" +
+	"hasAddress\x12$\n" +
+	"\x0erefused_in_ehr\x18\x04 \x01(\bR\frefusedInEhr\x125\n" +
+	"\bgiven_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\agivenAt\x12\x16\n" +
+	"\x06source\x18\x06 \x01(\tR\x06source\x12!\n" +
+	"\ftext_version\x18\a \x01(\tR\vtextVersion\x129\n" +
+	"\n" +
+	"revoked_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\x12\x1d\n" +
+	"\n" +
+	"revoked_by\x18\t \x01(\tR\trevokedBy\x12;\n" +
+	"\vrestored_at\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"restoredAt\x121\n" +
+	"\x06bad_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x05badAt\x12\x19\n" +
+	"\bbad_code\x18\f \x01(\tR\abadCode\"\xc3\x03\n" +
 	"\x1bRecordMessageConsentRequest\x12A\n" +
 	"\vpractice_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,39}$R\n" +
 	"practiceId\x127\n" +
@@ -727,12 +1000,14 @@ const file_copay_v1_consent_service_proto_rawDesc = "" +
 	"everywhere\x18\x06 \x01(\bR\n" +
 	"everywhere\"6\n" +
 	"\x1cRevokeMessageConsentResponse\x12\x16\n" +
-	"\x06copays\x18\x01 \x01(\x05R\x06copays2\xae\x05\n" +
+	"\x06copays\x18\x01 \x01(\x05R\x06copays2\xe2\x06\n" +
 	"\x0eConsentService\x12\x9b\x01\n" +
 	"\x11RecordCardConsent\x12\".copay.v1.RecordCardConsentRequest\x1a#.copay.v1.RecordCardConsentResponse\"=\xc2\xf3\x18\x06\n" +
 	"\x04\x01\x02\x04\x05\x82\xd3\xe4\x93\x02-:\x01*\"(/v1/practices/{practice_id}/cardConsents\x12\xa2\x01\n" +
 	"\x11RevokeCardConsent\x12\".copay.v1.RevokeCardConsentRequest\x1a#.copay.v1.RevokeCardConsentResponse\"D\xc2\xf3\x18\x06\n" +
-	"\x04\x01\x02\x04\x05\x82\xd3\xe4\x93\x024:\x01*\"//v1/practices/{practice_id}/cardConsents:revoke\x12\xa7\x01\n" +
+	"\x04\x01\x02\x04\x05\x82\xd3\xe4\x93\x024:\x01*\"//v1/practices/{practice_id}/cardConsents:revoke\x12\xb1\x01\n" +
+	"\x12GetMessageConsents\x12#.copay.v1.GetMessageConsentsRequest\x1a$.copay.v1.GetMessageConsentsResponse\"P\xc2\xf3\x18\a\n" +
+	"\x05\x01\x02\x03\x04\x05\x82\xd3\xe4\x93\x02?\x12=/v1/practices/{practice_id}/copays/{copay_id}/messageConsents\x12\xa7\x01\n" +
 	"\x14RecordMessageConsent\x12%.copay.v1.RecordMessageConsentRequest\x1a&.copay.v1.RecordMessageConsentResponse\"@\xc2\xf3\x18\x06\n" +
 	"\x04\x01\x02\x04\x05\x82\xd3\xe4\x93\x020:\x01*\"+/v1/practices/{practice_id}/messageConsents\x12\xae\x01\n" +
 	"\x14RevokeMessageConsent\x12%.copay.v1.RevokeMessageConsentRequest\x1a&.copay.v1.RevokeMessageConsentResponse\"G\xc2\xf3\x18\x06\n" +
@@ -750,40 +1025,51 @@ func file_copay_v1_consent_service_proto_rawDescGZIP() []byte {
 	return file_copay_v1_consent_service_proto_rawDescData
 }
 
-var file_copay_v1_consent_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_copay_v1_consent_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_copay_v1_consent_service_proto_goTypes = []any{
 	(*RecordCardConsentRequest)(nil),     // 0: copay.v1.RecordCardConsentRequest
 	(*RecordCardConsentResponse)(nil),    // 1: copay.v1.RecordCardConsentResponse
 	(*RevokeCardConsentRequest)(nil),     // 2: copay.v1.RevokeCardConsentRequest
 	(*RevokeCardConsentResponse)(nil),    // 3: copay.v1.RevokeCardConsentResponse
-	(*RecordMessageConsentRequest)(nil),  // 4: copay.v1.RecordMessageConsentRequest
-	(*RecordMessageConsentResponse)(nil), // 5: copay.v1.RecordMessageConsentResponse
-	(*RevokeMessageConsentRequest)(nil),  // 6: copay.v1.RevokeMessageConsentRequest
-	(*RevokeMessageConsentResponse)(nil), // 7: copay.v1.RevokeMessageConsentResponse
-	(ConsentScope)(0),                    // 8: copay.v1.ConsentScope
-	(*Money)(nil),                        // 9: copay.v1.Money
-	(*timestamppb.Timestamp)(nil),        // 10: google.protobuf.Timestamp
-	(Channel)(0),                         // 11: copay.v1.Channel
+	(*GetMessageConsentsRequest)(nil),    // 4: copay.v1.GetMessageConsentsRequest
+	(*GetMessageConsentsResponse)(nil),   // 5: copay.v1.GetMessageConsentsResponse
+	(*MessageConsent)(nil),               // 6: copay.v1.MessageConsent
+	(*RecordMessageConsentRequest)(nil),  // 7: copay.v1.RecordMessageConsentRequest
+	(*RecordMessageConsentResponse)(nil), // 8: copay.v1.RecordMessageConsentResponse
+	(*RevokeMessageConsentRequest)(nil),  // 9: copay.v1.RevokeMessageConsentRequest
+	(*RevokeMessageConsentResponse)(nil), // 10: copay.v1.RevokeMessageConsentResponse
+	(ConsentScope)(0),                    // 11: copay.v1.ConsentScope
+	(*Money)(nil),                        // 12: copay.v1.Money
+	(*timestamppb.Timestamp)(nil),        // 13: google.protobuf.Timestamp
+	(Channel)(0),                         // 14: copay.v1.Channel
 }
 var file_copay_v1_consent_service_proto_depIdxs = []int32{
-	8,  // 0: copay.v1.RecordCardConsentRequest.scope:type_name -> copay.v1.ConsentScope
-	9,  // 1: copay.v1.RecordCardConsentRequest.cap:type_name -> copay.v1.Money
-	10, // 2: copay.v1.RecordCardConsentRequest.until:type_name -> google.protobuf.Timestamp
-	11, // 3: copay.v1.RecordMessageConsentRequest.channel:type_name -> copay.v1.Channel
-	11, // 4: copay.v1.RevokeMessageConsentRequest.channel:type_name -> copay.v1.Channel
-	0,  // 5: copay.v1.ConsentService.RecordCardConsent:input_type -> copay.v1.RecordCardConsentRequest
-	2,  // 6: copay.v1.ConsentService.RevokeCardConsent:input_type -> copay.v1.RevokeCardConsentRequest
-	4,  // 7: copay.v1.ConsentService.RecordMessageConsent:input_type -> copay.v1.RecordMessageConsentRequest
-	6,  // 8: copay.v1.ConsentService.RevokeMessageConsent:input_type -> copay.v1.RevokeMessageConsentRequest
-	1,  // 9: copay.v1.ConsentService.RecordCardConsent:output_type -> copay.v1.RecordCardConsentResponse
-	3,  // 10: copay.v1.ConsentService.RevokeCardConsent:output_type -> copay.v1.RevokeCardConsentResponse
-	5,  // 11: copay.v1.ConsentService.RecordMessageConsent:output_type -> copay.v1.RecordMessageConsentResponse
-	7,  // 12: copay.v1.ConsentService.RevokeMessageConsent:output_type -> copay.v1.RevokeMessageConsentResponse
-	9,  // [9:13] is the sub-list for method output_type
-	5,  // [5:9] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	11, // 0: copay.v1.RecordCardConsentRequest.scope:type_name -> copay.v1.ConsentScope
+	12, // 1: copay.v1.RecordCardConsentRequest.cap:type_name -> copay.v1.Money
+	13, // 2: copay.v1.RecordCardConsentRequest.until:type_name -> google.protobuf.Timestamp
+	6,  // 3: copay.v1.GetMessageConsentsResponse.consents:type_name -> copay.v1.MessageConsent
+	14, // 4: copay.v1.MessageConsent.channel:type_name -> copay.v1.Channel
+	13, // 5: copay.v1.MessageConsent.given_at:type_name -> google.protobuf.Timestamp
+	13, // 6: copay.v1.MessageConsent.revoked_at:type_name -> google.protobuf.Timestamp
+	13, // 7: copay.v1.MessageConsent.restored_at:type_name -> google.protobuf.Timestamp
+	13, // 8: copay.v1.MessageConsent.bad_at:type_name -> google.protobuf.Timestamp
+	14, // 9: copay.v1.RecordMessageConsentRequest.channel:type_name -> copay.v1.Channel
+	14, // 10: copay.v1.RevokeMessageConsentRequest.channel:type_name -> copay.v1.Channel
+	0,  // 11: copay.v1.ConsentService.RecordCardConsent:input_type -> copay.v1.RecordCardConsentRequest
+	2,  // 12: copay.v1.ConsentService.RevokeCardConsent:input_type -> copay.v1.RevokeCardConsentRequest
+	4,  // 13: copay.v1.ConsentService.GetMessageConsents:input_type -> copay.v1.GetMessageConsentsRequest
+	7,  // 14: copay.v1.ConsentService.RecordMessageConsent:input_type -> copay.v1.RecordMessageConsentRequest
+	9,  // 15: copay.v1.ConsentService.RevokeMessageConsent:input_type -> copay.v1.RevokeMessageConsentRequest
+	1,  // 16: copay.v1.ConsentService.RecordCardConsent:output_type -> copay.v1.RecordCardConsentResponse
+	3,  // 17: copay.v1.ConsentService.RevokeCardConsent:output_type -> copay.v1.RevokeCardConsentResponse
+	5,  // 18: copay.v1.ConsentService.GetMessageConsents:output_type -> copay.v1.GetMessageConsentsResponse
+	8,  // 19: copay.v1.ConsentService.RecordMessageConsent:output_type -> copay.v1.RecordMessageConsentResponse
+	10, // 20: copay.v1.ConsentService.RevokeMessageConsent:output_type -> copay.v1.RevokeMessageConsentResponse
+	16, // [16:21] is the sub-list for method output_type
+	11, // [11:16] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_copay_v1_consent_service_proto_init() }
@@ -800,7 +1086,7 @@ func file_copay_v1_consent_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_copay_v1_consent_service_proto_rawDesc), len(file_copay_v1_consent_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	ConsentService_RecordCardConsent_FullMethodName    = "/copay.v1.ConsentService/RecordCardConsent"
 	ConsentService_RevokeCardConsent_FullMethodName    = "/copay.v1.ConsentService/RevokeCardConsent"
+	ConsentService_GetMessageConsents_FullMethodName   = "/copay.v1.ConsentService/GetMessageConsents"
 	ConsentService_RecordMessageConsent_FullMethodName = "/copay.v1.ConsentService/RecordMessageConsent"
 	ConsentService_RevokeMessageConsent_FullMethodName = "/copay.v1.ConsentService/RevokeMessageConsent"
 )
@@ -37,6 +38,10 @@ type ConsentServiceClient interface {
 	// RevokeCardConsent takes it back at once. Open co-pays that would have charged
 	// the card ask by link instead.
 	RevokeCardConsent(ctx context.Context, in *RevokeCardConsentRequest, opts ...grpc.CallOption) (*RevokeCardConsentResponse, error)
+	// GetMessageConsents says of each channel whether a co-pay's patient may be
+	// written to, and why not: what they agreed to, a STOP, an address that does
+	// not work. It gives no address away.
+	GetMessageConsents(ctx context.Context, in *GetMessageConsentsRequest, opts ...grpc.CallOption) (*GetMessageConsentsResponse, error)
 	// RecordMessageConsent records that a patient agreed to payment messages at an
 	// address.
 	RecordMessageConsent(ctx context.Context, in *RecordMessageConsentRequest, opts ...grpc.CallOption) (*RecordMessageConsentResponse, error)
@@ -66,6 +71,16 @@ func (c *consentServiceClient) RevokeCardConsent(ctx context.Context, in *Revoke
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RevokeCardConsentResponse)
 	err := c.cc.Invoke(ctx, ConsentService_RevokeCardConsent_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *consentServiceClient) GetMessageConsents(ctx context.Context, in *GetMessageConsentsRequest, opts ...grpc.CallOption) (*GetMessageConsentsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetMessageConsentsResponse)
+	err := c.cc.Invoke(ctx, ConsentService_GetMessageConsents_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +119,10 @@ type ConsentServiceServer interface {
 	// RevokeCardConsent takes it back at once. Open co-pays that would have charged
 	// the card ask by link instead.
 	RevokeCardConsent(context.Context, *RevokeCardConsentRequest) (*RevokeCardConsentResponse, error)
+	// GetMessageConsents says of each channel whether a co-pay's patient may be
+	// written to, and why not: what they agreed to, a STOP, an address that does
+	// not work. It gives no address away.
+	GetMessageConsents(context.Context, *GetMessageConsentsRequest) (*GetMessageConsentsResponse, error)
 	// RecordMessageConsent records that a patient agreed to payment messages at an
 	// address.
 	RecordMessageConsent(context.Context, *RecordMessageConsentRequest) (*RecordMessageConsentResponse, error)
@@ -124,6 +143,9 @@ func (UnimplementedConsentServiceServer) RecordCardConsent(context.Context, *Rec
 }
 func (UnimplementedConsentServiceServer) RevokeCardConsent(context.Context, *RevokeCardConsentRequest) (*RevokeCardConsentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeCardConsent not implemented")
+}
+func (UnimplementedConsentServiceServer) GetMessageConsents(context.Context, *GetMessageConsentsRequest) (*GetMessageConsentsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetMessageConsents not implemented")
 }
 func (UnimplementedConsentServiceServer) RecordMessageConsent(context.Context, *RecordMessageConsentRequest) (*RecordMessageConsentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordMessageConsent not implemented")
@@ -188,6 +210,24 @@ func _ConsentService_RevokeCardConsent_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ConsentService_GetMessageConsents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetMessageConsentsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ConsentServiceServer).GetMessageConsents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ConsentService_GetMessageConsents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ConsentServiceServer).GetMessageConsents(ctx, req.(*GetMessageConsentsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ConsentService_RecordMessageConsent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RecordMessageConsentRequest)
 	if err := dec(in); err != nil {
@@ -238,6 +278,10 @@ var ConsentService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RevokeCardConsent",
 			Handler:    _ConsentService_RevokeCardConsent_Handler,
+		},
+		{
+			MethodName: "GetMessageConsents",
+			Handler:    _ConsentService_GetMessageConsents_Handler,
 		},
 		{
 			MethodName: "RecordMessageConsent",
