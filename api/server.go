@@ -194,9 +194,13 @@ func (s *Server) Serve(ctx context.Context, grpcL, httpL net.Listener) error {
 	return g.Wait()
 }
 
+// Leave lets gRPC health say that no more requests should come; those that do
+// are served.
+func (s *Server) Leave() { s.health.Shutdown() }
+
 // drain stops taking requests, ends streams and waits for the rest.
 func (s *Server) drain(web *http.Server) error {
-	s.health.Shutdown()
+	s.Leave()
 	s.once.Do(func() { close(s.closing) })
 	ctx, cancel := context.WithTimeout(context.Background(), s.o.Drain)
 	defer cancel()

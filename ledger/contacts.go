@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -156,12 +155,19 @@ func (s *Store) MarkBad(ctx context.Context, practice copay.PracticeID, channel 
 	return ids, err
 }
 
-const sqlReach = `SELECT ch.channel,
-  c.consent_at IS NOT NULL AND NOT coalesce(` + revoked + `, false),
-  ch.key IS NOT NULL AND NOT ch.refused AND (c.bad_at IS NULL OR coalesce(c.restored_at > c.bad_at, false))
+// A co-pay's patient by channel, with what is known of the address there.
+const (
+	channelsOf = `
 FROM patients p CROSS JOIN LATERAL (VALUES (1, 'sms', p.phone_key, p.no_sms), (2, 'email', p.email_key, p.no_email)) AS ch (no, channel, key, refused)
 LEFT JOIN contacts c ON c.practice = p.practice AND c.channel = ch.channel AND c.address_key = ch.key
 WHERE p.practice = $1 AND p.copay_id = $2 ORDER BY ch.no`
+	consented = `(c.consent_at IS NOT NULL AND NOT coalesce(` + revoked + `, false))`
+	usable    = `(ch.key IS NOT NULL AND NOT ch.refused AND (c.bad_at IS NULL OR coalesce(c.restored_at > c.bad_at, false)))`
+
+	sqlReach    = `SELECT ch.channel, ` + consented + `, ` + usable + channelsOf
+	sqlConsents = `SELECT ch.channel, ` + consented + ` AND ` + usable + `, ch.key IS NOT NULL, ch.refused, c.consent_at, coalesce(c.consent_source, ''),
+  coalesce(c.consent_version, ''), c.revoked_at, coalesce(c.revoked_source, ''), c.restored_at, c.bad_at, coalesce(c.bad_code, '')` + channelsOf
+)
 
 // Reach says on which channels a co-pay's patient may be written to. Without
 // a patient on record there is none.
@@ -190,20 +196,10 @@ type ChannelConsent struct {
 	BadCode             string
 }
 
-const sqlConsents = `SELECT ch.channel, ch.key IS NOT NULL, ch.refused, c.consent_at, coalesce(c.consent_source, ''), coalesce(c.consent_version, ''),
-  c.revoked_at, coalesce(c.revoked_source, ''), c.restored_at, c.bad_at, coalesce(c.bad_code, '')
-FROM patients p CROSS JOIN LATERAL (VALUES (1, 'sms', p.phone_key, p.no_sms), (2, 'email', p.email_key, p.no_email)) AS ch (no, channel, key, refused)
-LEFT JOIN contacts c ON c.practice = p.practice AND c.channel = ch.channel AND c.address_key = ch.key
-WHERE p.practice = $1 AND p.copay_id = $2 ORDER BY ch.no`
-
 // Consents explains Reach. A co-pay whose patient was not read yet has none;
 // one that there is not is CodeNotFound.
 func (s *Store) Consents(ctx context.Context, practice copay.PracticeID, id copay.ID) ([]ChannelConsent, error) {
 	if _, err := s.CoPay(ctx, practice, id); err != nil {
-		return nil, err
-	}
-	may, err := s.Reach(ctx, practice, id)
-	if err != nil {
 		return nil, err
 	}
 	rows, err := s.pool.Query(ctx, sqlConsents, practice, id)
@@ -212,9 +208,8 @@ func (s *Store) Consents(ctx context.Context, practice copay.PracticeID, id copa
 	}
 	list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (c ChannelConsent, err error) {
 		var given, revoked, restored, bad *time.Time
-		err = r.Scan(&c.Channel, &c.HasAddress, &c.Refused, &given, &c.Source, &c.TextVersion, &revoked, &c.RevokedBy, &restored, &bad, &c.BadCode)
+		err = r.Scan(&c.Channel, &c.Allowed, &c.HasAddress, &c.Refused, &given, &c.Source, &c.TextVersion, &revoked, &c.RevokedBy, &restored, &bad, &c.BadCode)
 		c.GivenAt, c.RevokedAt, c.RestoredAt, c.BadAt = utc(given), utc(revoked), utc(restored), utc(bad)
-		c.Allowed = slices.ContainsFunc(may, func(m copay.Reach) bool { return m.Channel == c.Channel && m.Consent && m.Usable })
 		return c, err
 	})
 	return list, translate("read the consents", err)

@@ -73,7 +73,7 @@ func API(ctx context.Context, p *worker.Process, l Listeners) error {
 		return err
 	}
 	defer func() { _ = business.Unregister() }() // the process ends
-	serving, end := leaving.context(ctx, p.Config.Listen.Drain)
+	serving, end := leaving.context(ctx, p.Config.Listen.Drain, srv.Leave)
 	defer end()
 	g, ctx := errgroup.WithContext(serving)
 	g.Go(func() error { return srv.Serve(ctx, l.GRPC, l.HTTP) })

@@ -146,6 +146,12 @@ func TestStoppingIsSeenBeforeItHappens(t *testing.T) {
 			return status == http.StatusServiceUnavailable && strings.Contains(body, `"process":"stopping"`)
 		}, time.Second, time.Millisecond)
 	}
+	conn, err := grpc.NewClient(r.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	require.NoError(t, err)
+	defer conn.Close()
+	said, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{})
+	require.NoError(t, err)
+	require.Equal(t, healthpb.HealthCheckResponse_NOT_SERVING, said.GetStatus())
 	const event = `{"id":"evt_late","type":"customer.created","data":{"object":{"id":"cus_1"}}}`
 	status, _, err = try(t, "POST", r.http+"/webhooks/stripe/maple", event, "Stripe-Signature", signature(event))
 	require.NoError(t, err)

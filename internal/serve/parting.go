@@ -13,12 +13,13 @@ import (
 // no more requests, so that none meets a closed address.
 type parting struct{ begun atomic.Bool }
 
-// context is alive for wait longer than ctx.
-func (p *parting) context(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
+// context is alive for wait longer than ctx; between the two, after tell.
+func (p *parting) context(ctx context.Context, wait time.Duration, tell func()) (context.Context, context.CancelFunc) {
 	serving, end := context.WithCancel(context.WithoutCancel(ctx))
 	forget := context.AfterFunc(ctx, func() {
 		defer end()
 		p.begun.Store(true)
+		tell()
 		t := time.NewTimer(wait)
 		defer t.Stop()
 		select {

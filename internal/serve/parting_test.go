@@ -14,14 +14,16 @@ import (
 func TestAProcessWorksOnAWhileAfterItWasToldToStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told, tell := context.WithCancel(t.Context())
-		p := &parting{}
-		serving, end := p.context(told, 10*time.Second)
+		p, heard := &parting{}, false
+		serving, end := p.context(told, 10*time.Second, func() { heard = true })
 		defer end()
 		synctest.Wait()
 		require.NoError(t, p.ready(told))
+		require.False(t, heard)
 		tell()
 		synctest.Wait()
 		require.ErrorIs(t, p.ready(told), api.ErrStopping)
+		require.True(t, heard)
 		time.Sleep(10*time.Second - 1)
 		synctest.Wait()
 		require.NoError(t, serving.Err())
@@ -34,7 +36,7 @@ func TestAProcessWorksOnAWhileAfterItWasToldToStop(t *testing.T) {
 func TestAPartThatFailedIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told, tell := context.WithCancel(t.Context())
-		serving, end := (&parting{}).context(told, time.Hour)
+		serving, end := (&parting{}).context(told, time.Hour, func() {})
 		tell()
 		synctest.Wait()
 		end()
