@@ -33,7 +33,12 @@ func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integratio
 	if err != nil {
 		return nil, cursor, err
 	}
-	changed, err := list[lineItem](ctx, c.api, "line_items.list", "/api/line_items", url.Values{"since": {from}, "page_size": {pageSize}})
+	// What a remittance is about is among the charges that changed since then.
+	window := from
+	if behind != "" {
+		window = min(window, behind)
+	}
+	changed, err := list[lineItem](ctx, c.api, "line_items.list", "/api/line_items", url.Values{"since": {window}, "page_size": {pageSize}})
 	if err != nil {
 		return nil, cursor, err
 	}
@@ -44,10 +49,6 @@ func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integratio
 	people, err := list[patient](ctx, c.api, "patients.list", "/api/patients", url.Values{"since": {from}, "page_size": {pageSize}})
 	if err != nil {
 		return nil, cursor, err
-	}
-	window := from
-	if behind != "" {
-		window = min(window, behind)
 	}
 	said, all, err := c.remittances(ctx, window, changed)
 	if err != nil {

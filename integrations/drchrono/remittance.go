@@ -50,6 +50,10 @@ var decided = []string{"", "1", "2", "3"}
 // bear a part.
 const otherPayer = "Coordination of Benefits"
 
+// spoken are the billing statuses of a charge that payers have said something of.
+// One that leaves otherPayer for one of them has no new row for that.
+var spoken = []string{"ERA Received", "ERA Denied", "Partially Paid", "Paid in Full"}
+
 // responsibility is what the patient owes of a charge by the last payer's word;
 // false while that is not final. What an earlier payer left to the patient is
 // the next one's to pay.
@@ -94,10 +98,11 @@ const maxRemittances = 100
 const maxHeard = 20_000
 
 // news are the rows of a charge in a listing: when the last was changed, and how
-// many they are, since two may be of one second.
+// many they are, since two may be of one second; and what has become of the claim.
 type news struct {
-	at   string
-	rows int
+	at      string
+	rows    int
+	billing string
 }
 
 // heard are the charges whose remittances were read, with what came of it: polls
@@ -139,7 +144,14 @@ func (c *Connector) remittances(ctx context.Context, since string, changed []lin
 	newest := map[id]news{}
 	for _, r := range rows {
 		if proper(string(r.LineItem)) && proper(r.UpdatedAt) {
-			newest[r.LineItem] = news{max(newest[r.LineItem].at, r.UpdatedAt), newest[r.LineItem].rows + 1}
+			newest[r.LineItem] = news{at: max(newest[r.LineItem].at, r.UpdatedAt), rows: newest[r.LineItem].rows + 1}
+		}
+	}
+	for _, l := range changed {
+		n, found := newest[l.ID]
+		if found || slices.Contains(spoken, l.BillingStatus) {
+			n.billing = l.BillingStatus
+			newest[l.ID] = n
 		}
 	}
 	read := 0
@@ -149,7 +161,7 @@ func (c *Connector) remittances(ctx context.Context, since string, changed []lin
 			if read == maxRemittances {
 				return events, false, nil
 			}
-			if got, err = c.remittance(ctx, line, newest[line], changed); err != nil {
+			if got, err = c.remittance(ctx, line, newest[line]); err != nil {
 				if integrations.KindOf(err) == integrations.KindRateLimited && read > 0 { // the others come with the next poll
 					return events, false, nil
 				}
@@ -166,25 +178,24 @@ func (c *Connector) remittances(ctx context.Context, since string, changed []lin
 }
 
 // remittance reads what was said of one charge so far.
-func (c *Connector) remittance(ctx context.Context, line id, told news, changed []lineItem) (hearing, error) {
+func (c *Connector) remittance(ctx context.Context, line id, told news) (hearing, error) {
 	rows, err := list[transaction](ctx, c.api, "transactions.list", "/api/transactions", url.Values{"line_item": {string(line)}, "page_size": {pageSize}})
 	if err != nil {
 		return hearing{}, err
 	}
 	got := hearing{told: told}
-	// A charge that a remittance was posted to is among those that changed.
-	waits := slices.ContainsFunc(changed, func(l lineItem) bool { return l.ID == line && l.BillingStatus == otherPayer })
 	owed, final := responsibility(rows)
-	if waits || !final {
+	if told.billing == otherPayer || !final {
 		return got, nil
 	}
+	at := slices.MaxFunc(rows, func(a, b transaction) int { return cmp.Compare(a.UpdatedAt, b.UpdatedAt) }).UpdatedAt
 	doc, err := c.doctor(ctx, rows[0].Doctor)
 	if err != nil {
 		return hearing{}, err
 	}
 	loc, _ := doc.zone()
-	got.event = &integrations.Event{ID: strings.Join([]string{"remittance", string(line), told.at, strconv.FormatInt(owed.Minor, 10)}, ":"), Kind: integrations.EventRemittance,
-		Type: "transactions", At: orNow(naive(told.at, loc), c.now()), Charge: copay.ChargeID(line), Appointment: copay.AppointmentID(rows[0].Appointment),
+	got.event = &integrations.Event{ID: strings.Join([]string{"remittance", string(line), at, strconv.FormatInt(owed.Minor, 10)}, ":"), Kind: integrations.EventRemittance,
+		Type: "transactions", At: orNow(naive(at, loc), c.now()), Charge: copay.ChargeID(line), Appointment: copay.AppointmentID(rows[0].Appointment),
 		Patient: copay.PatientRef(rows[0].Patient), Amount: &owed}
 	return got, nil
 }

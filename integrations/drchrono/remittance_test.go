@@ -1,6 +1,7 @@
 package drchrono_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -77,15 +78,10 @@ func TestARemittanceIsOneEvent(t *testing.T) {
 	e := setup(t, nil)
 	charge := e.charge()
 	e.sim.Remit(string(charge), "Paid in Full", drchronosim.Adjustment{Status: "1", Group: "PR", Reason: "3", Cents: 25_00})
-	find := func() (found integrations.Event) {
+	find := func() integrations.Event {
 		events, _, err := e.c.PollEvents(t.Context(), "")
 		require.NoError(t, err)
-		for _, x := range events {
-			if x.Kind == integrations.EventRemittance {
-				found = x
-			}
-		}
-		return found
+		return remittanceOf(events)
 	}
 	first := find()
 	require.Equal(t, copay.AppointmentID(e.sim.Visit(string(charge))), first.Appointment)
@@ -128,4 +124,58 @@ func TestALargeRemittanceIsReadInPieces(t *testing.T) {
 	events, _, err := e.c.PollEvents(t.Context(), cursor)
 	require.NoError(t, err)
 	require.Equal(t, want, said(events), "a poll that failed is done again whole")
+}
+
+// later is a cursor as if the last look had been so much later.
+func later(t *testing.T, cursor string, d time.Duration) string {
+	t.Helper()
+	looked, behind, _ := strings.Cut(cursor, " ")
+	at, err := time.Parse(time.RFC3339, looked)
+	require.NoError(t, err)
+	return at.Add(d).Format(time.RFC3339) + " " + behind
+}
+
+// What another payer has to bear is asked of no patient, also when it is read by
+// a later poll than the one that found it.
+func TestWhatWaitsForAnotherPayerWaitsInEveryPiece(t *testing.T) {
+	e := setup(t, nil)
+	for range 130 {
+		id := e.sim.AddCharge(drchronosim.Charge{Patient: e.ana, Cents: 145_00, Quiet: true})
+		e.sim.Remit(id, "Coordination of Benefits", drchronosim.Adjustment{Status: "1", Group: "PR", Reason: "3", Cents: 25_00})
+	}
+	events, cursor, err := e.c.PollEvents(t.Context(), "")
+	require.NoError(t, err)
+	require.Empty(t, said(events))
+	events, cursor, err = e.c.PollEvents(t.Context(), later(t, cursor, 10*time.Minute))
+	require.NoError(t, err)
+	require.Empty(t, said(events))
+	_, err = time.Parse(time.RFC3339, cursor)
+	require.NoError(t, err, "nothing is left")
+}
+
+// A claim that does not wait for another payer any more is heard of, although no
+// row has come with that, and once.
+func TestAClaimThatWaitsNoMoreIsHeardOf(t *testing.T) {
+	e := setup(t, nil)
+	charge := e.charge()
+	e.sim.Remit(string(charge), "Coordination of Benefits", drchronosim.Adjustment{Status: "1", Group: "PR", Reason: "3", Cents: 25_00})
+	events, cursor, err := e.c.PollEvents(t.Context(), "")
+	require.NoError(t, err)
+	require.Empty(t, said(events))
+	e.sim.Remit(string(charge), "ERA Received")
+	events, _, err = e.c.PollEvents(t.Context(), cursor)
+	require.NoError(t, err)
+	require.Equal(t, map[copay.ChargeID]int64{charge: 25_00}, said(events))
+	again, _, err := e.c.PollEvents(t.Context(), cursor)
+	require.NoError(t, err)
+	require.Equal(t, remittanceOf(events).ID, remittanceOf(again).ID)
+}
+
+func remittanceOf(events []integrations.Event) (found integrations.Event) {
+	for _, x := range events {
+		if x.Kind == integrations.EventRemittance {
+			found = x
+		}
+	}
+	return found
 }
