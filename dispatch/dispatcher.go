@@ -232,7 +232,11 @@ func (d *Dispatcher) account(ctx context.Context, row ledger.InboxRow, verdict e
 		if dead, err = d.inbox.Retry(ctx, row, sentence(verdict), d.o.Now().Add(backoff(row.Attempts))); dead {
 			outcome = "dead"
 		}
-		log.WarnContext(ctx, "an event could not be delivered", "reason", sentence(verdict), "outcome", outcome)
+		level := slog.LevelWarn
+		if copay.CodeOf(verdict) == copay.CodeNotFound && row.Attempts < recordTries { // its record may be on the way
+			level = slog.LevelInfo
+		}
+		log.Log(ctx, level, "an event could not be delivered", "reason", sentence(verdict), "outcome", outcome)
 	}
 	if err != nil {
 		// The lease ends and the event comes again; the workflow drops the repeat.

@@ -70,7 +70,7 @@ func TestRouting(t *testing.T) {
 		"a refund by object of another platform":    {"square", copay.StateSettled, integrations.Event{Kind: integrations.EventRefund, Object: "pi_1"}, "retry", 0},
 		"a payment of another practice's co-pay":    {"stripe", copay.StateSettled, integrations.Event{Kind: integrations.EventPayment, CoPay: other.ID()}, "retry", 0},
 		"a remittance by charge":                    {"availity", copay.StateSettled, integrations.Event{Kind: integrations.EventRemittance, Charge: "777"}, "done", 1},
-		"a remittance of somebody else's charge":    {"drchrono", copay.StateSettled, integrations.Event{Kind: integrations.EventRemittance, Charge: "778"}, "ignored", 0},
+		"a remittance of a charge without a record": {"drchrono", copay.StateSettled, integrations.Event{Kind: integrations.EventRemittance, Charge: "778"}, "retry", 0},
 		"a remittance of a co-pay nobody knows":     {"availity", "", integrations.Event{Kind: integrations.EventRemittance, CoPay: id}, "retry", 0},
 		"our posting was deleted":                   {"drchrono", copay.StateSettled, integrations.Event{Kind: integrations.EventPostingDeleted, Object: "post-1"}, "done", 1},
 		"somebody else's posting was deleted":       {"drchrono", copay.StateSettled, integrations.Event{Kind: integrations.EventPostingDeleted, Object: "post-2"}, "ignored", 0},
@@ -122,6 +122,26 @@ func TestUnknownObjectIsTriedAgainAndThenWaitsForStaff(t *testing.T) {
 	b.m.objects["stripe/pi_9"] = b.m.add(key, copay.StateAwaitingPayment) // its record was only late
 	b.pass(t)
 	require.Equal(t, "done", b.m.outcome[row])
+}
+
+// An EHR tells of all remittances, also of charges from before Copayflow; one of a
+// co-pay that has only just begun waits for its record.
+func TestARemittanceWaitsForARecordAWhile(t *testing.T) {
+	t.Parallel()
+	for _, begins := range []bool{true, false} {
+		b := setup(t)
+		b.m.tries = recordTries + 1
+		row := b.m.receive(t, "drchrono", integrations.Event{ID: "evt_9", Kind: integrations.EventRemittance, Charge: "777"})
+		for range recordTries - 1 {
+			b.pass(t)
+			require.Equal(t, "retry", b.m.outcome[row])
+		}
+		if begins {
+			b.m.add(key, copay.StateVerifying)
+		}
+		b.pass(t)
+		require.Equal(t, map[bool]string{true: "done", false: "ignored"}[begins], b.m.outcome[row])
+	}
 }
 
 func TestOutageIsTriedAgainWithoutItsText(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 )
 
 // recordTries is how often a report without our reference looks for the record
-// of its message: over a minute. Only polling brings such reports, minutes after
-// the fact; what is not on record then is another program's, and needs no person.
+// of its message or co-pay: over a minute. Only polling brings such reports, minutes
+// after the fact; what is not on record then is another's, and needs no person.
 const recordTries = 5
 
 // messageStatus records how far a message is. One that failed is told to its

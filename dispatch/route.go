@@ -149,7 +149,8 @@ func (d *Dispatcher) each(ctx context.Context, v delivery, f ledger.Filter, heed
 // of all charges, also of those from before Copayflow.
 func (d *Dispatcher) remittance(ctx context.Context, v delivery) error {
 	row, err := d.find(ctx, v)
-	if copay.CodeOf(err) == copay.CodeNotFound && v.e.Charge != "" && v.e.CoPay == "" && v.e.Ref == "" {
+	// One that has only just begun may not have its record yet.
+	if copay.CodeOf(err) == copay.CodeNotFound && v.e.Charge != "" && v.e.CoPay == "" && v.e.Ref == "" && v.row.Attempts >= recordTries {
 		return ignored{"there is no co-pay of this charge"}
 	}
 	if err != nil {
