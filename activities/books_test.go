@@ -216,6 +216,11 @@ func TestABookingIsAnInvoiceAndItsPayment(t *testing.T) {
 	require.Equal(t, in.Ref, o.receipt.Ref)
 	require.False(t, o.invoice.Asked.IsZero(), "a second try in the books is recognised by when the step was scheduled")
 	require.Equal(t, o.invoice.Asked, o.receipt.Asked)
+
+	in.Asked = b.a.now().Add(-time.Second) // by the workflow, which asks once more
+	require.NoError(t, b.run(b.a.BookPayment, in, nil))
+	require.True(t, in.Asked.Equal(o.invoice.Asked))
+	require.True(t, in.Asked.Equal(o.receipt.Asked))
 	require.Equal(t, "inv-1", o.receipt.InvoiceID, "linked, so nothing is left unapplied")
 	require.Equal(t, copay.Date("2026-11-24"), o.receipt.On)
 }

@@ -51,7 +51,7 @@ func (a *Activities) RequestLink(ctx context.Context, in PaymentInput) (PaymentS
 		return PaymentState{}, classify(err)
 	}
 	if in.Look || retrying(ctx) {
-		p, err := col.FindPayment(ctx, integrations.PaymentQuery{Ref: in.Payment.Ref, CoPay: in.Key.ID(), Since: in.Payment.AskedAt})
+		p, err := col.FindPayment(ctx, integrations.PaymentQuery{Ref: in.Payment.Ref, CoPay: in.Key.ID(), Since: in.Payment.Since()})
 		if err == nil {
 			return stateOf(platform, p), nil
 		}
@@ -105,7 +105,7 @@ func (a *Activities) ChargeCard(ctx context.Context, in PaymentInput) (PaymentSt
 	// An earlier try is looked for even when the consent has gone meanwhile:
 	// money that was taken must be known.
 	if in.Look || retrying(ctx) {
-		q := integrations.PaymentQuery{Ref: in.Payment.Ref, CoPay: in.Key.ID(), Customer: card.Customer, Since: in.Payment.AskedAt}
+		q := integrations.PaymentQuery{Ref: in.Payment.Ref, CoPay: in.Key.ID(), Customer: card.Customer, Since: in.Payment.Since()}
 		if moved {
 			q.Customer = ""
 		}
@@ -150,7 +150,7 @@ func (a *Activities) FetchPayment(ctx context.Context, in PaymentInput) (Payment
 	if in.Payment.PlatformID != "" {
 		p, err = col.Payment(ctx, in.Payment.PlatformID)
 	} else {
-		p, err = col.FindPayment(ctx, integrations.PaymentQuery{Ref: in.Payment.Ref, CoPay: in.Key.ID(), Since: in.Payment.AskedAt})
+		p, err = col.FindPayment(ctx, integrations.PaymentQuery{Ref: in.Payment.Ref, CoPay: in.Key.ID(), Since: in.Payment.Since()})
 	}
 	if err != nil {
 		return PaymentState{}, classify(err)
@@ -191,7 +191,7 @@ func (a *Activities) CancelRequest(ctx context.Context, in PaymentInput) (Paymen
 	}
 	id := in.Payment.PlatformID
 	if id == "" { // the request may never have been made
-		p, err := col.FindPayment(ctx, integrations.PaymentQuery{Ref: in.Payment.Ref, CoPay: in.Key.ID(), Since: in.Payment.AskedAt})
+		p, err := col.FindPayment(ctx, integrations.PaymentQuery{Ref: in.Payment.Ref, CoPay: in.Key.ID(), Since: in.Payment.Since()})
 		if integrations.KindOf(err) == integrations.KindNotFound {
 			return PaymentState{Platform: platform, Status: copay.PaymentCancelled, Amount: in.Payment.Amount}, nil
 		}

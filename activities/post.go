@@ -34,6 +34,9 @@ type PostInput struct {
 	Refund bool `json:"refund,omitempty"`
 	// Since is when the first attempt was made.
 	Since time.Time `json:"since"`
+	// Asked is when the step was asked for, which tries that follow each other have
+	// in common. Zero: when this one was scheduled.
+	Asked time.Time `json:"asked,omitzero"`
 }
 
 // Posted is the platform's record.
@@ -123,8 +126,13 @@ func (a *Activities) alias(ctx context.Context, in PostInput) (copay.PatientAlia
 	return a.Store.PatientAlias(ctx, in.Key.Practice, copay.PatientKey{EHR: in.Key.EHR, Ref: in.Patient})
 }
 
-// asked is when the step was scheduled, which all its attempts have in common.
-func asked(ctx context.Context) time.Time { return activity.GetInfo(ctx).ScheduledTime }
+// asked is when the step was asked for, which all its attempts have in common.
+func (in PostInput) asked(ctx context.Context) time.Time {
+	if !in.Asked.IsZero() {
+		return in.Asked
+	}
+	return activity.GetInfo(ctx).ScheduledTime
+}
 
 // Booked is what stands in the books for one payment.
 type Booked struct {
@@ -147,12 +155,12 @@ func (a *Activities) BookPayment(ctx context.Context, in PostInput) (Booked, err
 	}
 	day := a.posting(in).Received
 	invoice, err := books.Invoice(ctx, integrations.InvoiceRequest{Ref: in.InvoiceRef, CoPay: in.Key.ID(), Alias: alias,
-		Amount: in.Amount, On: day, Due: day, Memo: string(in.Key.ID()), Asked: asked(ctx)})
+		Amount: in.Amount, On: day, Due: day, Memo: string(in.Key.ID()), Asked: in.asked(ctx)})
 	if err != nil {
 		return Booked{}, classify(err)
 	}
 	paid, err := books.Receive(ctx, integrations.ReceiptRequest{Ref: in.Ref, CoPay: in.Key.ID(), Alias: alias,
-		InvoiceID: invoice.ID, Amount: in.Amount, Rail: in.Payment.Rail, On: day, Memo: string(in.Key.ID()), Asked: asked(ctx)})
+		InvoiceID: invoice.ID, Amount: in.Amount, Rail: in.Payment.Rail, On: day, Memo: string(in.Key.ID()), Asked: in.asked(ctx)})
 	if err != nil {
 		return Booked{}, classify(err)
 	}
@@ -194,7 +202,7 @@ func (a *Activities) BookRefund(ctx context.Context, in PostInput) (Posted, erro
 	}
 	doc, err := books.Reverse(ctx, integrations.ReverseRequest{Ref: in.Ref, Of: in.Of, CoPay: in.Key.ID(), Alias: alias, PaymentID: id,
 		InvoiceID: in.Payment.InvoiceID, Amount: in.Amount, Whole: in.Amount.Equal(in.Payment.Amount), Rail: in.Payment.Rail,
-		On: a.dayOf(in.Key.Practice, a.now()), Memo: string(in.Key.ID()), Asked: asked(ctx)})
+		On: a.dayOf(in.Key.Practice, a.now()), Memo: string(in.Key.ID()), Asked: in.asked(ctx)})
 	if err != nil {
 		return Posted{}, classify(err)
 	}
@@ -227,7 +235,7 @@ func (a *Activities) voidInvoice(ctx context.Context, books integrations.Account
 		id = doc.ID
 	}
 	// An invoice that a bookkeeper has deleted is out of the books as well.
-	if _, err := books.VoidInvoice(ctx, integrations.VoidRequest{Ref: in.Ref, Of: in.InvoiceRef, CoPay: in.Key.ID(), ID: id, Amount: in.Payment.Amount, Asked: asked(ctx)}); err != nil && integrations.KindOf(err) != integrations.KindNotFound {
+	if _, err := books.VoidInvoice(ctx, integrations.VoidRequest{Ref: in.Ref, Of: in.InvoiceRef, CoPay: in.Key.ID(), ID: id, Amount: in.Payment.Amount, Asked: in.asked(ctx)}); err != nil && integrations.KindOf(err) != integrations.KindNotFound {
 		return Posted{}, classify(err)
 	}
 	return Posted{ID: id}, nil

@@ -20,6 +20,9 @@ type RecordInput struct {
 	// Trace is the id of the trace that started the co-pay, for where the steps
 	// themselves are not traced.
 	Trace string `json:"trace,omitempty"`
+	// decided says that what comes next was decided while it was written, and is
+	// not part of what the workflow asked for.
+	decided bool
 }
 
 // Booking asks for one journal entry by the name of its rule.
@@ -42,7 +45,7 @@ func (a *Activities) Record(ctx context.Context, in RecordInput) error {
 	shift := now.Sub(asked)
 	in.CoPay.UpdatedAt = now
 	r := ledger.Record{CoPay: in.CoPay, Version: in.CoPay.Counters.Version, Events: in.Events, TraceID: tracing.ID(ctx),
-		Run: activity.GetInfo(ctx).WorkflowExecution.RunID, Task: in.Task, Asked: asked}
+		Run: activity.GetInfo(ctx).WorkflowExecution.RunID, Task: in.Task, Asked: asked, Decided: in.decided}
 	if r.TraceID == "" {
 		r.TraceID = in.Trace
 	}

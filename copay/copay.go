@@ -84,8 +84,11 @@ type Payment struct {
 	// Removed says that somebody deleted the posting, and that a person has yet to
 	// say what becomes of it.
 	Removed bool `json:"removed,omitempty"`
-	// AskedAt is when the first attempt was made; look-ups start there.
+	// AskedAt is when it was asked for first.
 	AskedAt time.Time `json:"asked_at,omitzero"`
+	// LookFrom is since when a run that was lost before it recorded that may have
+	// asked for it, if one may.
+	LookFrom time.Time `json:"look_from,omitzero"`
 	// Contested is what the last dispute is about: what had not gone back when
 	// it began.
 	Contested Money `json:"contested,omitzero"`
@@ -95,6 +98,14 @@ type Payment struct {
 	// with is kept for later co-pays. Kept says that this was seen to.
 	Keep *CardConsent `json:"keep,omitempty"`
 	Kept bool         `json:"kept,omitempty"`
+}
+
+// Since is when the payment may have been asked for first; look-ups start there.
+func (p Payment) Since() time.Time {
+	if !p.LookFrom.IsZero() {
+		return p.LookFrom
+	}
+	return p.AskedAt
 }
 
 // ReviewKind says why a person must act.

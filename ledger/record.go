@@ -106,6 +106,9 @@ func (r Record) stamped(now time.Time) Record {
 // differ when a step is tried again.
 func (r Record) digest() ([]byte, error) {
 	r.CoPay.UpdatedAt, r.TraceID = time.Time{}, ""
+	if r.Decided {
+		r.CoPay.NextAction, r.CoPay.NextActionAt = "", time.Time{}
+	}
 	r.Events, r.Entries = slices.Clone(r.Events), slices.Clone(r.Entries)
 	for i := range r.Events {
 		r.Events[i].At, r.Events[i].Sensitive = time.Time{}, ""

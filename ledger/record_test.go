@@ -72,6 +72,19 @@ func TestRecordAgainIsANoOp(t *testing.T) {
 	require.Equal(t, noon.Add(time.Minute), row.UpdatedAt)
 }
 
+// What comes next is decided while it is written: a try whose answer was lost is
+// the same record, though the clock has moved on.
+func TestRecordThatDecidesAgainIsANoOp(t *testing.T) {
+	b := setup(t)
+	r := step(keyOf(maple, "c-1"), 1, copay.StateAwaitingPayment)
+	r.Decided, r.CoPay.NextAction, r.CoPay.NextActionAt = true, "remind the patient", noon.Add(72*time.Hour)
+	b.record(t, r)
+	r.CoPay.NextActionAt = r.CoPay.NextActionAt.Add(30 * time.Second)
+	b.record(t, r)
+	require.Equal(t, 1, b.count(t, `SELECT count(*) FROM timeline`))
+	require.Equal(t, 1, b.count(t, `SELECT count(*) FROM records`))
+}
+
 func TestLateDuplicateNeverOverwrites(t *testing.T) {
 	b := setup(t)
 	key := keyOf(maple, "c-1")

@@ -80,6 +80,9 @@ type Record struct {
 	Events  []TimelineEvent
 	Entries []Entry
 	TraceID string
+	// Decided says that what comes next was decided while the record was written: it
+	// may differ when the same record is tried again.
+	Decided bool `json:",omitempty"`
 	// Run is the workflow run that writes, Task how long its history was then, and
 	// Asked the moment of its clock. A run may do a step again, with other content,
 	// when Temporal never heard of the first time: of two records of a run the one

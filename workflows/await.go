@@ -34,7 +34,7 @@ func (c *coPay) awaitPayment(ctx workflow.Context) error {
 	if open := c.openPayment(); open != nil && open.Status == copay.PaymentProcessing {
 		return c.waitOrGiveUp(ctx, 0) // the bank is at it: nothing to remind of
 	}
-	p, err := c.planReminder(ctx)
+	p, err := c.decide(ctx)
 	if err != nil {
 		return c.unplanned(ctx, err)
 	}
@@ -75,6 +75,33 @@ func (c *coPay) pause(a Act, act string, paused bool) {
 	if c.p.State == copay.StateAwaitingPayment {
 		c.p.NextAction, c.p.NextActionAt = "", zeroTime
 	}
+}
+
+// decide asks what to do about messages now, and records in the same step what
+// has happened and what comes next. What is not recorded by that is by the flush
+// that follows.
+func (c *coPay) decide(ctx workflow.Context) (activities.Plan, error) {
+	if c.rules < rulesOfOneStep {
+		return c.planReminder(ctx)
+	}
+	if err := c.settleIn(ctx); err != nil {
+		return activities.Plan{}, err
+	}
+	c.recheck = false // the plan sees what changed until now
+	in := activities.DecideInput{Record: c.toRecord(ctx), Plan: c.planInput(), Ahead: c.horizon(ctx)}
+	var d activities.Decided
+	err := workflow.ExecuteLocalActivity(local(ctx, "decide the next message, and record: "+string(c.p.State)), steps.Decide, in).Get(ctx, &d)
+	if err != nil { // one of the two: each is seen to in its own way
+		c.notRecorded(in.Record)
+		return c.planReminder(ctx)
+	}
+	c.readClock(ctx, d.Now)
+	if !d.Recorded {
+		c.notRecorded(in.Record)
+		return d.Plan, nil
+	}
+	c.planned, c.p.NextAction, c.p.NextActionAt = false, d.Next, d.NextAt
+	return d.Plan, c.recorded(ctx)
 }
 
 // planReminder asks what to do about messages now.
@@ -135,36 +162,34 @@ func (c *coPay) toSend(ctx workflow.Context) {
 
 // waitOrGiveUp waits for news, for the next message, for the moment at which
 // an open page runs out (its webhook may be lost) or until it is given up.
-func (c *coPay) waitOrGiveUp(ctx workflow.Context, next time.Duration) error {
-	what, message := c.message(), next
+func (c *coPay) waitOrGiveUp(ctx workflow.Context, message time.Duration) error {
 	c.hold = false
-	if end := c.untilGivenUp(ctx); next == 0 || end < next {
-		next, what = end, "hand to staff"
-	}
+	h := c.horizon(ctx)
+	what, next, look := h.First(message)
 	if next <= 0 {
 		return c.escalate(ctx, copay.ReminderDecision{Reason: "the practice's time to pay is over"})
 	}
-	poll := false
-	if open := c.openPayment(); open != nil {
-		if d := c.untilPoll(ctx, open); d < next {
-			next, what, poll = d, "look whether it was paid", true
-		}
-	}
-	if c.wished && message > 0 { // what staff have asked for is what they look for
-		c.plan(ctx, c.message(), message)
-	} else {
-		c.plan(ctx, what, next)
-	}
+	shown, in := h.Shown(message)
+	c.plan(ctx, shown, in)
 	if err := c.flush(ctx); err != nil {
 		return err
 	}
 	timeUp, err := c.sleep(ctx, next, what)
-	if timeUp && poll {
+	if timeUp && look {
 		if open := c.openPayment(); open != nil {
 			c.suspect(open.ID)
 		}
 	}
 	return err
+}
+
+// horizon is what comes by itself if nothing arrives.
+func (c *coPay) horizon(ctx workflow.Context) activities.Horizon {
+	h := activities.Horizon{Message: c.message(), Wished: c.wished, GiveUp: c.untilGivenUp(ctx)}
+	if open := c.openPayment(); open != nil {
+		h.Look = c.untilPoll(ctx, open)
+	}
+	return h
 }
 
 // untilPoll is when a payment whose news may have been lost is asked for: a

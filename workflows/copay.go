@@ -33,7 +33,8 @@ type coPay struct {
 	opened bool         // p holds the lasting record
 	rules  int          // what this run goes by
 	fresh  bool         // p may not stand in the history yet
-	since  time.Time    // of the lasting record that a run before has left, if one has
+	since  time.Time    // of the lasting record that a run before has left, which may have asked for money after it
+	asked  bool         // this run has asked for money, which is not recorded yet
 
 	events    []Event // facts that arrived and were not looked at yet
 	acts      []*act  // staff acts that wait for their turn
@@ -86,6 +87,7 @@ func open(ctx workflow.Context, in Input) (*coPay, error) {
 	c.rules, c.fresh = found.Rules, found.Rules >= rulesOfPeople
 	if found.CoPay != nil {
 		c.p, c.since = found.CoPay, found.CoPay.UpdatedAt
+		c.askedBefore(rulesOfOneStep)
 	} else {
 		c.p.StartedAt = workflow.Now(ctx)
 		c.note(in.Actor, "started", "co-pay opened by "+in.Trigger, "")
@@ -220,7 +222,7 @@ func (c *coPay) handOver(ctx workflow.Context) error {
 	}
 	next := c.in
 	next.Resume = &State{CoPay: *c.p, Forced: c.forced, Gone: c.gone, Missing: c.missing, Stale: c.stale, Early: c.early, Hold: c.hold, Parked: c.parked,
-		Recheck: c.recheck, StalePlan: c.stalePlan, Rules: Rules}
+		Recheck: c.recheck, StalePlan: c.stalePlan, Since: c.since, Rules: Rules}
 	return workflow.NewContinueAsNewError(ctx, CoPay, next)
 }
 
@@ -229,8 +231,14 @@ func (c *coPay) handOver(ctx workflow.Context) error {
 func (c *coPay) takeOver(s State) {
 	c.p, c.events, c.forced, c.opened = &s.CoPay, s.Events, s.Forced, true
 	c.gone, c.missing, c.stale, c.early, c.hold, c.parked, c.recheck = s.Gone, s.Missing, s.Stale, s.Early, s.Hold, s.Parked, s.Recheck
-	c.stalePlan, c.rules = s.StalePlan, s.Rules
-	if r := c.p.Review; r != nil && r.Kind == copay.ReviewPostingDeleted && c.rules >= rulesOfQuestions { // asked under older rules
+	c.stalePlan, c.since, c.rules = s.StalePlan, s.Since, s.Rules
+	c.askedBefore(rulesOfQuestions)
+}
+
+// askedBefore brings a question that was asked under rules older than these to
+// what the newer ones make of it.
+func (c *coPay) askedBefore(rules int) {
+	if r := c.p.Review; r != nil && r.Kind == copay.ReviewPostingDeleted && c.rules >= rules {
 		c.payment(r.Payment).Removed = true
 	}
 }

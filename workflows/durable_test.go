@@ -49,6 +49,10 @@ func (v *vault) PlanReminder(ctx context.Context, in activities.PlanInput) (acti
 	return v.world.PlanReminder(ctx, in)
 }
 
+func (v *vault) Decide(ctx context.Context, in activities.DecideInput) (activities.Decided, error) {
+	return in.By(ctx, v)
+}
+
 func locked(w *world, refuses map[string]int) *vault {
 	v := &vault{world: w, refuses: refuses}
 	w.env.RegisterActivityWithOptions(v, activity.RegisterOptions{DisableAlreadyRegisteredCheck: true})
@@ -90,9 +94,9 @@ func TestAPatientThatCannotBeReadAsksAPerson(t *testing.T) {
 			w.est.Card = tc.card
 			v := locked(w, map[string]int{})
 			if tc.wish == nil {
-				v.refuses["PlanReminder"] = 1
+				v.refuses["PlanReminder"] = 2
 			} else {
-				w.after(tc.at, func() { v.refuses["PlanReminder"] = 1; tc.wish(w) })
+				w.after(tc.at, func() { v.refuses["PlanReminder"] = 2; tc.wish(w) })
 			}
 			w.after(tc.at+time.Minute, func() {
 				require.Equal(t, copay.ReviewNoContact, w.stored.Review.Kind)

@@ -139,6 +139,10 @@ func (c *coPay) nothingDue(ctx workflow.Context, why string) error {
 		c.giveSurplusBack(why)
 		return c.flush(ctx)
 	}
+	if r := c.undecided(); r != nil && c.rules >= rulesOfOneStep {
+		c.askApproval(r, copay.System())
+		return c.flush(ctx)
+	}
 	c.settle(why)
 	return nil
 }

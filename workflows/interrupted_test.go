@@ -404,6 +404,54 @@ func TestARefundThatWasMadeAtTheProcessorIsNotApproved(t *testing.T) {
 	}
 }
 
+// The bank has taken a part; the practice gives the rest back at the processor,
+// which counts only that as given back.
+func TestWhatTheBankTookIsNotWhatThePracticeGave(t *testing.T) {
+	w := settledWorld(t)
+	ten := copay.Cents(10_00)
+	p := w.stored.Payments[0]
+	says := func(id, status string) {
+		w.env.SignalWorkflow(SignalEvent, Event{ID: id, Platform: "stripe", Kind: string(integrations.EventDispute), Object: p.PlatformID, Status: status, Amount: &ten, At: w.now()})
+	}
+	w.then(0, func() { says("d1", "opened") })
+	w.then(time.Hour, func() {
+		w.refunded["bank"], w.refundOf["bank"] = ten, "the bank's"
+		says("d2", "lost")
+	})
+	w.answers(2*time.Hour, copay.ReviewDispute, copay.ChoiceWriteOff)
+	require.Equal(t, copay.StateWrittenOff, w.run(input()))
+	w = newWorldAfter(t, w)
+	w.then(0, func() { w.processorGives(15_00) })
+	w.run(input())
+	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Refunded)
+}
+
+// A refund waits for a second person when it turns out that nothing may be asked:
+// they are asked before the co-pay ends.
+func TestARefundThatWaitsOutlivesThatNothingIsDue(t *testing.T) {
+	w := newWorld(t)
+	w.est.Estimate.Amount = copay.Cents(140_00)
+	w.then(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 120_00)) })
+	w.then(2*time.Hour, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "r"), Amount: copay.Cents(120_00)}) })
+	w.then(3*time.Hour, func() {
+		require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
+		w.est.Estimate = copay.Estimate{Kind: copay.EstimateZeroByRule, Rule: "QMB"}
+		w.act("", UpdateOverrideAmount, OverrideAmount{by(biller, "o"), copay.Cents(120_00)})
+	})
+	w.then(4*time.Hour, func() {
+		require.Equal(t, copay.StateNeedsReview, w.stored.State)
+		require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
+		w.decidesOn("ref-1", true)
+	})
+	w.after(5*time.Hour, func() {
+		if !w.stored.State.Closed() {
+			w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "h"), Choice: copay.ChoiceDone})
+		}
+	})
+	w.run(input())
+	require.Zero(t, w.stored.Amounts.Collected.Minor-w.stored.Amounts.Refunded.Minor)
+}
+
 // Somebody deletes the posting of what was paid before the rest was waived.
 func TestADeletedPostingIsSeenAlsoWhenTheRestWasWaived(t *testing.T) {
 	t.Run("disputed", func(t *testing.T) {

@@ -223,6 +223,8 @@ type State struct {
 	Recheck bool `json:"recheck,omitempty"`
 	// StalePlan says that the coverage may have changed since it was looked at.
 	StalePlan bool `json:"stale_plan,omitempty"`
+	// Since is of the record that a lost run has left, while that matters.
+	Since time.Time `json:"since,omitzero"`
 	// Rules are those that the next run goes by.
 	Rules int `json:"rules,omitempty"`
 }

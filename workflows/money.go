@@ -273,7 +273,8 @@ func (c *coPay) refundedOutside(p *copay.Payment, got activities.PaymentState) {
 	ours := int64(0)
 	for _, r := range c.p.Refunds {
 		waits := r.Status == copay.RefundAwaiting && c.rules >= rulesOfQuestions // has not been made by us
-		if r.Payment == p.ID && r.Status != copay.RefundRejected && !waits {
+		byBank := r.PlatformID == keptByBank && c.rules >= rulesOfOneStep        // is none to the processor
+		if r.Payment == p.ID && r.Status != copay.RefundRejected && !waits && !byBank {
 			ours += r.Amount.Minor
 		}
 	}

@@ -51,6 +51,17 @@ func TestAPostingIsTriedAgainWhenThePlatformSaysSo(t *testing.T) {
 	require.GreaterOrEqual(t, told[0].Sub(began), 3*time.Minute)
 }
 
+// The books know tries that follow each other as one wish.
+func TestTriesThatFollowEachOtherAreOneWish(t *testing.T) {
+	w := newWorld(t)
+	w.fail["BookPayment"] = []error{refuse(integrations.KindUnknown)}
+	w.after(time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Len(t, w.bookedAt, 2)
+	require.False(t, w.bookedAt[0].IsZero())
+	require.Len(t, slices.Compact(w.bookedAt), 1)
+}
+
 // An outage that lasts parks the co-pay, and acts have their turn.
 func TestALongOutageIsOpenToActs(t *testing.T) {
 	w := newWorld(t)
@@ -119,8 +130,32 @@ func TestWhatALostRunAskedForIsLookedFor(t *testing.T) {
 			tell(again)
 			require.Equal(t, copay.StateSettled, again.run(input()))
 			require.True(t, again.asked[0].Look)
-			require.Equal(t, lost.stored.UpdatedAt, again.asked[0].Payment.AskedAt)
+			require.Equal(t, lost.stored.UpdatedAt, again.asked[0].Payment.Since())
+			require.False(t, again.asked[0].Payment.AskedAt.Before(again.stored.Payments[0].AskedAt), "as old as it is")
 		})
+	}
+}
+
+// What is asked for when a settled co-pay goes on weeks later is as old as it is,
+// and only what the run before may have asked for is looked for.
+func TestWhatIsAskedForLaterIsNotOlderThanThat(t *testing.T) {
+	w := settledWorld(t)
+	settled := w.stored.UpdatedAt
+	w.env.SetStartTime(settled.Add(40 * day))
+	w.then(0, func() { w.remits("era/1", 60_00) })
+	w.answers(time.Hour, copay.ReviewTrueUp, copay.ChoiceRequest)
+	w.then(30*time.Hour, func() { w.update(UpdateOpenPage) }) // the page has run out
+	w.then(31*time.Hour, w.paysLast)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Len(t, w.asked, 2)
+	first, second := w.asked[0], w.asked[1]
+	require.True(t, first.Look)
+	require.Equal(t, settled, first.Payment.Since())
+	require.True(t, first.Payment.AskedAt.After(settled.Add(40*day)))
+	require.False(t, second.Look)
+	require.Equal(t, second.Payment.AskedAt, second.Payment.Since())
+	for _, p := range w.stored.Payments[1:] {
+		require.WithinDuration(t, p.AskedAt.Add(input().Policy.LinkLifetime), p.ExpiresAt, time.Minute)
 	}
 }
 

@@ -53,12 +53,13 @@ func (c *coPay) postOne(ctx workflow.Context, id copay.PaymentID) (bool, error) 
 	if c.rules < rulesOfQuestions {
 		tries = 0
 	}
-	perr, berr := c.tell(ctx, id, tries)
+	asked := workflow.Now(ctx)
+	perr, berr := c.tell(ctx, id, asked, tries)
 	if d, again := pause(perr, berr); again && tries > 0 {
 		if err := c.whileTheyAreDown(ctx, d); err != nil {
 			return false, err
 		}
-		perr, berr = c.tell(ctx, id, laterTries)
+		perr, berr = c.tell(ctx, id, asked, laterTries)
 	}
 	if perr != nil {
 		return false, c.troubled(ctx, perr, "post to the EHR", copay.Review{Kind: copay.ReviewPosting, Payment: id,
@@ -81,8 +82,9 @@ const (
 )
 
 // tell brings a payment to the EHR and into the books where it is missing, both at
-// once; tries bounds how often (0: as long as patience lasts).
-func (c *coPay) tell(ctx workflow.Context, id copay.PaymentID, tries int32) (perr, berr error) {
+// once; asked is when that was asked for first, tries bounds how often (0: as long
+// as patience lasts).
+func (c *coPay) tell(ctx workflow.Context, id copay.PaymentID, asked time.Time, tries int32) (perr, berr error) {
 	pay := c.payment(id)
 	options := func(port, what string) workflow.Context {
 		ctx := c.effect(ctx, port, what)
@@ -102,7 +104,7 @@ func (c *coPay) tell(ctx workflow.Context, id copay.PaymentID, tries int32) (per
 	if c.in.Books && pay.BookedID == "" {
 		c.did(copay.DidBook, id)
 		in := c.postInput(pay, copay.EffectBook, pay.Amount)
-		in.InvoiceRef = c.ref(copay.EffectInvoice, pay)
+		in.InvoiceRef, in.Asked = c.ref(copay.EffectInvoice, pay), asked
 		booking = workflow.ExecuteActivity(options(PortAccounting, "book invoice and payment of "+pay.Amount.String()), steps.BookPayment, in)
 	}
 	var posted activities.Posted
@@ -187,7 +189,7 @@ func (c *coPay) did(kind copay.EffectKind, id copay.PaymentID) {
 
 func (c *coPay) postInput(p *copay.Payment, e copay.Effect, amount copay.Money) activities.PostInput {
 	return activities.PostInput{Key: c.p.Key, Appointment: c.p.Appointment, Patient: c.p.Patient, Provider: c.p.Provider, Payment: *p,
-		Ref: c.ref(e, p), Amount: amount, Since: p.AskedAt}
+		Ref: c.ref(e, p), Amount: amount, Since: p.Since()}
 }
 
 // ref is the reference of an effect of a payment: the number is the

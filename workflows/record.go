@@ -74,11 +74,7 @@ func (c *coPay) flush(ctx workflow.Context) error {
 		return err
 	}
 	c.planned = false
-	c.p.Counters.Version++
-	c.p.UpdatedAt = workflow.Now(ctx)
-	c.pending.CoPay, c.pending.Trace = *c.p, c.in.Trace
-	in := c.pending
-	c.pending = activities.RecordInput{}
+	in := c.toRecord(ctx)
 	now := func() any { // each time it is asked for anew
 		in.CoPay.UpdatedAt, in.Task = workflow.Now(ctx), workflow.GetInfo(ctx).GetCurrentHistoryLength()
 		return in
@@ -86,7 +82,34 @@ func (c *coPay) flush(ctx workflow.Context) error {
 	if err := keep(ctx, "record: "+string(c.p.State), steps.Record, now, nil); err != nil {
 		return err
 	}
+	return c.recorded(ctx)
+}
+
+// recorded goes on behind a record: what was asked for stands in it, so a run that
+// was lost before this one is no matter any more.
+func (c *coPay) recorded(ctx workflow.Context) error {
+	if c.asked && c.rules >= rulesOfOneStep {
+		c.since = zeroTime
+	}
+	c.asked = false
 	return c.publish(ctx)
+}
+
+// toRecord is what has happened since the last time, as the next version.
+func (c *coPay) toRecord(ctx workflow.Context) activities.RecordInput {
+	c.p.Counters.Version++
+	c.p.UpdatedAt = workflow.Now(ctx)
+	in := c.pending
+	in.CoPay, in.Trace, in.Task = *c.p, c.in.Trace, workflow.GetInfo(ctx).GetCurrentHistoryLength()
+	c.pending = activities.RecordInput{}
+	return in
+}
+
+// notRecorded takes back what was not recorded: it comes with the next version.
+func (c *coPay) notRecorded(in activities.RecordInput) {
+	c.p.Counters.Version--
+	c.pending.Events = append(in.Events, c.pending.Events...)
+	c.pending.Books = append(in.Books, c.pending.Books...)
 }
 
 // plan says when the workflow will act by itself, for people and for alarms.
@@ -98,7 +121,7 @@ func (c *coPay) plan(ctx workflow.Context, what string, in time.Duration) {
 	if c.p.NextAction == what && c.p.NextActionAt.Equal(at) {
 		return
 	}
-	c.planned = c.planned || c.p.NextAction != what || at.Sub(c.p.NextActionAt).Abs() > sameMoment
+	c.planned = c.planned || !activities.SameNext(c.p.NextAction, what, c.p.NextActionAt, at)
 	c.p.NextAction, c.p.NextActionAt = what, at
 }
 

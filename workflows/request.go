@@ -92,13 +92,14 @@ func (c *coPay) tryLink(ctx workflow.Context, owed copay.Money, keep *copay.Card
 // newPayment adds the next attempt to get money.
 func (c *coPay) newPayment(ctx workflow.Context, rail copay.Rail, amount copay.Money) *copay.Payment {
 	c.p.Counters.Requests++
-	n, asked := c.p.Counters.Requests, workflow.Now(ctx)
-	if !c.since.IsZero() { // a run that was lost may have asked already, after its last record
-		asked = c.since
+	n, asked, look := c.p.Counters.Requests, workflow.Now(ctx), c.since
+	if !look.IsZero() && c.rules < rulesOfOneStep {
+		asked, look = look, zeroTime
 	}
 	c.p.Payments = append(c.p.Payments, copay.Payment{
 		ID: copay.PaymentID(fmt.Sprintf("pay-%d", n)), Ref: copay.NewRef(c.p.ID, copay.EffectRequest, n),
-		Rail: rail, Amount: amount, Status: copay.PaymentRequested, AskedAt: asked})
+		Rail: rail, Amount: amount, Status: copay.PaymentRequested, AskedAt: asked, LookFrom: look})
+	c.asked = true
 	return &c.p.Payments[len(c.p.Payments)-1]
 }
 

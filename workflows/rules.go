@@ -19,8 +19,14 @@ const (
 	// given up.
 	rulesOfQuestions = 2
 
+	// rulesOfOneStep: what to do about messages is decided in the step that records
+	// what happened until then; what a restored run asks for is as old as it is; what
+	// a bank took is not mistaken for what the practice gave back; a refund that waits
+	// for a second person is asked about before a co-pay ends.
+	rulesOfOneStep = 3
+
 	// Rules are the newest.
-	Rules = rulesOfQuestions
+	Rules = rulesOfOneStep
 )
 
 // follows reports whether a run follows what was changed before runs knew their

@@ -462,6 +462,10 @@ func (s *story) Record(ctx context.Context, in activities.RecordInput) error {
 	return s.world.Record(ctx, in)
 }
 
+func (s *story) Decide(ctx context.Context, in activities.DecideInput) (activities.Decided, error) {
+	return in.By(ctx, s)
+}
+
 func (s *story) watch(in activities.RecordInput) {
 	s.mu.Lock() // a message may be on its way
 	defer s.mu.Unlock()

@@ -102,14 +102,11 @@ type alarm struct {
 	cancel workflow.CancelFunc
 }
 
-// sameMoment is how far apart two moments count as one.
-const sameMoment = 10 * time.Second
-
 // setAlarm sets the alarm to d from now, unless it is set so already.
 func (c *coPay) setAlarm(ctx workflow.Context, d time.Duration, why string) {
 	due := workflow.Now(ctx).Add(d)
 	if a := c.alarm; a != nil && !a.rings.IsReady() {
-		if due.Sub(a.due).Abs() < sameMoment {
+		if due.Sub(a.due).Abs() < activities.SameMoment {
 			return
 		}
 		a.cancel()

@@ -55,6 +55,7 @@ type world struct {
 	refundOf    map[copay.Ref]copay.Ref   // a refund's payment, where it matters
 	posted      map[copay.Ref]copay.Money // signed
 	booked      map[copay.Ref]copay.Money // signed
+	bookedAt    []time.Time               // when it was asked for to book
 	unbooking   []activities.PostInput    // what was asked to be taken out of the books
 	sent        []activities.NotifyInput
 	journal     map[string]int64 // receivable, capture… by rule
@@ -346,6 +347,7 @@ func (w *world) ReversePosting(_ context.Context, in activities.PostInput) (acti
 }
 
 func (w *world) BookPayment(_ context.Context, in activities.PostInput) (activities.Booked, error) {
+	w.bookedAt = append(w.bookedAt, in.Asked)
 	if err := w.trouble("BookPayment"); err != nil {
 		if w.onBook != nil {
 			w.onBook(in.Ref, in.Amount)
@@ -383,6 +385,10 @@ func (w *world) PlanReminder(_ context.Context, in activities.PlanInput) (activi
 		p.Wait = max(d.At.Sub(now), 0)
 	}
 	return p, nil
+}
+
+func (w *world) Decide(ctx context.Context, in activities.DecideInput) (activities.Decided, error) {
+	return in.By(ctx, w)
 }
 
 func (w *world) Notify(ctx context.Context, in activities.NotifyInput) (activities.Notified, error) {

@@ -330,9 +330,9 @@ func Bare(ctx workflow.Context) error {
 	run.remote(1)                                        // eligibility
 	run.local(1)                                         // estimate
 	run.remote(1)                                        // request
-	run.local(2)                                         // plan, record
+	run.local(1)                                         // decide and record
 	run.remote(1, workflow.ExecuteActivity(ctx, "told")) // text and mail
-	run.local(2)                                         // plan, record
+	run.local(1)                                         // decide and record
 	paid := false
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		signals.Receive(ctx, nil)

@@ -67,6 +67,10 @@ func (o *outside) PlanReminder(_ context.Context, in activities.PlanInput) (acti
 	return activities.Plan{Now: now, Wait: 72 * time.Hour, Decision: copay.ReminderDecision{Action: copay.ReminderWait, At: now.Add(72 * time.Hour)}}, nil
 }
 
+func (o *outside) Decide(ctx context.Context, in activities.DecideInput) (activities.Decided, error) {
+	return in.By(ctx, o)
+}
+
 func (o *outside) Notify(context.Context, activities.NotifyInput) (activities.Notified, error) {
 	return activities.Notified{Sent: true, Platform: "twilio", At: time.Now().UTC()}, nil
 }
