@@ -185,6 +185,31 @@ func TestFindPayment(t *testing.T) {
 	requireKind(t, integrations.KindInvalid, err)
 }
 
+// What was paid weeks ago is found without walking through all that came since.
+func TestFindPaymentOfWeeksAgo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	r, p := b.open(25_00)
+	require.NoError(t, b.sim.PaySession(p.PlatformID, "pm_card_visa"))
+	charge := b.charge("pm_card_visa", 12_00)
+	_, err := b.conn.ChargeStored(t.Context(), charge)
+	require.NoError(t, err)
+	b.clock.add(40 * 24 * time.Hour)
+	for ref, want := range map[copay.Ref]int64{r.Ref: 25_00, charge.Ref: 12_00} {
+		got, err := b.conn.FindPayment(t.Context(), integrations.PaymentQuery{Ref: ref, Since: r.Since})
+		require.NoError(t, err)
+		require.Equal(t, copay.PaymentCaptured, got.Status)
+		require.Equal(t, copay.Cents(want), got.Captured)
+		if ref == r.Ref {
+			require.Equal(t, p.PlatformID, got.PlatformID, "under its page's id")
+		}
+		_, err = b.conn.FindPayment(t.Context(), integrations.PaymentQuery{Ref: ref, Since: r.Since.Add(time.Hour)})
+		requireKind(t, integrations.KindNotFound, err)
+	}
+	_, err = b.conn.FindPayment(t.Context(), integrations.PaymentQuery{Ref: r.Ref + "0", Since: r.Since})
+	requireKind(t, integrations.KindNotFound, err)
+}
+
 func TestAmountsAreRefusedNotRounded(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -2,12 +2,15 @@ package stripe
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
 	sdk "github.com/stripe/stripe-go/v76"
 
+	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
+	"github.com/copayflow/copayflow/integrations/transport"
 )
 
 const (
@@ -15,15 +18,21 @@ const (
 	clockSlack = 5 * time.Minute
 	// defaultSpan is how far back a payment is looked for when nothing bounds it.
 	defaultSpan = 30 * 24 * time.Hour
-	// maxScan bounds a look-up; more than this many payments since the first
-	// attempt means that the bound is wrong.
+	// listed is how far back the listings are walked. What is older the search has
+	// long seen; a page can no longer be paid (24 hours), and its key is forgotten
+	// (docs.stripe.com/api/idempotent_requests).
+	listed = 72 * time.Hour
+	// maxScan bounds a look-up; more than this many payments in that time means that
+	// the account is not one practice's.
 	maxScan = 10_000
 )
 
 // FindPayment looks for a payment by our reference. The platform's search
 // lags by a minute and more (docs.stripe.com/search, data freshness), and a
 // payment it does not show yet would be made twice; the listings are
-// immediately consistent, so they are walked, newest first, back to Since.
+// immediately consistent, so they are walked, newest first, back to Since. Of a
+// payment that may be older than they are walked, the search tells: one that was
+// made through a page has an intent with our reference.
 // A customer only says where to look first: the first attempt may have named
 // another one (two of a patient, one of them taken out since), and a charge
 // that is overlooked would be made again.
@@ -38,9 +47,16 @@ func (c *Connector) FindPayment(ctx context.Context, q integrations.PaymentQuery
 	}
 	everybody := q
 	everybody.Customer = ""
+	recent := floor
+	if edge := c.now().Add(-listed); floor.Before(edge) {
+		recent = edge
+	}
 	looks := []func() (integrations.ProcessorPayment, error){
-		func() (integrations.ProcessorPayment, error) { return c.findSession(ctx, q, floor) },
-		func() (integrations.ProcessorPayment, error) { return c.findIntent(ctx, everybody, floor) },
+		func() (integrations.ProcessorPayment, error) { return c.findSession(ctx, q, recent) },
+		func() (integrations.ProcessorPayment, error) { return c.findIntent(ctx, everybody, recent) },
+	}
+	if recent.After(floor) {
+		looks = append(looks, func() (integrations.ProcessorPayment, error) { return c.searchIntent(ctx, q.Ref, floor) })
 	}
 	if q.Customer != "" { // most likely a stored charge
 		looks = slices.Insert(looks, 0, func() (integrations.ProcessorPayment, error) { return c.findIntent(ctx, q, floor) })
@@ -110,9 +126,31 @@ func (c *Connector) findIntent(ctx context.Context, q integrations.PaymentQuery,
 	return integrations.ProcessorPayment{}, integrations.NotFound(Name, op)
 }
 
+// searchIntent finds what is older than the listings are walked.
+func (c *Connector) searchIntent(ctx context.Context, ref copay.Ref, floor time.Time) (integrations.ProcessorPayment, error) {
+	k := call{op: "payment_intents.search"}
+	p := &sdk.PaymentIntentSearchParams{SearchParams: sdk.SearchParams{Limit: sdk.Int64(100), Single: true,
+		Query: fmt.Sprintf("metadata[%s]:%s", quote(metaRef), quote(string(ref)))}}
+	p.AddExpand("data.latest_charge")
+	p.Context = transport.WithCall(ctx, k.op, k.moves)
+	if c.cfg.Account != "" {
+		p.StripeAccount = sdk.String(c.cfg.Account)
+	}
+	it := c.sc.PaymentIntents.Search(p)
+	for it.Next() { // the search matches text loosely; the exact comparison is ours
+		if pi := it.PaymentIntent(); pi.Metadata[metaRef] == string(ref) && pi.Created >= floor.Unix() {
+			return c.fromIntent(ctx, pi)
+		}
+	}
+	if err := it.Err(); err != nil {
+		return integrations.ProcessorPayment{}, c.failList(k.op, err)
+	}
+	return integrations.ProcessorPayment{}, integrations.NotFound(Name, k.op)
+}
+
 func tooMany(op string) error {
 	return &integrations.Error{Kind: integrations.KindUnavailable, Platform: Name, Op: op,
-		Message: "too many payments to look through since the first attempt"}
+		Message: "too many payments to look through; an account serves one practice"}
 }
 
 // sessionOf finds the hosted page that an intent belongs to.

@@ -99,7 +99,7 @@ func TestStripeMock(t *testing.T) {
 			}
 			require.Empty(t, rec.refusals)
 			for _, call := range []string{"POST /v1/checkout/sessions", "POST /v1/payment_intents", "POST /v1/refunds", "POST /v1/customers",
-				"GET /v1/customers/search", "GET /v1/events", "GET /v1/balance_transactions", "GET /v1/customers/cus_123/payment_methods"} {
+				"GET /v1/customers/search", "GET /v1/payment_intents/search", "GET /v1/events", "GET /v1/balance_transactions", "GET /v1/customers/cus_123/payment_methods"} {
 				require.Contains(t, rec.seen, call)
 			}
 		})
