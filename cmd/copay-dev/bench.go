@@ -67,8 +67,10 @@ func bench(ctx context.Context, out io.Writer, file, store string, n int, profil
 	if _, err := b.real(ctx, 10); err != nil { // warm caches and pools
 		return err
 	}
-	if _, err := b.bare(ctx, 10); err != nil {
-		return err
+	for _, ordinary := range []bool{false, true} {
+		if _, err := b.bare(ctx, 10, ordinary); err != nil {
+			return err
+		}
 	}
 	asked, err := b.asks(ctx)
 	if err != nil {
@@ -78,9 +80,9 @@ func bench(ctx context.Context, out io.Writer, file, store string, n int, profil
 	done := make(chan struct{})
 	defer close(done)
 	go b.measureAcks(ctx, done) // through all rounds, so that it burdens both alike
-	var ratios []float64
+	var ratios, rates []float64
 	for i := range rounds {
-		x, err := b.bare(ctx, n)
+		x, err := b.bare(ctx, n, false)
 		if err != nil {
 			return err
 		}
@@ -89,8 +91,13 @@ func bench(ctx context.Context, out io.Writer, file, store string, n int, profil
 			return err
 		}
 		fmt.Fprintf(out, "  round %d: bare %.1f/s, co-pays %.1f/s, ratio %.2f\n", i+1, x, y, y/x)
-		ratios = append(ratios, y/x)
+		ratios, rates = append(ratios, y/x), append(rates, y)
 	}
+	ordinary, err := b.bare(ctx, n, true)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "  with every activity an ordinary one: bare %.1f/s, ratio %.2f\n", ordinary, middle(rates)/ordinary)
 	events, err := historyLength(ctx, s, b.last)
 	if err != nil {
 		return err
@@ -102,9 +109,14 @@ func bench(ctx context.Context, out io.Writer, file, store string, n int, profil
 	if !r.OK() {
 		return fmt.Errorf("invariants do not hold:\n  - %s", strings.Join(r.Findings, "\n  - "))
 	}
-	slices.Sort(ratios) // the middle one: another process disturbs one round, seldom two
-	fmt.Fprintf(out, "bench: ratio=%.2f events=%d ack_p50_ms=%.1f\n", ratios[len(ratios)/2], events, b.ackMedian())
+	fmt.Fprintf(out, "bench: ratio=%.2f events=%d ack_p50_ms=%.1f\n", middle(ratios), events, b.ackMedian())
 	return nil
+}
+
+// middle is the median: another process disturbs one round, seldom two.
+func middle(of []float64) float64 {
+	slices.Sort(of)
+	return of[len(of)/2]
 }
 
 type benchRun struct {
@@ -318,13 +330,14 @@ func (b *benchRun) told(ctx context.Context) error {
 	return nil
 }
 
-// Bare is the control.
-func Bare(ctx workflow.Context) error {
+// Bare is the control; ordinary makes the local activities ordinary ones, as a
+// workflow has them that keeps nothing in its worker.
+func Bare(ctx workflow.Context, ordinary bool) error {
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 30 * time.Second, TaskQueue: bareQueue})
 	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{StartToCloseTimeout: 10 * time.Second})
 	signals := workflow.GetSignalChannel(ctx, "go")
 	signals.Receive(ctx, nil) // the charge
-	run := bareRun{ctx: ctx}
+	run := bareRun{ctx: ctx, ordinary: ordinary}
 	run.local(1)                                         // open
 	run.remote(1)                                        // charge
 	run.remote(1)                                        // eligibility
@@ -349,8 +362,9 @@ func Bare(ctx workflow.Context) error {
 
 // bareRun runs activities that do nothing, until the first error.
 type bareRun struct {
-	ctx workflow.Context
-	err error
+	ctx      workflow.Context
+	ordinary bool
+	err      error
 }
 
 func (r *bareRun) remote(n int, all ...workflow.Future) {
@@ -363,6 +377,10 @@ func (r *bareRun) remote(n int, all ...workflow.Future) {
 }
 
 func (r *bareRun) local(n int) {
+	if r.ordinary {
+		r.remote(n)
+		return
+	}
 	for range n {
 		r.err = errors.Join(r.err, workflow.ExecuteLocalActivity(r.ctx, nothing).Get(r.ctx, nil))
 	}
@@ -379,12 +397,12 @@ func (b *benchRun) bareWorker() error {
 func (b *benchRun) stopBare() { b.bareW.Stop() }
 
 // bare runs n of the control and returns how many a second.
-func (b *benchRun) bare(ctx context.Context, n int) (float64, error) {
+func (b *benchRun) bare(ctx context.Context, n int, ordinary bool) (float64, error) {
 	began := time.Now()
 	c := b.s.Process.Temporal
 	runs := make([]client.WorkflowRun, n)
 	for i := range n {
-		run, err := c.SignalWithStartWorkflow(ctx, fmt.Sprintf("bare-%d-%d", began.UnixNano(), i), "go", nil, client.StartWorkflowOptions{TaskQueue: bareQueue}, Bare)
+		run, err := c.SignalWithStartWorkflow(ctx, fmt.Sprintf("bare-%d-%d", began.UnixNano(), i), "go", nil, client.StartWorkflowOptions{TaskQueue: bareQueue}, Bare, ordinary)
 		if err != nil {
 			return 0, err
 		}
