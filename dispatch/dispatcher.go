@@ -53,7 +53,6 @@ type Store interface {
 type Workflows interface {
 	Practice(id copay.PracticeID) (Practice, error)
 	Signal(ctx context.Context, key copay.Key, o Origin, e workflows.Event) error
-	Recheck(ctx context.Context, key copay.Key) error
 }
 
 // Options tune a dispatcher; zero fields take the defaults.

@@ -186,7 +186,7 @@ func TestAddresses(t *testing.T) {
 		e       integrations.Event
 		outcome string
 		did     []string
-		checked int
+		told    int
 		audited [3]string // action, actor, what it says
 	}{
 		"opt-out stops every open co-pay": {integrations.Event{Kind: integrations.EventMessageOptOut, Type: "STOP"}, "done", []string{"revoke sms twilio:STOP"}, 2, [3]string{"message.opt_out", "patient", "STOP"}},
@@ -204,14 +204,19 @@ func TestAddresses(t *testing.T) {
 			b := setup(t)
 			a := b.m.add(key, copay.StateAwaitingPayment)
 			c := b.m.add(copay.Key{Practice: maple, EHR: "drchrono", Charge: "778"}, copay.StateNeedsReview)
-			b.m.byAddr[tel] = []copay.ID{a, c}
+			closed := b.m.add(copay.Key{Practice: maple, EHR: "drchrono", Charge: "779"}, copay.StateSettled)
+			b.m.byAddr[tel] = []copay.ID{a, c, closed}
 			tc.e.ID, tc.e.Channel, tc.e.Address = "SM9", copay.ChannelSMS, tel
 			row := b.m.receive(t, "twilio", tc.e)
 			b.pass(t)
 			require.Equal(t, tc.outcome, b.m.outcome[row], b.m.why[row])
 			require.Equal(t, tc.did, b.m.did)
-			require.Len(t, b.f.rechecks, tc.checked)
-			require.Empty(t, b.f.signals)
+			require.Len(t, b.f.signals, tc.told)
+			for _, s := range b.f.signals {
+				require.Equal(t, string(tc.e.Kind), s.e.Kind)
+				require.Equal(t, copay.ChannelSMS, s.e.Channel)
+				require.NotContains(t, fmt.Sprint(s.e), tel)
+			}
 			if tc.audited[0] == "" {
 				require.Empty(t, b.m.audit)
 				return

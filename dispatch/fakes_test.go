@@ -199,11 +199,10 @@ func (m *memory) Listen(ctx context.Context, channel string) (<-chan string, err
 
 // flows notes what reaches workflows.
 type flows struct {
-	mu       sync.Mutex
-	signals  []signalled
-	rechecks []copay.Key
-	fail     error
-	got      chan struct{}
+	mu      sync.Mutex
+	signals []signalled
+	fail    error
+	got     chan struct{}
 }
 
 type signalled struct {
@@ -228,11 +227,4 @@ func (f *flows) Signal(_ context.Context, key copay.Key, o Origin, e workflows.E
 		f.got = nil
 	}
 	return nil
-}
-
-func (f *flows) Recheck(_ context.Context, key copay.Key) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.rechecks = append(f.rechecks, key)
-	return f.fail
 }

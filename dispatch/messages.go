@@ -83,7 +83,7 @@ func (d *Dispatcher) address(ctx context.Context, v delivery) error {
 		}
 		return err
 	}
-	return d.recheckAll(ctx, v.row.Practice, ids)
+	return d.tellAll(ctx, v, ids)
 }
 
 func (d *Dispatcher) applyToAddress(ctx context.Context, v delivery) (ids []copay.ID, err error) {
@@ -133,15 +133,17 @@ func (d *Dispatcher) inbound(ctx context.Context, v delivery) (ids []copay.ID, e
 	if err := d.auditAddress(ctx, v, copay.Patient(), ids, map[string]string{"read_as": string(intent)}); err != nil {
 		return nil, err
 	}
-	if intent == copay.IntentUnclear {
-		if err := d.recheckAll(ctx, practice, ids); err != nil {
-			return nil, err
-		}
-	}
-	if intent == copay.IntentUnclear || intent == copay.IntentOther {
+	if intent == copay.IntentOther {
 		return nil, v.toRead(intent, ids)
 	}
-	return ids, nil
+	v.e.Status = string(intent)
+	if err := d.tellAll(ctx, v, ids); err != nil {
+		return nil, err
+	}
+	if intent == copay.IntentUnclear {
+		return nil, v.toRead(intent, ids)
+	}
+	return nil, nil
 }
 
 // auditAddress keeps who changed what is known of an address, and by which
@@ -173,13 +175,18 @@ func (v delivery) toRead(intent copay.InboundIntent, ids []copay.ID) error {
 	return forStaff{s + ", revoke the consent if they want no more messages, then dismiss this"}
 }
 
-func (d *Dispatcher) recheckAll(ctx context.Context, practice copay.PracticeID, ids []copay.ID) error {
+// tellAll tells the open co-pays of an address what was said of it: they keep it
+// for those who read their history, and decide again.
+func (d *Dispatcher) tellAll(ctx context.Context, v delivery, ids []copay.ID) error {
 	for _, id := range ids {
-		row, err := d.store.CoPay(ctx, practice, id)
+		row, err := d.store.CoPay(ctx, v.row.Practice, id)
 		if err != nil {
 			return err
 		}
-		if err := d.flows.Recheck(ctx, row.CoPay.Key); err != nil {
+		if row.CoPay.State.Closed() { // meanwhile
+			continue
+		}
+		if err := d.signal(ctx, v, row.CoPay.Key); err != nil {
 			return err
 		}
 	}

@@ -54,7 +54,7 @@ func (d *Dispatcher) signal(ctx context.Context, v delivery, key copay.Key) erro
 func (v delivery) event() workflows.Event {
 	return workflows.Event{
 		ID: string(v.row.Platform) + "/" + v.e.ID, Platform: v.row.Platform, Kind: string(v.e.Kind), At: v.e.At,
-		Object: v.e.Object, Ref: v.e.Ref, Status: v.e.Status, Code: v.e.Code, Amount: v.e.Amount,
+		Object: v.e.Object, Ref: v.e.Ref, Status: v.e.Status, Code: v.e.Code, Amount: v.e.Amount, Channel: v.e.Channel,
 	}
 }
 

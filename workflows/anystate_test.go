@@ -46,7 +46,8 @@ func TestNothingThatCanComeIsForbiddenByTheStates(t *testing.T) {
 	ten := copay.Cents(10_00)
 	facts := []Event{}
 	for _, k := range []integrations.EventKind{integrations.EventChargeCreated, integrations.EventChargeChanged, integrations.EventChargeDeleted,
-		integrations.EventVisitChanged, integrations.EventEligibility, integrations.EventPatientChanged, integrations.EventRefund, integrations.EventMessageStatus} {
+		integrations.EventVisitChanged, integrations.EventEligibility, integrations.EventPatientChanged, integrations.EventRefund, integrations.EventMessageStatus,
+		integrations.EventMessageOptOut, integrations.EventMessageOptIn, integrations.EventMessageInbound, integrations.EventAddressBad} {
 		facts = append(facts, Event{Kind: string(k), Object: "cs_1"})
 	}
 	for _, s := range []string{"captured", "failed", "expired", "processing", "cancelled", "requested"} {

@@ -134,3 +134,46 @@ func TestWhatChangedBeforeAReviewDoesNotKeepItAwake(t *testing.T) {
 	w.after(time.Hour, func() { w.act("", UpdateWaive, Waive{by(biller, "k1")}) })
 	require.Equal(t, copay.StateWaived, w.run(input()))
 }
+
+// What the patient says of their address stands in the co-pay's history, and what
+// comes next is decided anew.
+func TestWhatIsSaidOfAnAddressStandsInTheHistory(t *testing.T) {
+	for name, tc := range map[string]struct {
+		e     Event
+		reach bool // afterwards
+		told  string
+		who   string
+	}{
+		"STOP":             {Event{Kind: string(integrations.EventMessageOptOut), Channel: copay.ChannelSMS}, false, "the patient wants no more texts", "patient"},
+		"START":            {Event{Kind: string(integrations.EventMessageOptIn), Channel: copay.ChannelSMS}, true, "the patient wants texts again", "patient"},
+		"in other words":   {Event{Kind: string(integrations.EventMessageInbound), Channel: copay.ChannelSMS, Status: string(copay.IntentUnclear)}, false, "may mean that they want no more texts", "patient"},
+		"start, in a text": {Event{Kind: string(integrations.EventMessageInbound), Channel: copay.ChannelSMS, Status: string(copay.IntentStart)}, true, "the patient wants texts again", "patient"},
+		"a bad address":    {Event{Kind: string(integrations.EventAddressBad), Channel: copay.ChannelEmail, Code: "550"}, false, "mail cannot reach the patient (code 550)", "platform:twilio"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			tc.e.ID, tc.e.Platform = "twilio/SM1", "twilio"
+			w.then(time.Hour, func() { w.reach = tc.reach; w.env.SignalWorkflow(SignalEvent, tc.e) })
+			w.then(2*time.Hour, func() {
+				last := w.timeline[len(w.timeline)-1]
+				if !tc.reach {
+					require.Equal(t, copay.StateNeedsReview, w.stored.State, "decided at once")
+					last = w.timeline[len(w.timeline)-2]
+				}
+				require.Contains(t, last.Summary, tc.told)
+				require.Equal(t, tc.who, last.Actor.ID)
+				w.env.SignalWorkflow(SignalEvent, tc.e) // told once more
+			})
+			w.then(3*time.Hour, w.pays)
+			require.Equal(t, copay.StateSettled, w.run(input()))
+			n := 0
+			for _, e := range w.timeline {
+				if e.Kind == "opt_out" || e.Kind == "opt_in" || e.Kind == "address" {
+					n++
+				}
+			}
+			require.Equal(t, 1, n)
+			require.Len(t, w.sent, 2)
+		})
+	}
+}

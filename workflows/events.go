@@ -93,8 +93,28 @@ func (c *coPay) hear(e Event) {
 		c.remitted(e, who)
 	case integrations.EventLinkLocked:
 		c.note(copay.System(), "link_locked", "the payment link is locked after too many wrong dates of birth; send a new one when the patient calls", "")
+	case integrations.EventMessageOptOut, integrations.EventMessageOptIn, integrations.EventAddressBad, integrations.EventMessageInbound:
+		c.heardOfAddress(e, who)
 	case integrations.EventMessageStatus:
 		c.note(who, "message", "a message was not delivered"+codeText(e.Code), "")
+	}
+}
+
+// heardOfAddress keeps what the patient or a platform has said of an address, and
+// lets what comes next be decided again. What counts is what our own database
+// knows of it by then.
+func (c *coPay) heardOfAddress(e Event, who copay.Actor) {
+	c.recheck = true
+	channel := map[copay.Channel]string{copay.ChannelSMS: "texts", copay.ChannelEmail: "mail"}[e.Channel]
+	switch kind := integrations.EventKind(e.Kind); {
+	case kind == integrations.EventAddressBad:
+		c.note(who, "address", channel+" cannot reach the patient"+codeText(e.Code), "")
+	case kind == integrations.EventMessageOptIn, e.Status == string(copay.IntentStart):
+		c.note(copay.Patient(), "opt_in", "the patient wants "+channel+" again", "")
+	case e.Status == string(copay.IntentUnclear):
+		c.note(copay.Patient(), "opt_out", "the patient answered in their own words, which may mean that they want no more "+channel+": none are sent, and a person reads it", "")
+	default:
+		c.note(copay.Patient(), "opt_out", "the patient wants no more "+channel, "")
 	}
 }
 

@@ -100,6 +100,8 @@ type Event struct {
 	Ref    copay.Ref `json:"ref,omitempty"`
 	Status string    `json:"status,omitempty"`
 	Code   string    `json:"code,omitempty"`
+	// Channel is that of a message, or of an address that something was said of.
+	Channel copay.Channel `json:"channel,omitempty"`
 	// Amount is only set where no call can read it again (remittances).
 	Amount *copay.Money `json:"amount,omitempty"`
 	// Trace is the id of the trace that it came by.

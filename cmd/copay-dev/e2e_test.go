@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -229,6 +230,10 @@ func TestEachPatientGetsWhatTheirPlanSays(t *testing.T) {
 		s.await(keys["ana"], "should go to staff or stay with mail", func(copay.CoPay) bool {
 			reach, err := s.Process.Store.Reach(t.Context(), stack.Practice, keys["ana"].ID())
 			return err == nil && !reach[0].Consent
+		})
+		s.await(keys["ana"], "should keep it in its history", func(copay.CoPay) bool {
+			list, err := s.Process.Store.Timeline(t.Context(), stack.Practice, keys["ana"].ID())
+			return err == nil && slices.ContainsFunc(list, func(e ledger.TimelineRow) bool { return e.Kind == "opt_out" && e.Actor.ID == copay.Patient().ID })
 		})
 		before := len(s.Sandbox.Twilio.Messages())
 		require.NoError(t, s.Advance(t.Context(), 73*time.Hour))
