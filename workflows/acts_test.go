@@ -16,14 +16,14 @@ var biller = copay.Actor{ID: "bo", Kind: "staff", Roles: []copay.Role{copay.Role
 func TestOverrideWithdrawsThePageAndAsksAnew(t *testing.T) {
 	w := newWorld(t)
 	var a, again, conflict *answer
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		a = w.update(UpdateOverrideAmount, OverrideAmount{by(frontDesk, "k1"), copay.Cents(15_00)})
 	})
-	w.after(90*time.Minute, func() {
+	w.then(90*time.Minute, func() {
 		again = w.update(UpdateOverrideAmount, OverrideAmount{by(frontDesk, "k1"), copay.Cents(15_00)})
 		conflict = w.update(UpdateOverrideAmount, OverrideAmount{by(frontDesk, "k1"), copay.Cents(16_00)})
 	})
-	w.after(2*time.Hour, w.pays)
+	w.then(2*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Empty(t, a.code(t))
 	require.Empty(t, again.code(t), "the same request again has its first answer")
@@ -37,11 +37,11 @@ func TestOverrideWithdrawsThePageAndAsksAnew(t *testing.T) {
 // call that back, so what is too much goes back when it has come in.
 func TestCashWhileTheBankIsAtIt(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.processing = true
 		w.update(UpdateRecordPayment, RecordPayment{Act: by(frontDesk, "k1"), Rail: copay.RailCash, Amount: copay.Cents(10_00)})
 	})
-	w.after(30*time.Hour, func() {
+	w.then(30*time.Hour, func() {
 		w.processing = false
 		for _, p := range w.stored.Payments {
 			if !p.Rail.Manual() {
@@ -59,11 +59,11 @@ func TestAnotherRailWithdrawsThePage(t *testing.T) {
 	w := newWorld(t)
 	w.fail["CancelRequest"] = []error{down()} // the processor is down just then
 	var a *answer
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		a = w.update(UpdateChangeRail, ChangeRail{Act: by(frontDesk, "k1"), Rail: copay.RailCash})
 	})
-	w.after(time.Hour+time.Minute, func() { require.True(t, a.done, "staff are not kept waiting for the processor") })
-	w.after(3*time.Hour, func() {
+	w.then(time.Hour+time.Minute, func() { require.True(t, a.done, "staff are not kept waiting for the processor") })
+	w.then(3*time.Hour, func() {
 		require.Len(t, w.cancelled, 1)
 		require.True(t, w.told("asked for $25.00 at the desk"))
 		w.update(UpdateRecordPayment, RecordPayment{Act: by(frontDesk, "k2"), Rail: copay.RailCash, Amount: copay.Cents(25_00)})
@@ -76,9 +76,9 @@ func TestThePaymentPageIsNotWaitedForWithoutEnd(t *testing.T) {
 	w := newWorld(t)
 	w.fail["OpenPage"] = []error{down()}
 	var a, later *answer
-	w.after(time.Hour, func() { a = w.update(UpdateOpenPage) })
-	w.after(2*time.Hour, func() { later = w.update(UpdateOpenPage) })
-	w.after(3*time.Hour, w.pays)
+	w.then(time.Hour, func() { a = w.update(UpdateOpenPage) })
+	w.then(2*time.Hour, func() { later = w.update(UpdateOpenPage) })
+	w.then(3*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, copay.CodeUnavailable, a.code(t))
 	require.Empty(t, later.code(t))
@@ -87,7 +87,7 @@ func TestThePaymentPageIsNotWaitedForWithoutEnd(t *testing.T) {
 
 func TestWaive(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() { w.act("", UpdateWaive, Waive{by(biller, "k1")}) })
+	w.then(time.Hour, func() { w.act("", UpdateWaive, Waive{by(biller, "k1")}) })
 	require.Equal(t, copay.StateWaived, w.run(input()))
 	require.Len(t, w.cancelled, 1)
 	require.EqualValues(t, 25_00, w.journal["waive"])
@@ -96,7 +96,7 @@ func TestWaive(t *testing.T) {
 
 func TestMoneyThatCrossesWithAWaiverGoesBack(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.captured[w.stored.Payments[0].Ref] = copay.Cents(25_00)
 		w.update(UpdateWaive, Waive{by(biller, "k1")})
 	})
@@ -107,8 +107,8 @@ func TestMoneyThatCrossesWithAWaiverGoesBack(t *testing.T) {
 func TestCancelAfterPaymentRunsBackwards(t *testing.T) {
 	w := newWorld(t)
 	w.fail["BookPayment"] = []error{refuse(integrations.KindInvalid)}
-	w.after(time.Hour, w.pays)
-	w.after(2*time.Hour, func() {
+	w.then(time.Hour, w.pays)
+	w.then(2*time.Hour, func() {
 		require.Equal(t, copay.StateNeedsReview, w.stored.State)
 		w.calls = nil
 		w.act("", UpdateCancel, Cancel{by(biller, "k1")})
@@ -119,13 +119,13 @@ func TestCancelAfterPaymentRunsBackwards(t *testing.T) {
 
 func TestRefundTurnsEverythingBack(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 
 	// The settled co-pay's workflow is started again for the act.
 	again := newWorldAfter(t, w)
 	var a *answer
-	again.after(0, func() { a = again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(25_00)}) })
+	again.then(0, func() { a = again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(25_00)}) })
 	require.Equal(t, copay.StateRefunded, again.run(input()))
 	require.Empty(t, a.code(t))
 	require.Equal(t, []string{"RefundPayment", "BookRefund", "ReversePosting"}, again.calls, "money first: a refusal leaves EHR and books alone")
@@ -134,10 +134,10 @@ func TestRefundTurnsEverythingBack(t *testing.T) {
 
 func TestPartialRefundSettlesAgain(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	again := newWorldAfter(t, w)
-	again.after(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(10_00)}) })
+	again.then(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(10_00)}) })
 	require.Equal(t, copay.StateSettled, again.run(input()))
 	require.Equal(t, copay.Cents(10_00), again.stored.Amounts.Refunded)
 }
@@ -145,12 +145,12 @@ func TestPartialRefundSettlesAgain(t *testing.T) {
 func TestLargeRefundNeedsASecondPerson(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	again := newWorldAfter(t, w)
 	var same, other *answer
-	again.after(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(140_00)}) })
-	again.after(time.Hour, func() {
+	again.then(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(140_00)}) })
+	again.then(time.Hour, func() {
 		require.Empty(t, again.refunded)
 		same = again.update(UpdateApproveRefund, ApproveRefund{Act: by(biller, "k2"), Refund: "ref-1", Approve: true})
 		other = again.update(UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k3"), Refund: "ref-1", Approve: true})
@@ -164,14 +164,14 @@ func TestLargeRefundNeedsASecondPerson(t *testing.T) {
 func TestALargeRefundDoesNotPassInSlices(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	again := newWorldAfter(t, w)
-	again.after(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(70_00)}) })
+	again.then(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(70_00)}) })
 	require.Equal(t, copay.StateSettled, again.run(input()))
 	third := newWorldAfter(t, again)
-	third.after(0, func() { third.update(UpdateRefund, Refund{Act: by(biller, "k2"), Amount: copay.Cents(70_00)}) })
-	third.after(time.Hour, func() {
+	third.then(0, func() { third.update(UpdateRefund, Refund{Act: by(biller, "k2"), Amount: copay.Cents(70_00)}) })
+	third.then(time.Hour, func() {
 		require.Equal(t, copay.ReviewRefundApproval, third.stored.Review.Kind)
 		require.Len(t, third.refunded, 1)
 		third.update(UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k3"), Refund: "ref-2", Approve: true})
@@ -182,11 +182,11 @@ func TestALargeRefundDoesNotPassInSlices(t *testing.T) {
 func TestRejectedRefundLeavesEverything(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	again := newWorldAfter(t, w)
-	again.after(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(140_00)}) })
-	again.after(time.Hour, func() {
+	again.then(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(140_00)}) })
+	again.then(time.Hour, func() {
 		again.update(UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k3"), Refund: "ref-1", Approve: false})
 	})
 	require.Equal(t, copay.StateSettled, again.run(input()))
@@ -195,12 +195,12 @@ func TestRejectedRefundLeavesEverything(t *testing.T) {
 
 func TestRefundThatCannotBeFinishedAsksAPerson(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	again := newWorldAfter(t, w)
 	again.fail["ReversePosting"] = []error{refuse(integrations.KindInvalid)}
-	again.after(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(25_00)}) })
-	again.after(time.Hour, func() {
+	again.then(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(25_00)}) })
+	again.then(time.Hour, func() {
 		require.Equal(t, copay.ReviewCompensation, again.stored.Review.Kind)
 		require.Len(t, again.refunded, 1)
 		again.update(UpdateResolveReview, ResolveReview{Act: by(biller, "k2"), Choice: copay.ChoiceRetry})
@@ -212,8 +212,8 @@ func TestRefundThatCannotBeFinishedAsksAPerson(t *testing.T) {
 func TestDisputes(t *testing.T) {
 	t.Run("won", func(t *testing.T) {
 		w := settledWorld(t)
-		w.after(0, func() { w.event("stripe", integrations.EventDispute, "", "opened") })
-		w.after(day, func() {
+		w.then(0, func() { w.event("stripe", integrations.EventDispute, "", "opened") })
+		w.then(day, func() {
 			require.Equal(t, copay.StateDisputed, w.stored.State)
 			w.event("stripe", integrations.EventDispute, "", "won")
 		})
@@ -221,12 +221,12 @@ func TestDisputes(t *testing.T) {
 	})
 	t.Run("lost", func(t *testing.T) {
 		w := settledWorld(t)
-		w.after(0, func() { w.event("stripe", integrations.EventDispute, "", "opened") })
-		w.after(day, func() {
+		w.then(0, func() { w.event("stripe", integrations.EventDispute, "", "opened") })
+		w.then(day, func() {
 			w.refunded["bank"] = copay.Cents(25_00) // the bank kept it
 			w.event("stripe", integrations.EventDispute, "", "lost")
 		})
-		w.after(2*day, func() {
+		w.then(2*day, func() {
 			require.Equal(t, copay.ReviewDispute, w.stored.Review.Kind)
 			w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "k1"), Choice: copay.ChoiceWriteOff})
 		})
@@ -238,11 +238,11 @@ func TestDisputes(t *testing.T) {
 func TestPostingDeletedInTheEHRIsPostedAgainOnRequest(t *testing.T) {
 	w := settledWorld(t)
 	id := w.stored.Payments[0].PostedID
-	w.after(0, func() {
+	w.then(0, func() {
 		w.posted = map[copay.Ref]copay.Money{}
 		w.event("drchrono", integrations.EventPostingDeleted, id, "")
 	})
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		require.Equal(t, copay.ReviewPostingDeleted, w.stored.Review.Kind)
 		w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "k1"), Choice: copay.ChoiceRetry})
 	})
@@ -254,7 +254,7 @@ func TestAReportedDeletionOfAPostingIsNotBelievedAsItIs(t *testing.T) {
 	w := settledWorld(t)
 	id := w.stored.Payments[0].PostedID
 	w.fail["FindPosting"] = []error{down()}
-	w.after(0, func() { w.event("drchrono", integrations.EventPostingDeleted, id, "") })
+	w.then(0, func() { w.event("drchrono", integrations.EventPostingDeleted, id, "") })
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, id, w.stored.Payments[0].PostedID)
 	require.True(t, w.told("but it is there"))
@@ -269,26 +269,26 @@ func TestRemittanceTruesUp(t *testing.T) {
 		w := settledWorld(t)
 		in := input()
 		in.Policy.TrueUp = copay.TrueUpAuto
-		w.after(0, func() { remit(w, 10_00) })
+		w.then(0, func() { remit(w, 10_00) })
 		require.Equal(t, copay.StateSettled, w.run(in))
 		require.Equal(t, copay.Cents(15_00), w.stored.Amounts.Refunded)
 	})
 	t.Run("more, by a person", func(t *testing.T) {
 		w := settledWorld(t)
-		w.after(0, func() { remit(w, 40_00) })
-		w.after(time.Hour, func() {
+		w.then(0, func() { remit(w, 40_00) })
+		w.then(time.Hour, func() {
 			require.Equal(t, copay.ReviewTrueUp, w.stored.Review.Kind)
 			w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "k1"), Choice: copay.ChoiceRequest})
 		})
-		w.after(2*time.Hour, w.pays)
+		w.then(2*time.Hour, w.pays)
 		require.Equal(t, copay.StateSettled, w.run(input()))
 		require.Equal(t, copay.Cents(40_00), w.stored.Amounts.Collected)
 	})
 	t.Run("faster than the patient", func(t *testing.T) {
 		w := newWorld(t)
-		w.after(time.Hour, func() { remit(w, 10_00) })
-		w.after(2*time.Hour, w.pays)
-		w.after(3*time.Hour, func() {
+		w.then(time.Hour, func() { remit(w, 10_00) })
+		w.then(2*time.Hour, w.pays)
+		w.then(3*time.Hour, func() {
 			require.Equal(t, copay.ReviewTrueUp, w.stored.Review.Kind)
 			w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "k1"), Choice: copay.ChoiceRefund})
 		})
@@ -297,8 +297,8 @@ func TestRemittanceTruesUp(t *testing.T) {
 	})
 	t.Run("accepted as it is", func(t *testing.T) {
 		w := settledWorld(t)
-		w.after(0, func() { remit(w, 10_00) })
-		w.after(time.Hour, func() {
+		w.then(0, func() { remit(w, 10_00) })
+		w.then(time.Hour, func() {
 			w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "k1"), Choice: copay.ChoiceProceed})
 		})
 		require.Equal(t, copay.StateSettled, w.run(input()))
@@ -306,13 +306,13 @@ func TestRemittanceTruesUp(t *testing.T) {
 	})
 	t.Run("nonsense", func(t *testing.T) {
 		w := settledWorld(t)
-		w.after(0, func() { remit(w, -10_00) })
+		w.then(0, func() { remit(w, -10_00) })
 		require.Equal(t, copay.StateSettled, w.run(input()))
 		require.True(t, w.stored.Amounts.Adjudicated.IsZero())
 	})
 	t.Run("within tolerance", func(t *testing.T) {
 		w := settledWorld(t)
-		w.after(0, func() { remit(w, 25_50) })
+		w.then(0, func() { remit(w, 25_50) })
 		require.Equal(t, copay.StateSettled, w.run(input()))
 		require.Empty(t, w.refunded)
 	})
@@ -320,19 +320,19 @@ func TestRemittanceTruesUp(t *testing.T) {
 
 func TestPauseResumeResendAndRail(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() { w.update(UpdatePauseReminders, PauseReminders{by(frontDesk, "k1")}) })
-	w.after(5*day, func() {
+	w.then(time.Hour, func() { w.update(UpdatePauseReminders, PauseReminders{by(frontDesk, "k1")}) })
+	w.then(5*day, func() {
 		require.Len(t, w.sent, 2, "paused")
 		w.update(UpdateResumeReminders, ResumeReminders{by(frontDesk, "k2")})
 	})
-	w.after(5*day+time.Minute, func() {
+	w.then(5*day+time.Minute, func() {
 		require.Len(t, w.sent, 3, "the reminder that was due goes out")
 		w.update(UpdateOpenPage)
 	})
-	w.after(5*day+time.Hour, func() {
+	w.then(5*day+time.Hour, func() {
 		w.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "k3"), copay.RailCash})
 	})
-	w.after(6*day, func() {
+	w.then(6*day, func() {
 		require.Len(t, w.cancelled, 1, "who pays at the desk has no open page")
 		w.update(UpdateRecordPayment, RecordPayment{Act: by(frontDesk, "k4"), Rail: copay.RailCash, Amount: copay.Cents(25_00)})
 	})
@@ -341,18 +341,18 @@ func TestPauseResumeResendAndRail(t *testing.T) {
 
 func TestResendSkipsTheLadder(t *testing.T) {
 	w := newWorld(t)
-	w.after(day+time.Hour, func() { w.act("", UpdateResend, Resend{Act: by(frontDesk, "k1")}) })
-	w.after(day+2*time.Hour, func() {
+	w.then(day+time.Hour, func() { w.act("", UpdateResend, Resend{Act: by(frontDesk, "k1")}) })
+	w.then(day+2*time.Hour, func() {
 		require.Len(t, w.sent, 3)
 		w.update(UpdateOpenPage)
 	})
-	w.after(day+3*time.Hour, w.pays)
+	w.then(day+3*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 }
 
 func TestActsThatMakeNoSenseAreRefusedWithTheReason(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.act(copay.CodePermission, UpdateWaive, Waive{Act{Reason: "r", Key: "k"}})                                                                  // no actor
 		w.act(copay.CodeInvalid, UpdateWaive, Waive{Act{Actor: frontDesk, Key: "k"}})                                                                // no reason
 		w.act(copay.CodeInvalid, UpdateWaive, Waive{Act{Actor: frontDesk, Reason: "r"}})                                                             // no key
@@ -371,7 +371,7 @@ func TestActsThatMakeNoSenseAreRefusedWithTheReason(t *testing.T) {
 		w.act(copay.CodeInvalid, UpdateAddNote, AddNote{by(biller, "n"), "card 4242 4242 4242 4242 exp"})                                            // card number
 		w.act("", UpdateAddNote, AddNote{by(biller, "o"), "called, will pay on Friday"})
 	})
-	w.after(2*time.Hour, w.pays)
+	w.then(2*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Collected)
 }
@@ -380,9 +380,9 @@ func TestLargeSumIsNotGivenBackByOnePersonsCancel(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
 	w.fail["PostPayment"] = []error{refuse(integrations.KindInvalid)}
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	var a *answer
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		a = w.update(UpdateCancel, Cancel{by(biller, "k1")})
 		w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "k2"), Choice: copay.ChoiceRetry})
 	})
@@ -392,7 +392,7 @@ func TestLargeSumIsNotGivenBackByOnePersonsCancel(t *testing.T) {
 
 func TestOperatorsCancellationStillCompensates(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, w.env.CancelWorkflow)
+	w.then(time.Hour, w.env.CancelWorkflow)
 	require.Equal(t, copay.StateCancelled, w.run(input()))
 	require.Len(t, w.cancelled, 1)
 }
@@ -419,7 +419,7 @@ func newWorldAfter(t *testing.T, w *world) *world {
 func settledWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	return newWorldAfter(t, w)
 }
@@ -429,13 +429,13 @@ func settledWorld(t *testing.T) *world {
 func TestWhatIsPausedDoesNotComeNext(t *testing.T) {
 	w := newWorld(t)
 	var paused, resumed *answer
-	w.after(time.Hour, func() { paused = w.update(UpdatePauseReminders, PauseReminders{by(frontDesk, "a")}) })
-	w.after(2*time.Hour, func() {
+	w.then(time.Hour, func() { paused = w.update(UpdatePauseReminders, PauseReminders{by(frontDesk, "a")}) })
+	w.then(2*time.Hour, func() {
 		require.Equal(t, "look whether it was paid", paused.copay.NextAction, "the page runs out before the practice gives up")
 		w.agrees(paused)
 		resumed = w.update(UpdateResumeReminders, ResumeReminders{by(frontDesk, "b")})
 	})
-	w.after(3*time.Hour, func() {
+	w.then(3*time.Hour, func() {
 		require.False(t, resumed.copay.NextActionAt.IsZero())
 		w.agrees(resumed)
 		w.pays()
@@ -458,8 +458,8 @@ func TestAPauseDoesNotHideTheChargeOfTheStoredCard(t *testing.T) {
 	w := newWorld(t)
 	w.est.Card = true
 	var a *answer
-	w.after(time.Hour, func() { a = w.update(UpdatePauseReminders, PauseReminders{by(frontDesk, "a")}) })
-	w.after(2*time.Hour, func() {
+	w.then(time.Hour, func() { a = w.update(UpdatePauseReminders, PauseReminders{by(frontDesk, "a")}) })
+	w.then(2*time.Hour, func() {
 		require.Equal(t, "charge the stored card", w.stored.NextAction)
 		w.agrees(a)
 	})
@@ -473,15 +473,15 @@ func TestWhatIsSentAgainComesNext(t *testing.T) {
 	in := input()
 	in.Policy.LinkLifetime = 20 * 24 * time.Hour
 	var a *answer
-	w.after(26*time.Hour, func() {
+	w.then(26*time.Hour, func() {
 		a = w.update(UpdateResend, Resend{Act: by(frontDesk, "a")})
 	})
-	w.after(27*time.Hour, func() {
+	w.then(27*time.Hour, func() {
 		require.Equal(t, "remind the patient", a.copay.NextAction)
 		require.WithinDuration(t, w.env.Now().Add(-time.Hour), a.copay.NextActionAt, time.Minute)
 		require.True(t, w.stored.NextActionAt.After(w.env.Now()), "and then the next one")
 	})
-	w.after(28*time.Hour, w.pays)
+	w.then(28*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(in))
 }
 
@@ -491,11 +491,11 @@ func TestAnActDoesNotWaitForTheCard(t *testing.T) {
 	w := newWorld(t)
 	w.est.Card, w.cardPending = true, true
 	var a *answer
-	w.after(24*time.Hour+10*time.Minute, func() {
+	w.then(24*time.Hour+10*time.Minute, func() {
 		w.fail["ChargeCard"] = []error{errors.New("slow"), errors.New("slow"), errors.New("slow"), errors.New("slow"), errors.New("slow"), errors.New("slow")}
 		a = w.update(UpdateAddNote, AddNote{Act: by(frontDesk, "a"), Text: "called"})
 	})
-	w.after(24*time.Hour+10*time.Minute+5*time.Second, func() {
+	w.then(24*time.Hour+10*time.Minute+5*time.Second, func() {
 		require.True(t, a.done)
 		require.NoError(t, a.err)
 		w.cardPending = false
@@ -508,15 +508,15 @@ func TestAStopIsSeenInWhatComesNext(t *testing.T) {
 	w := newWorld(t)
 	in := input()
 	in.Policy.LinkLifetime = 20 * 24 * time.Hour
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		require.Equal(t, "remind the patient", w.stored.NextAction)
 		w.reach = false
 		w.env.SignalWorkflow(SignalRecheck, nil)
 	})
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		require.NotEqual(t, "remind the patient", w.stored.NextAction)
 	})
-	w.after(3*time.Hour, w.pays)
+	w.then(3*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(in))
 }
 
@@ -527,8 +527,8 @@ func TestARequestIsTheSameInAnotherTrace(t *testing.T) {
 	in := input()
 	in.Trace = "started"
 	var a, again *answer
-	w.after(time.Hour, func() { a = w.update(UpdateWaive, Waive{Act{Actor: frontDesk, Key: "k", Reason: "r", Trace: "t1"}}) })
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() { a = w.update(UpdateWaive, Waive{Act{Actor: frontDesk, Key: "k", Reason: "r", Trace: "t1"}}) })
+	w.then(time.Hour, func() {
 		again = w.update(UpdateWaive, Waive{Act{Actor: frontDesk, Key: "k", Reason: "r", Trace: "t2"}})
 	})
 	require.Equal(t, copay.StateWaived, w.run(in))

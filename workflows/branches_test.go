@@ -47,7 +47,7 @@ func TestAChargeDeletedBeforeItWasRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.fail["ReadCharge"] = []error{down()}
-			w.after(time.Minute, func() {
+			w.then(time.Minute, func() {
 				w.facts.Deleted = true
 				if tc.cash > 0 {
 					w.act("", UpdateRecordPayment, cash("a", tc.cash))
@@ -58,7 +58,7 @@ func TestAChargeDeletedBeforeItWasRead(t *testing.T) {
 				w.decides(time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
 			}
 			if tc.large {
-				w.after(time.Hour, func() {
+				w.then(time.Hour, func() {
 					require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
 					w.act("", UpdateApproveRefund, ApproveRefund{Act: by(biller, "b"), Refund: "ref-1", Approve: true})
 				})
@@ -87,12 +87,12 @@ func TestTheReviewBeforeARefundIsOpenAgain(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
 	w.fail["PostPayment"] = []error{refuse(integrations.KindInvalid)}
-	w.after(time.Hour, w.pays)
-	w.after(2*time.Hour, func() {
+	w.then(time.Hour, w.pays)
+	w.then(2*time.Hour, func() {
 		require.Equal(t, copay.ReviewPosting, w.stored.Review.Kind)
 		w.act("", UpdateRefund, Refund{Act: by(biller, "a"), Amount: copay.Cents(120_00)})
 	})
-	w.after(3*time.Hour, func() {
+	w.then(3*time.Hour, func() {
 		require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
 		w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "b"), Refund: "ref-1"})
 	})
@@ -154,8 +154,8 @@ func TestWhatTheBankIsTakingIsNotGivenUp(t *testing.T) {
 func TestAReadThatIsOvertakenIsMadeAgain(t *testing.T) {
 	w := newWorld(t)
 	w.fail["FetchPayment"] = []error{unavailable(), unavailable()} // so that the read takes its time
-	w.after(time.Hour, w.pays)
-	w.after(time.Hour+500*time.Millisecond, func() { w.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "a"), copay.RailCash}) })
+	w.then(time.Hour, w.pays)
+	w.then(time.Hour+500*time.Millisecond, func() { w.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "a"), copay.RailCash}) })
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Collected)
 	require.Empty(t, w.refunded)
@@ -189,7 +189,7 @@ func TestTheSumMaySetAnUnreadChargeGoing(t *testing.T) {
 // A charge or a posting that is said to be gone once everything went back.
 func TestNewsOfWhatWasGivenBackAnyway(t *testing.T) {
 	w := refundedWorld(t, 25_00)
-	w.after(0, func() {
+	w.then(0, func() {
 		w.event("drchrono", integrations.EventPostingDeleted, w.stored.Payments[0].PostedID, "")
 		w.deleted(true)
 	})
@@ -212,11 +212,11 @@ func TestAnErrorThatIsNoRefusalStaysWhatItIs(t *testing.T) {
 func TestTheCardCannotBeJudgedWithoutThePatient(t *testing.T) {
 	w := newWorld(t)
 	var a *answer
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.fail["Estimate"] = []error{refuse(integrations.KindNotFound)}
 		a = w.update(UpdateChangeRail, ChangeRail{by(frontDesk, "a"), copay.RailCard})
 	})
-	w.after(2*time.Hour, w.pays)
+	w.then(2*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Error(t, a.err)
 	require.NotContains(t, w.calls, "ChargeCard")
@@ -230,9 +230,9 @@ func TestWhatACoPayIsFoundByIsWhatItIsNow(t *testing.T) {
 	w.env.OnUpsertTypedSearchAttributes(mock.Anything).Run(func(args mock.Arguments) {
 		ups = append(ups, args.Get(0).(temporal.SearchAttributes))
 	}).Return(nil)
-	w.after(time.Hour, func() { w.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "a"), copay.RailCash}) })
-	w.after(2*time.Hour, func() { w.act("", UpdateOverrideAmount, OverrideAmount{by(biller, "b"), copay.Cents(60_00)}) })
-	w.after(3*time.Hour, func() { w.act("", UpdateRecordPayment, cash("c", 60_00)) })
+	w.then(time.Hour, func() { w.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "a"), copay.RailCash}) })
+	w.then(2*time.Hour, func() { w.act("", UpdateOverrideAmount, OverrideAmount{by(biller, "b"), copay.Cents(60_00)}) })
+	w.then(3*time.Hour, func() { w.act("", UpdateRecordPayment, cash("c", 60_00)) })
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	var story [][3]string
 	now := [3]string{}
@@ -253,7 +253,7 @@ func TestWhatACoPayIsFoundByIsWhatItIsNow(t *testing.T) {
 func TestWhatIsAskedOnAMovedClockIsAskedThen(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.At = w.env.Now().Add(10 * day)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		require.WithinDuration(t, w.est.Estimate.At, w.stored.RequestedAt, time.Minute)
 		w.pays()
 	})
@@ -266,18 +266,18 @@ func TestADisputeThatIsWonDuringAReviewIsOver(t *testing.T) {
 		t.Run(string(choice), func(t *testing.T) {
 			w := settledWorld(t)
 			id := w.stored.Payments[0].PostedID
-			w.after(0, func() { w.dispute("d1", "opened", w.now()) })
-			w.after(time.Hour, func() {
+			w.then(0, func() { w.dispute("d1", "opened", w.now()) })
+			w.then(time.Hour, func() {
 				require.Equal(t, copay.StateDisputed, w.stored.State)
 				clear(w.posted)
 				w.event("drchrono", integrations.EventPostingDeleted, id, "")
 			})
-			w.after(2*time.Hour, func() {
+			w.then(2*time.Hour, func() {
 				require.Equal(t, copay.ReviewPostingDeleted, w.stored.Review.Kind)
 				w.dispute("d2", "won", w.now())
 			})
 			if choice == copay.ChoiceDone {
-				w.after(3*time.Hour, func() { w.posted["by-hand"] = copay.Cents(25_00) })
+				w.then(3*time.Hour, func() { w.posted["by-hand"] = copay.Cents(25_00) })
 			}
 			w.decides(3*time.Hour, copay.ReviewPostingDeleted, choice)
 			require.Equal(t, copay.StateSettled, w.run(input()))
@@ -289,10 +289,10 @@ func TestADisputeThatIsWonDuringAReviewIsOver(t *testing.T) {
 func TestADisputeThatLastsIsThereAfterAReview(t *testing.T) {
 	w := settledWorld(t)
 	id := w.stored.Payments[0].PostedID
-	w.after(0, func() { w.dispute("d1", "opened", w.now()) })
-	w.after(time.Hour, func() { w.event("drchrono", integrations.EventPostingDeleted, id, ""); clear(w.posted) })
+	w.then(0, func() { w.dispute("d1", "opened", w.now()) })
+	w.then(time.Hour, func() { w.event("drchrono", integrations.EventPostingDeleted, id, ""); clear(w.posted) })
 	w.decides(2*time.Hour, copay.ReviewPostingDeleted, copay.ChoiceDone)
-	w.after(3*time.Hour, func() {
+	w.then(3*time.Hour, func() {
 		require.Equal(t, copay.StateDisputed, w.stored.State)
 		w.posted["by-hand"] = copay.Cents(25_00)
 		w.dispute("d2", "won", w.now())
@@ -304,24 +304,24 @@ func TestADisputeThatLastsIsThereAfterAReview(t *testing.T) {
 // is still a person who says whether the patient is asked again.
 func TestAfterTheBankAPersonDecidesWhateverElseGoesBack(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 10_00)) })
-	w.after(2*time.Hour, w.pays)
+	w.then(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 10_00)) })
+	w.then(2*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	w = newWorldAfter(t, w)
 	link := w.stored.Payments[2]
 	require.Equal(t, copay.Cents(15_00), link.Amount)
 	lost := func(status string) { w.event("stripe", integrations.EventDispute, link.PlatformID, status) }
 	w.fail["ReversePosting"] = []error{refuse(integrations.KindInvalid)}
-	w.after(0, func() { lost("opened") })
-	w.after(time.Hour, func() {
+	w.then(0, func() { lost("opened") })
+	w.then(time.Hour, func() {
 		w.refunded["bank"] = copay.Cents(15_00)
 		lost("lost")
 	})
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		require.Equal(t, copay.ReviewCompensation, w.stored.Review.Kind)
 		w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Payment: "pay-2", Amount: copay.Cents(5_00)})
 	})
-	w.after(3*time.Hour, func() { require.Empty(t, w.sent, "nobody is asked yet") })
+	w.then(3*time.Hour, func() { require.Empty(t, w.sent, "nobody is asked yet") })
 	w.decides(3*time.Hour, copay.ReviewDispute, copay.ChoiceWriteOff)
 	require.Equal(t, copay.StateWrittenOff, w.run(input()))
 }

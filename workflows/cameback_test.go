@@ -15,7 +15,7 @@ import (
 func refundedWorld(t *testing.T, cents int64) *world {
 	t.Helper()
 	w := settledWorld(t)
-	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(cents)}) })
+	w.then(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(cents)}) })
 	w.run(input())
 	return newWorldAfter(t, w)
 }
@@ -41,9 +41,9 @@ func TestARefundThatCameBackIsOursUntilAPersonGivesItBack(t *testing.T) {
 			w := refundedWorld(t, tc.cents)
 			w.failsAgain()
 			asked := w.stored.Amounts.Requested.Minor
-			w.after(0, w.bounces)
+			w.then(0, w.bounces)
 			looked := false
-			w.after(time.Hour, func() {
+			w.then(time.Hour, func() {
 				require.Equal(t, copay.ReviewCompensation, w.stored.Review.Kind)
 				require.Zero(t, w.stored.Amounts.Refunded.Minor)
 				require.Zero(t, w.stored.Payments[0].Refunded.Minor)
@@ -65,13 +65,13 @@ func TestARefundThatCameBackIsOursUntilAPersonGivesItBack(t *testing.T) {
 func TestACancelledCoPayWhoseRefundCameBackIsCancelledAgain(t *testing.T) {
 	w := newWorld(t)
 	w.fail["PostPayment"] = []error{refuse(integrations.KindInvalid)}
-	w.after(time.Hour, w.pays)
-	w.after(2*time.Hour, func() { w.act("", UpdateCancel, Cancel{by(biller, "k0")}) })
+	w.then(time.Hour, w.pays)
+	w.then(2*time.Hour, func() { w.act("", UpdateCancel, Cancel{by(biller, "k0")}) })
 	require.Equal(t, copay.StateCancelled, w.run(input()))
 	late := newWorldAfter(t, w)
 	late.failsAgain()
-	late.after(0, late.bounces)
-	late.after(time.Hour, func() { require.EqualValues(t, 25_00, late.journal["capture"]-late.journal["refund"]) })
+	late.then(0, late.bounces)
+	late.then(time.Hour, func() { require.EqualValues(t, 25_00, late.journal["capture"]-late.journal["refund"]) })
 	late.decides(2*time.Hour, copay.ReviewCompensation, copay.ChoiceDone)
 	late.expect = append(late.expect, func() { late.refunded["by-check"] = copay.Cents(25_00) })
 	require.Equal(t, copay.StateCancelled, late.run(input()))
@@ -80,7 +80,7 @@ func TestACancelledCoPayWhoseRefundCameBackIsCancelledAgain(t *testing.T) {
 // News of a failure that the processor's books do not show change nothing.
 func TestARefundThatIsOnlySaidToHaveFailedStays(t *testing.T) {
 	w := refundedWorld(t, 25_00)
-	w.after(0, func() {
+	w.then(0, func() {
 		w.event("stripe", integrations.EventRefund, w.stored.Refunds[0].PlatformID, refundFailed)
 	})
 	require.Equal(t, copay.StateRefunded, w.run(input()))
@@ -92,7 +92,7 @@ func TestARefundThatIsOnlySaidToHaveFailedStays(t *testing.T) {
 func TestARefundOfAPaymentThatIsForgottenStays(t *testing.T) {
 	w := refundedWorld(t, 25_00)
 	w.fail["FetchPayment"] = []error{refuse(integrations.KindNotFound)}
-	w.after(0, func() {
+	w.then(0, func() {
 		w.event("stripe", integrations.EventRefund, w.stored.Refunds[0].PlatformID, refundFailed)
 	})
 	require.Equal(t, copay.StateRefunded, w.run(input()))
@@ -123,10 +123,10 @@ func TestWhatTheBankTookDidNotComeBack(t *testing.T) {
 // It may come back again and again: each time is booked.
 func TestARefundThatComesBackTwice(t *testing.T) {
 	w := refundedWorld(t, 25_00)
-	w.after(0, w.bounces) // and this time the processor succeeds
+	w.then(0, w.bounces) // and this time the processor succeeds
 	require.Equal(t, copay.StateRefunded, w.run(input()))
 	again := newWorldAfter(t, w)
-	again.after(0, func() {
+	again.then(0, func() {
 		r := again.stored.Refunds[0]
 		delete(again.refunded, r.Ref)
 		again.env.SignalWorkflow(SignalEvent, Event{ID: "second", Platform: "stripe", Kind: string(integrations.EventRefund), Ref: r.Ref, Status: refundFailed})
@@ -140,9 +140,9 @@ func TestARefundThatComesBackTwice(t *testing.T) {
 // While the bank decides on the rest of the payment it waits.
 func TestARefundThatCameBackWaitsForTheDispute(t *testing.T) {
 	w := refundedWorld(t, 10_00)
-	w.after(0, func() { w.dispute("d1", "opened", time.Time{}) })
-	w.after(time.Hour, w.bounces)
-	w.after(2*time.Hour, func() {
+	w.then(0, func() { w.dispute("d1", "opened", time.Time{}) })
+	w.then(time.Hour, w.bounces)
+	w.then(2*time.Hour, func() {
 		require.Equal(t, copay.StateDisputed, w.stored.State)
 		require.Empty(t, w.refunded)
 		w.dispute("d2", "won", time.Time{})
@@ -156,9 +156,9 @@ func TestARefundThatCameBackWaitsForTheDispute(t *testing.T) {
 // the processor.
 func TestARefundThatCameBackIsNotWhatTheBankTook(t *testing.T) {
 	w := refundedWorld(t, 10_00)
-	w.after(0, func() { w.dispute("d1", "opened", time.Time{}) })
-	w.after(time.Hour, w.bounces)
-	w.after(2*time.Hour, func() {
+	w.then(0, func() { w.dispute("d1", "opened", time.Time{}) })
+	w.then(time.Hour, w.bounces)
+	w.then(2*time.Hour, func() {
 		require.Equal(t, copay.Cents(15_00), w.stored.Payments[0].Contested)
 		w.refunded["bank"] = copay.Cents(15_00)
 		w.dispute("d2", "lost", time.Time{})

@@ -15,8 +15,8 @@ const day = 24 * time.Hour
 
 func TestPatientPaysByLinkAfterOneReminder(t *testing.T) {
 	w := newWorld(t)
-	w.after(4*day, func() { w.update(UpdateOpenPage) }) // the ladder's first step is due after three days
-	w.after(4*day+time.Minute, w.pays)
+	w.then(4*day, func() { w.update(UpdateOpenPage) }) // the ladder's first step is due after three days
+	w.then(4*day+time.Minute, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Collected)
 	require.Len(t, w.sent, 3, "the request by text and mail, the reminder by text")
@@ -31,7 +31,7 @@ func TestAReminderFindsThePaymentWhoseWebhookWasLost(t *testing.T) {
 	w := newWorld(t)
 	policy := input()
 	policy.Policy.LinkLifetime = 20 * day // so that nothing else asks the processor
-	w.after(2*day, func() {
+	w.then(2*day, func() {
 		for _, p := range w.stored.Payments {
 			w.captured[p.Ref] = p.Amount
 		}
@@ -47,8 +47,8 @@ func TestNobodyIsRemindedWhileTheBankIsAtIt(t *testing.T) {
 	w := newWorld(t)
 	in := input()
 	in.Policy.LinkLifetime = 20 * day
-	w.after(2*day, func() { w.processing = true })
-	w.after(8*day, func() { // and its webhook is lost, too
+	w.then(2*day, func() { w.processing = true })
+	w.then(8*day, func() { // and its webhook is lost, too
 		w.processing = false
 		for _, p := range w.stored.Payments {
 			w.captured[p.Ref] = p.Amount
@@ -68,7 +68,7 @@ func TestNobodyIsRemindedWhileTheBankIsAtIt(t *testing.T) {
 func TestStoredCardIsChargedAfterNotice(t *testing.T) {
 	w := newWorld(t)
 	w.est.Card = true
-	w.after(23*time.Hour, func() { require.Empty(t, w.captured, "not before the notice has run out") })
+	w.then(23*time.Hour, func() { require.Empty(t, w.captured, "not before the notice has run out") })
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, copay.TemplateCardNotice, w.sent[0].Template)
 	require.Len(t, w.captured, 1)
@@ -78,7 +78,7 @@ func TestStoredCardIsChargedAfterNotice(t *testing.T) {
 func TestDeclinedCardGivesWayToALink(t *testing.T) {
 	w := newWorld(t)
 	w.est.Card, w.cardDecline = true, "insufficient_funds"
-	w.after(40*time.Hour, w.pays)
+	w.then(40*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, copay.PaymentFailed, w.stored.Payments[0].Status)
 	require.Equal(t, copay.RailLink, w.stored.Payments[1].Rail)
@@ -89,7 +89,7 @@ func TestDeclinedCardGivesWayToALink(t *testing.T) {
 func TestACardThatMayNotBeChargedAnyMoreGivesWayToALink(t *testing.T) {
 	w := newWorld(t)
 	w.est.Card, w.cardDecline = true, copay.DeclineNoConsent
-	w.after(40*time.Hour, w.pays)
+	w.then(40*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, copay.RailLink, w.stored.Payments[1].Rail)
 	require.Equal(t, copay.TemplateRequest, w.sent[len(w.sent)-1].Template, "the first that asks for a payment")
@@ -100,8 +100,8 @@ func TestPatientMayPayByLinkInsteadOfTheAnnouncedCard(t *testing.T) {
 	w := newWorld(t)
 	w.est.Card = true
 	var a *answer
-	w.after(time.Hour, func() { a = w.update(UpdateOpenPage) })
-	w.after(2*time.Hour, w.pays)
+	w.then(time.Hour, func() { a = w.update(UpdateOpenPage) })
+	w.then(2*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.NotEmpty(t, a.page.URL)
 	require.NotContains(t, w.calls, "ChargeCard")
@@ -120,7 +120,7 @@ func TestNoActLeadsPastARuleThatForbidsBilling(t *testing.T) {
 	w.est.Estimate = copay.Estimate{Kind: copay.EstimateZeroByRule, Amount: copay.Cents(0), Rule: "SSA 1902(n)(3)(B)"}
 	w.fail["ReadCharge"] = []error{refuse(integrations.KindNotFound)}
 	var override *answer
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		override = w.update(UpdateOverrideAmount, OverrideAmount{by(frontDesk, "k1"), copay.Cents(10_00)})
 	})
 	require.Equal(t, copay.StateSettled, w.run(input()))
@@ -132,7 +132,7 @@ func TestCashAtTheDeskBeforeTheEstimateIsHonoured(t *testing.T) {
 	w := newWorld(t)
 	w.fail["ReadCharge"] = []error{down()} // the EHR is down just then
 	var a *answer
-	w.after(time.Minute, func() {
+	w.then(time.Minute, func() {
 		a = w.update(UpdateRecordPayment, RecordPayment{Act: by(frontDesk, "k1"), Rail: copay.RailCash, Amount: copay.Cents(25_00)})
 	})
 	require.Equal(t, copay.StateSettled, w.run(input()))
@@ -144,10 +144,10 @@ func TestCashAtTheDeskBeforeTheEstimateIsHonoured(t *testing.T) {
 
 func TestPartInCashLeavesTheRestOpen(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.update(UpdateRecordPayment, RecordPayment{Act: by(frontDesk, "k1"), Rail: copay.RailCash, Amount: copay.Cents(10_00)})
 	})
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		require.Len(t, w.posted, 1, "the part is posted while the rest is open")
 		require.Equal(t, copay.Cents(15_00), w.stored.Amounts.Outstanding())
 		w.pays()
@@ -159,7 +159,7 @@ func TestPartInCashLeavesTheRestOpen(t *testing.T) {
 
 func TestCashCrossingWithTheLinkGivesTheSecondPaymentBack(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		for _, p := range w.stored.Payments { // paid, but its webhook is late
 			w.captured[p.Ref] = p.Amount
 		}
@@ -172,7 +172,7 @@ func TestCashCrossingWithTheLinkGivesTheSecondPaymentBack(t *testing.T) {
 
 func TestRepeatedAndLateEventsChangeNothing(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.pays()
 		p := w.stored.Payments[0]
 		for range 3 {
@@ -189,7 +189,7 @@ func TestRepeatedAndLateEventsChangeNothing(t *testing.T) {
 
 func TestLostWebhookIsMadeUpForByAsking(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() { w.captured[w.stored.Payments[0].Ref] = copay.Cents(25_00) }) // no event
+	w.then(time.Hour, func() { w.captured[w.stored.Payments[0].Ref] = copay.Cents(25_00) }) // no event
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Len(t, w.sent, 2, "no reminder crosses with the payment")
 }
@@ -197,8 +197,8 @@ func TestLostWebhookIsMadeUpForByAsking(t *testing.T) {
 func TestExpiredPageIsRenewedWhenThePatientOpensIt(t *testing.T) {
 	w := newWorld(t)
 	var a *answer
-	w.after(30*time.Hour, func() { a = w.update(UpdateOpenPage) })
-	w.after(31*time.Hour, w.pays)
+	w.then(30*time.Hour, func() { a = w.update(UpdateOpenPage) })
+	w.then(31*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.NotEmpty(t, a.page.URL)
 	require.Equal(t, copay.PaymentExpired, w.stored.Payments[0].Status)
@@ -208,12 +208,12 @@ func TestExpiredPageIsRenewedWhenThePatientOpensIt(t *testing.T) {
 func TestUnpaidGoesToStaffAndCanBeWrittenOff(t *testing.T) {
 	w := newWorld(t)
 	var a *answer
-	w.after(29*day, func() { // the ladder is at its end, the time to pay is not
+	w.then(29*day, func() { // the ladder is at its end, the time to pay is not
 		require.Equal(t, copay.StateAwaitingPayment, w.stored.State)
 		require.Equal(t, "hand to staff", w.stored.NextAction)
 		require.Len(t, w.sent, 5)
 	})
-	w.after(31*day, func() {
+	w.then(31*day, func() {
 		require.Len(t, w.sent, 5)
 		require.Equal(t, copay.ReviewUnpaid, w.stored.Review.Kind)
 		a = w.update(UpdateResolveReview, ResolveReview{Act: by(frontDesk, "k1"), Choice: copay.ChoiceWriteOff})
@@ -226,12 +226,12 @@ func TestUnpaidGoesToStaffAndCanBeWrittenOff(t *testing.T) {
 func TestPlatformThatIsDownParksVisibly(t *testing.T) {
 	w := newWorld(t)
 	w.fail["RequestLink"] = []error{down(), down(), down()}
-	w.after(7*time.Minute, func() {
+	w.then(7*time.Minute, func() {
 		require.Equal(t, copay.StateRequesting, w.stored.State)
 		require.Contains(t, w.stored.NextAction, "try again")
 		require.False(t, w.stored.NextActionAt.IsZero())
 	})
-	w.after(3*time.Hour, w.pays)
+	w.then(3*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Len(t, w.stored.Payments, 1, "the same request was tried again, not a second one")
 }
@@ -247,12 +247,12 @@ func TestRefusalsGoToReviewAndRetryMendsThem(t *testing.T) {
 		t.Run(tc.step, func(t *testing.T) {
 			w := newWorld(t)
 			w.fail[tc.step] = []error{refuse(integrations.KindInvalid)}
-			w.after(time.Hour, func() {
+			w.then(time.Hour, func() {
 				if w.stored.State == copay.StateAwaitingPayment {
 					w.pays()
 				}
 			})
-			w.after(2*time.Hour, func() {
+			w.then(2*time.Hour, func() {
 				require.Equal(t, tc.kind, w.stored.Review.Kind)
 				require.NotEmpty(t, w.stored.Review.Message)
 				w.update(UpdateResolveReview, ResolveReview{Act: by(frontDesk, "k1"), Choice: copay.ChoiceRetry})
@@ -270,7 +270,7 @@ func TestRefusalsGoToReviewAndRetryMendsThem(t *testing.T) {
 func TestRejectedCredentialsAreNamed(t *testing.T) {
 	w := newWorld(t)
 	w.fail["RequestLink"] = []error{refuse(integrations.KindUnauthorized)}
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		require.Equal(t, copay.ReviewConfig, w.stored.Review.Kind)
 		w.update(UpdateResolveReview, ResolveReview{Act: by(frontDesk, "k1"), Choice: copay.ChoiceCancel})
 	})
@@ -296,7 +296,7 @@ func TestDoubtsGoToAPerson(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			tc.set(w)
-			w.after(time.Hour, func() {
+			w.then(time.Hour, func() {
 				require.Equal(t, tc.kind, w.stored.Review.Kind)
 				in := ResolveReview{Act: by(frontDesk, "k1"), Choice: tc.choice}
 				if tc.choice == copay.ChoiceSetAmount {
@@ -305,7 +305,7 @@ func TestDoubtsGoToAPerson(t *testing.T) {
 				}
 				w.act("", UpdateResolveReview, in)
 			})
-			w.after(2*time.Hour, w.pays)
+			w.then(2*time.Hour, w.pays)
 			require.Equal(t, copay.StateSettled, w.run(input()))
 			require.Equal(t, copay.Cents(tc.amount), w.stored.Amounts.Collected)
 		})
@@ -316,7 +316,7 @@ func TestNegativeAndForeignChargesAreNotAsked(t *testing.T) {
 	for _, m := range []copay.Money{copay.Cents(-5_00), {Minor: 100_00, Currency: "EUR"}} {
 		w := newWorld(t)
 		w.facts.Facts.Billed = m
-		w.after(time.Hour, func() {
+		w.then(time.Hour, func() {
 			require.Equal(t, copay.ReviewAmount, w.stored.Review.Kind)
 			w.update(UpdateResolveReview, ResolveReview{Act: by(frontDesk, "k1"), Choice: copay.ChoiceCancel})
 		})
@@ -328,24 +328,24 @@ func TestNegativeAndForeignChargesAreNotAsked(t *testing.T) {
 func TestUnreachablePatientGoesToStaff(t *testing.T) {
 	w := newWorld(t)
 	w.reach = false
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		require.Equal(t, copay.ReviewNoContact, w.stored.Review.Kind)
 		w.reach = true
 		w.update(UpdateResolveReview, ResolveReview{Act: by(frontDesk, "k1"), Choice: copay.ChoiceRetry})
 	})
-	w.after(2*time.Hour, w.pays)
+	w.then(2*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Len(t, w.sent, 2)
 }
 
 func TestStopEndsRemindersAtOnce(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.reach = false
 		w.env.SignalWorkflow(SignalRecheck, nil)
 	})
-	w.after(2*time.Hour, func() { require.Equal(t, copay.StateNeedsReview, w.stored.State) })
-	w.after(10*day, w.pays)
+	w.then(2*time.Hour, func() { require.Equal(t, copay.StateNeedsReview, w.stored.State) })
+	w.then(10*day, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Len(t, w.sent, 2, "nothing after STOP")
 }
@@ -358,11 +358,11 @@ func (w *world) deleted(really bool) {
 
 func TestAReportedDeletionIsNotBelievedAsItIs(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() { w.deleted(false) })
-	w.after(2*time.Hour, w.pays)
+	w.then(time.Hour, func() { w.deleted(false) })
+	w.then(2*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	again := newWorldAfter(t, w)
-	again.after(0, func() { again.deleted(false) })
+	again.then(0, func() { again.deleted(false) })
 	require.Equal(t, copay.StateSettled, again.run(input()))
 	require.Empty(t, again.refunded)
 }
@@ -370,7 +370,7 @@ func TestAReportedDeletionIsNotBelievedAsItIs(t *testing.T) {
 func TestAPaidChargeThatWasDeletedGoesBack(t *testing.T) {
 	w := settledWorld(t)
 	w.fail["ReadCharge"] = []error{down()} // the EHR is down just then
-	w.after(0, func() { w.deleted(true) })
+	w.then(0, func() { w.deleted(true) })
 	require.Equal(t, copay.StateCancelled, w.run(input()))
 	require.Len(t, w.refunded, 1)
 }
@@ -379,12 +379,12 @@ func TestALargePaymentOfADeletedChargeWaitsForAPerson(t *testing.T) {
 	for approve, want := range map[bool]copay.State{true: copay.StateCancelled, false: copay.StateSettled} {
 		w := bareWorld(t)
 		w.est.Estimate.Amount = copay.Cents(140_00)
-		w.after(time.Hour, w.pays)
+		w.then(time.Hour, w.pays)
 		require.Equal(t, copay.StateSettled, w.run(input()))
 		again := newWorldAfter(t, w)
 		again.fail["ReadCharge"] = []error{refuse(integrations.KindNotFound)}
-		again.after(0, func() { again.deleted(false) })
-		again.after(time.Hour, func() {
+		again.then(0, func() { again.deleted(false) })
+		again.then(time.Hour, func() {
 			require.Equal(t, copay.ReviewRefundApproval, again.stored.Review.Kind)
 			require.Empty(t, again.refunded)
 			again.update(UpdateApproveRefund, ApproveRefund{Act: by(biller, "k1"), Refund: "ref-1", Approve: approve})
@@ -395,7 +395,7 @@ func TestALargePaymentOfADeletedChargeWaitsForAPerson(t *testing.T) {
 
 func TestChargeDeletedInTheEHRWithdrawsTheRequest(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() { w.deleted(true) })
+	w.then(time.Hour, func() { w.deleted(true) })
 	require.Equal(t, copay.StateCancelled, w.run(input()))
 	require.Len(t, w.cancelled, 1)
 	require.Zero(t, w.journal["receivable"])
@@ -403,11 +403,11 @@ func TestChargeDeletedInTheEHRWithdrawsTheRequest(t *testing.T) {
 
 func TestChangedChargeIsReadAgainAndAskedAnew(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.est.Estimate.Amount = copay.Cents(40_00)
 		w.event("drchrono", integrations.EventChargeChanged, "", "")
 	})
-	w.after(2*time.Hour, w.pays)
+	w.then(2*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, copay.Cents(40_00), w.stored.Amounts.Collected)
 	require.Len(t, w.cancelled, 1)
@@ -425,7 +425,7 @@ func TestFinishedCoPayIsANoOp(t *testing.T) {
 func TestLongLifeHandsOver(t *testing.T) {
 	w := newWorld(t)
 	w.env.SetCurrentHistoryLength(maxHistory + 1)
-	w.after(time.Hour, func() { w.env.SignalWorkflow(SignalRecheck, nil) })
+	w.then(time.Hour, func() { w.env.SignalWorkflow(SignalRecheck, nil) })
 	w.env.ExecuteWorkflow(CoPay, input())
 	require.True(t, w.env.IsWorkflowCompleted())
 	require.ErrorContains(t, w.env.GetWorkflowError(), "continue as new")
@@ -439,7 +439,7 @@ func TestHandedOverStateGoesOn(t *testing.T) {
 		Payments: []copay.Payment{{ID: "pay-1", Ref: copay.NewRef(key.ID(), copay.EffectRequest, 1), Rail: copay.RailLink, Platform: "stripe", PlatformID: "cs_1",
 			Amount: copay.Cents(25_00), Status: copay.PaymentRequested, AskedAt: w.now(), ExpiresAt: w.now().Add(day)}}}
 	in.Resume = &State{CoPay: *w.stored}
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(in))
 	require.NotContains(t, w.calls, "ReadCharge", "nothing is done again")
 }
@@ -447,8 +447,8 @@ func TestHandedOverStateGoesOn(t *testing.T) {
 func TestAwaitEstimateAnswersTheDeskAtOnce(t *testing.T) {
 	w := newWorld(t)
 	var a *answer
-	w.after(0, func() { a = w.update(UpdateAwaitEstimate) })
-	w.after(time.Hour, func() {
+	w.then(0, func() { a = w.update(UpdateAwaitEstimate) })
+	w.then(time.Hour, func() {
 		require.True(t, a.done)
 		require.Equal(t, copay.Cents(25_00), a.copay.Amounts.Requested)
 		w.pays()
@@ -466,10 +466,10 @@ func TestQueueOfAThrottledPlatformIsUsed(t *testing.T) {
 // Each line of the timeline that a platform's step left names the platform.
 func TestWhoDidItIsThePlatformThatDidIt(t *testing.T) {
 	first := newWorld(t)
-	first.after(time.Hour, first.pays)
+	first.then(time.Hour, first.pays)
 	require.Equal(t, copay.StateSettled, first.run(input()))
 	w := newWorldAfter(t, first)
-	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "r"), Amount: copay.Cents(25_00)}) })
+	w.then(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "r"), Amount: copay.Cents(25_00)}) })
 	require.Equal(t, copay.StateRefunded, w.run(input()))
 	who := map[string]map[string]bool{}
 	for _, e := range append(first.timeline, w.timeline...) {

@@ -15,7 +15,7 @@ func settledFor(t *testing.T, cents int64) *world {
 	t.Helper()
 	w := bareWorld(t)
 	w.est.Estimate.Amount = copay.Cents(cents)
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	return newWorldAfter(t, w)
 }
@@ -33,7 +33,7 @@ func TestWhoTurnsOutNotToBeBilledAfterAllGetsTheMoneyBack(t *testing.T) {
 				w.stored.Insured, w.stored.Facts.SelfPay = false, true
 			}
 			w.est.Estimate = qmb
-			w.after(0, func() { w.env.SignalWorkflow(SignalEvent, e) })
+			w.then(0, func() { w.env.SignalWorkflow(SignalEvent, e) })
 			require.Equal(t, copay.StateRefunded, w.run(input()))
 			require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Refunded)
 			require.Zero(t, w.stored.Amounts.Outstanding().Minor)
@@ -58,7 +58,7 @@ func TestAnotherCoverageChangesNothingThatWasPaid(t *testing.T) {
 			w := settledFor(t, 25_00)
 			before := *w.stored.Estimate
 			set(w)
-			w.after(0, func() { w.event("drchrono", integrations.EventPatientChanged, "", "") })
+			w.then(0, func() { w.event("drchrono", integrations.EventPatientChanged, "", "") })
 			require.Equal(t, copay.StateSettled, w.run(input()))
 			require.Zero(t, w.stored.Amounts.Refunded.Minor)
 			require.Equal(t, before, *w.stored.Estimate, "what was asked for keeps its reasons")
@@ -74,7 +74,7 @@ func TestOnlyThePayersNewsAskItAgain(t *testing.T) {
 	for kind, want := range map[integrations.EventKind]time.Duration{integrations.EventPatientChanged: anyAge, integrations.EventEligibility: 0} {
 		w := settledFor(t, 25_00)
 		h := askedAt(w)
-		w.after(0, func() { w.event("drchrono", kind, "", "") })
+		w.then(0, func() { w.event("drchrono", kind, "", "") })
 		require.Equal(t, copay.StateSettled, w.run(input()))
 		require.Equal(t, []time.Duration{want}, h.fresh, kind)
 		require.False(t, w.stored.AskPayer)
@@ -86,7 +86,7 @@ func TestALookAtTheCoverageWaitsForPlatforms(t *testing.T) {
 	for _, call := range []string{"ReadCharge", "CheckEligibility", "Estimate"} {
 		w := settledFor(t, 25_00)
 		w.fail[call] = []error{down(), refuse(integrations.KindUnauthorized)}
-		w.after(0, func() { turnsOut(w) })
+		w.then(0, func() { turnsOut(w) })
 		require.Equal(t, copay.StateRefunded, w.run(input()), call)
 	}
 }
@@ -95,8 +95,8 @@ func TestALookAtTheCoverageWaitsForPlatforms(t *testing.T) {
 func TestMuchMoneyGoesBackWithAPersonsApproval(t *testing.T) {
 	for approve, ends := range map[bool]copay.State{true: copay.StateRefunded, false: copay.StateSettled} {
 		w := settledFor(t, 140_00)
-		w.after(0, func() { turnsOut(w) })
-		w.after(time.Hour, func() {
+		w.then(0, func() { turnsOut(w) })
+		w.then(time.Hour, func() {
 			require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
 			require.Contains(t, w.stored.Review.Message, qmb.Rule)
 			w.act("", UpdateApproveRefund, ApproveRefund{Act: by(biller, "k"), Refund: w.stored.Refunds[0].ID, Approve: approve})
@@ -109,7 +109,7 @@ func TestMuchMoneyGoesBackWithAPersonsApproval(t *testing.T) {
 func TestNewsOfCoverageWaitForThePosting(t *testing.T) {
 	w := newWorld(t)
 	w.onPost = func() { turnsOut(w) }
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateRefunded, w.run(input()))
 	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Refunded)
 }
@@ -148,7 +148,7 @@ func TestNewsThatHadToWaitComeBeforeTheNextMessage(t *testing.T) {
 func TestALookAtTheCoverageFindsTheChargeGone(t *testing.T) {
 	w := settledFor(t, 25_00)
 	w.facts.Deleted = true
-	w.after(0, func() { w.event("drchrono", integrations.EventPatientChanged, "", "") })
+	w.then(0, func() { w.event("drchrono", integrations.EventPatientChanged, "", "") })
 	require.Equal(t, copay.StateCancelled, w.run(input()))
 	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Refunded)
 }
@@ -159,15 +159,15 @@ func TestWhatWasGivenBackIsNotAskedForAgain(t *testing.T) {
 	for name, tc := range map[string]struct{ estimate, open int64 }{"the same plan": {25_00, 5_00}, "a worse one": {40_00, 5_00}, "a better one": {18_00, 3_00}} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
-			w.after(2*time.Hour, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
-			w.after(3*time.Hour, func() {
+			w.then(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
+			w.then(2*time.Hour, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
+			w.then(3*time.Hour, func() {
 				require.EqualValues(t, 5_00, w.stored.Amounts.Outstanding().Minor)
 				w.est.Estimate.Amount = copay.Cents(tc.estimate)
 				w.event("drchrono", integrations.EventPatientChanged, "p1", "")
 			})
-			w.after(4*time.Hour, func() { require.EqualValues(t, tc.open, w.stored.Amounts.Outstanding().Minor) })
-			w.after(5*time.Hour, w.pays)
+			w.then(4*time.Hour, func() { require.EqualValues(t, tc.open, w.stored.Amounts.Outstanding().Minor) })
+			w.then(5*time.Hour, w.pays)
 			require.Equal(t, copay.StateSettled, w.run(input()))
 		})
 	}
@@ -176,13 +176,13 @@ func TestWhatWasGivenBackIsNotAskedForAgain(t *testing.T) {
 // What a person decided after a remittance is not undone by a new telephone number.
 func TestATrueUpRequestSurvivesAChangeOfThePatient(t *testing.T) {
 	w := settledWorld(t)
-	w.after(0, func() { w.remits("era/1", 40_00) })
+	w.then(0, func() { w.remits("era/1", 40_00) })
 	w.decides(time.Hour, copay.ReviewTrueUp, copay.ChoiceRequest)
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		require.EqualValues(t, 15_00, w.stored.Amounts.Outstanding().Minor)
 		w.event("drchrono", integrations.EventPatientChanged, "p1", "")
 	})
-	w.after(3*time.Hour, func() {
+	w.then(3*time.Hour, func() {
 		require.Equal(t, copay.StateAwaitingPayment, w.stored.State)
 		require.EqualValues(t, 15_00, w.stored.Amounts.Outstanding().Minor)
 		w.pays()
@@ -196,22 +196,22 @@ func TestTheRemittanceHoldsAfterAChangeOfThePatient(t *testing.T) {
 	w := settledWorld(t)
 	in := input()
 	in.Policy.TrueUp = copay.TrueUpAuto
-	w.after(0, func() { w.remits("era/1", 10_00) })
+	w.then(0, func() { w.remits("era/1", 10_00) })
 	require.Equal(t, copay.StateSettled, w.run(in))
 	require.EqualValues(t, 10_00, w.stored.Amounts.Requested.Minor)
 	w = newWorldAfter(t, w)
-	w.after(0, func() { w.dispute("d1", "opened", w.now()) })
-	w.after(time.Hour, func() {
+	w.then(0, func() { w.dispute("d1", "opened", w.now()) })
+	w.then(time.Hour, func() {
 		w.refunded["bank"] = copay.Cents(10_00)
 		w.dispute("d2", "lost", w.now())
 	})
 	w.decides(2*time.Hour, copay.ReviewDispute, copay.ChoiceRequest)
-	w.after(3*time.Hour, func() {
+	w.then(3*time.Hour, func() {
 		require.EqualValues(t, 10_00, w.stored.Amounts.Outstanding().Minor)
 		w.event("drchrono", integrations.EventPatientChanged, "p1", "")
 	})
-	w.after(4*time.Hour, func() { require.EqualValues(t, 10_00, w.stored.Amounts.Outstanding().Minor) })
-	w.after(5*time.Hour, w.pays)
+	w.then(4*time.Hour, func() { require.EqualValues(t, 10_00, w.stored.Amounts.Outstanding().Minor) })
+	w.then(5*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(in))
 }
 
@@ -222,9 +222,9 @@ func TestMuchThatIsNotDueGoesBackWithAPersonsApproval(t *testing.T) {
 		t.Run(string(want), func(t *testing.T) {
 			w := newWorld(t)
 			w.est.Estimate.Amount = copay.Cents(140_00)
-			w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 120_00)) })
-			w.after(2*time.Hour, func() { turnsOut(w) })
-			w.after(3*time.Hour, func() {
+			w.then(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 120_00)) })
+			w.then(2*time.Hour, func() { turnsOut(w) })
+			w.then(3*time.Hour, func() {
 				require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
 				require.Zero(t, w.stored.Amounts.Refunded.Minor)
 				w.act("", UpdateApproveRefund, ApproveRefund{Act: by(biller, "b"), Refund: "ref-1", Approve: approve})

@@ -63,7 +63,7 @@ func locked(w *world, refuses map[string]int) *vault {
 func TestARecordThatIsRefusedIsMadeLater(t *testing.T) {
 	w := newWorld(t)
 	v := locked(w, map[string]int{"Open": 2, "Record": 3})
-	w.after(12*time.Hour, w.pays)
+	w.then(12*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, map[string]int{"Open": 0, "Record": 0}, v.refuses)
 	for _, line := range []string{"co-pay opened by event", "estimated $25.00", "$25.00 posted to the EHR"} {
@@ -76,7 +76,7 @@ func TestAPatientThatCannotBeReadAsksAPerson(t *testing.T) {
 		w := newWorld(t)
 		w.fail["Estimate"] = []error{refuse(integrations.KindNotFound)}
 		w.decides(time.Hour, copay.ReviewEligibility, copay.ChoiceRetry)
-		w.after(2*time.Hour, w.pays)
+		w.then(2*time.Hour, w.pays)
 		require.Equal(t, copay.StateSettled, w.run(input()))
 	})
 	for name, tc := range map[string]struct {
@@ -96,9 +96,9 @@ func TestAPatientThatCannotBeReadAsksAPerson(t *testing.T) {
 			if tc.wish == nil {
 				v.refuses["PlanReminder"] = 2
 			} else {
-				w.after(tc.at, func() { v.refuses["PlanReminder"] = 2; tc.wish(w) })
+				w.then(tc.at, func() { v.refuses["PlanReminder"] = 2; tc.wish(w) })
 			}
-			w.after(tc.at+time.Minute, func() {
+			w.then(tc.at+time.Minute, func() {
 				require.Equal(t, copay.ReviewNoContact, w.stored.Review.Kind)
 				require.Contains(t, w.stored.Review.Message, "cannot be read")
 				w.act("", UpdateWaive, Waive{by(biller, "k1")})
@@ -119,7 +119,7 @@ func TestAStopBetweenDecisionAndWaitIsHeeded(t *testing.T) {
 			w.env.SignalWorkflow(SignalRecheck, nil)
 		}
 	}
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		require.Equal(t, copay.StateNeedsReview, w.stored.State)
 		w.act("", UpdateWaive, Waive{by(biller, "k1")})
 	})
@@ -130,8 +130,8 @@ func TestAStopBetweenDecisionAndWaitIsHeeded(t *testing.T) {
 func TestWhatChangedBeforeAReviewDoesNotKeepItAwake(t *testing.T) {
 	w := newWorld(t)
 	w.checked.Status = copay.CoverageInactive
-	w.after(0, func() { w.env.SignalWorkflow(SignalRecheck, nil) })
-	w.after(time.Hour, func() { w.act("", UpdateWaive, Waive{by(biller, "k1")}) })
+	w.then(0, func() { w.env.SignalWorkflow(SignalRecheck, nil) })
+	w.then(time.Hour, func() { w.act("", UpdateWaive, Waive{by(biller, "k1")}) })
 	require.Equal(t, copay.StateWaived, w.run(input()))
 }
 

@@ -19,14 +19,14 @@ func TestAnAmountSetBeforeTheChargeWasReadIsCheckedAgainstIt(t *testing.T) {
 	w := newWorld(t)
 	w.fail["ReadCharge"] = []error{down()}
 	w.tries(time.Minute, refused{UpdateOverrideAmount, OverrideAmount{by(frontDesk, "a"), copay.Cents(500_01)}, copay.CodePrecondition, "has not been read yet"})
-	w.after(2*time.Minute, func() { w.act("", UpdateOverrideAmount, OverrideAmount{by(frontDesk, "b"), copay.Cents(400_00)}) })
-	w.after(time.Hour, func() {
+	w.then(2*time.Minute, func() { w.act("", UpdateOverrideAmount, OverrideAmount{by(frontDesk, "b"), copay.Cents(400_00)}) })
+	w.then(time.Hour, func() {
 		require.Equal(t, copay.ReviewAmount, w.stored.Review.Kind)
 		require.Contains(t, w.stored.Review.Message, "$400.00, is more than the charge of $145.00")
 		m := copay.Cents(40_00)
 		w.act("", UpdateResolveReview, ResolveReview{Act: by(frontDesk, "c"), Choice: copay.ChoiceSetAmount, Amount: &m})
 	})
-	w.after(2*time.Hour, w.pays)
+	w.then(2*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, copay.Cents(40_00), w.stored.Amounts.Collected)
 }
@@ -40,7 +40,7 @@ func TestARefusedChoiceIsNotNoted(t *testing.T) {
 		refused{UpdateResolveReview, ResolveReview{Act: by(biller, "a"), Choice: copay.ChoiceSetAmount}, copay.CodeInvalid, "give the amount"},
 		refused{UpdateResolveReview, ResolveReview{Act: by(biller, "b"), Choice: copay.ChoiceSetAmount, Amount: &low}, copay.CodeInvalid, "more than nothing"},
 		refused{UpdateResolveReview, ResolveReview{Act: by(biller, "c"), Choice: copay.ChoiceSetAmount, Amount: &tooMuch}, copay.CodeInvalid, "more than the charge"})
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		require.False(t, w.told("review resolved"))
 		w.act("", UpdateWaive, Waive{by(biller, "z")})
 	})
@@ -50,24 +50,24 @@ func TestARefusedChoiceIsNotNoted(t *testing.T) {
 // A message that would not go out is not promised.
 func TestNothingIsSentAgainWhereNothingIsSent(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.act("", UpdatePauseReminders, PauseReminders{by(frontDesk, "a")})
 	})
 	w.tries(2*time.Hour,
 		refused{UpdateResend, Resend{Act: by(frontDesk, "b")}, copay.CodePrecondition, "resume them first"},
 		refused{UpdatePauseReminders, PauseReminders{by(frontDesk, "c")}, copay.CodePrecondition, "paused already"})
-	w.after(3*time.Hour, func() {
+	w.then(3*time.Hour, func() {
 		w.act("", UpdateResumeReminders, ResumeReminders{by(frontDesk, "d")})
 		w.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "e"), copay.RailCash})
 	})
 	w.tries(4*time.Hour, refused{UpdateResend, Resend{Act: by(frontDesk, "f")}, copay.CodePrecondition, "at the desk"})
-	w.after(5*time.Hour, func() { w.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "g"), copay.RailLink}) })
-	w.after(6*time.Hour, func() {
+	w.then(5*time.Hour, func() { w.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "g"), copay.RailLink}) })
+	w.then(6*time.Hour, func() {
 		w.processing = true
 		w.event("stripe", integrations.EventPayment, w.stored.Payments[1].PlatformID, "processing")
 	})
 	w.tries(7*time.Hour, refused{UpdateResend, Resend{Act: by(frontDesk, "h")}, copay.CodePrecondition, "on its way at the bank"})
-	w.after(8*time.Hour, func() { w.processing = false; w.paysLast() })
+	w.then(8*time.Hour, func() { w.processing = false; w.paysLast() })
 	require.Equal(t, copay.StateSettled, w.run(input()))
 }
 
@@ -75,12 +75,12 @@ func TestNothingIsSentAgainWhereNothingIsSent(t *testing.T) {
 func TestNothingIsGivenUpOverARefundThatWaits(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	again := newWorldAfter(t, w)
-	again.after(0, func() { again.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(140_00)}) })
+	again.then(0, func() { again.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(140_00)}) })
 	again.tries(time.Hour, refused{UpdateWaive, Waive{by(biller, "k2")}, copay.CodePrecondition, "decide first on refund ref-1"})
-	again.after(2*time.Hour, func() {
+	again.then(2*time.Hour, func() {
 		again.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k3"), Refund: "ref-1", Approve: true})
 	})
 	require.Equal(t, copay.StateRefunded, again.run(input()))
@@ -98,10 +98,10 @@ func TestNothingIsGivenUpOverARefundThatWaits(t *testing.T) {
 func TestACancelDoesNotPassAsTheRestOfALargeRefund(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
-	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 120_00)) })
-	w.after(2*time.Hour, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "b"), Amount: copay.Cents(90_00)}) })
+	w.then(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 120_00)) })
+	w.then(2*time.Hour, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "b"), Amount: copay.Cents(90_00)}) })
 	w.tries(3*time.Hour, refused{UpdateCancel, Cancel{by(biller, "c")}, copay.CodeNeedsSecond, "a second person's approval"})
-	w.after(4*time.Hour, func() { w.act("", UpdateWaive, Waive{by(biller, "d")}) })
+	w.then(4*time.Hour, func() { w.act("", UpdateWaive, Waive{by(biller, "d")}) })
 	require.Equal(t, copay.StateWaived, w.run(input()))
 	require.Equal(t, copay.Cents(90_00), w.stored.Amounts.Refunded)
 }
@@ -109,7 +109,7 @@ func TestACancelDoesNotPassAsTheRestOfALargeRefund(t *testing.T) {
 func TestAReasonHoldsNoCardNumber(t *testing.T) {
 	w := newWorld(t)
 	w.tries(time.Hour, refused{UpdateWaive, Waive{Act{Actor: biller, Key: "a", Reason: "card 4242-4242-4242-4242 declined"}}, copay.CodeInvalid, "looks like a card number"})
-	w.after(2*time.Hour, w.pays)
+	w.then(2*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 }
 
@@ -125,7 +125,7 @@ func TestWhatIsWrongWithAChargeIsNamed(t *testing.T) {
 			w := newWorld(t)
 			w.facts.Facts.Billed = billed
 			w.facts.Facts.SelfPay, w.facts.Insured = true, false
-			w.after(time.Hour, func() {
+			w.then(time.Hour, func() {
 				require.Equal(t, copay.ReviewAmount, w.stored.Review.Kind)
 				require.Contains(t, w.stored.Review.Message, says)
 				require.Contains(t, w.stored.Review.Choices, copay.ChoiceCancel)
@@ -141,7 +141,7 @@ func TestWhatIsWrongWithAChargeIsNamed(t *testing.T) {
 func TestAnUnpaidCoPayAtTheDeskIsCalledThat(t *testing.T) {
 	desk := newWorld(t)
 	desk.fail["ReadCharge"] = []error{down()}
-	desk.after(time.Minute, func() { desk.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "a"), copay.RailCash}) })
+	desk.then(time.Minute, func() { desk.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "a"), copay.RailCash}) })
 	desk.decides(40*day, copay.ReviewUnpaid, copay.ChoiceWriteOff)
 	require.Equal(t, copay.StateWrittenOff, desk.run(input()))
 	require.Empty(t, desk.sent)
@@ -155,7 +155,7 @@ func TestAnOlderRemittanceThatComesLateChangesNothing(t *testing.T) {
 		w.env.SignalWorkflow(SignalEvent, Event{ID: id, Platform: "drchrono", Kind: string(integrations.EventRemittance), Amount: &m, At: at})
 	}
 	at := w.now()
-	w.after(0, func() {
+	w.then(0, func() {
 		remit("second", 25_00, at)
 		remit("first", 60_00, at.Add(-day))
 	})
@@ -175,11 +175,11 @@ func TestALargeTrueUpAsksAPerson(t *testing.T) {
 		if kind == copay.ChoiceRequest {
 			w.est.Estimate.Amount = copay.Cents(25_00)
 		}
-		w.after(time.Hour, w.pays)
+		w.then(time.Hour, w.pays)
 		require.Equal(t, copay.StateSettled, w.run(auto))
 		again := newWorldAfter(t, w)
-		again.after(0, func() { again.remits("e1", owes) })
-		again.after(time.Hour, func() {
+		again.then(0, func() { again.remits("e1", owes) })
+		again.then(time.Hour, func() {
 			require.Equal(t, copay.ReviewTrueUp, again.stored.Review.Kind)
 			require.Contains(t, again.stored.Review.Choices, kind)
 			again.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "k1"), Choice: copay.ChoiceProceed})
@@ -200,14 +200,14 @@ func TestSelfPayByAPersonsDecisionStands(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			set(w)
-			w.after(time.Hour, func() {
+			w.then(time.Hour, func() {
 				w.act("", UpdateResolveReview, ResolveReview{Act: by(frontDesk, "a"), Choice: copay.ChoiceSelfPay})
 			})
-			w.after(2*time.Hour, func() {
+			w.then(2*time.Hour, func() {
 				w.facts.Facts.Billed = copay.Cents(120_00)
 				w.event("drchrono", integrations.EventChargeChanged, "", "")
 			})
-			w.after(3*time.Hour, w.paysLast)
+			w.then(3*time.Hour, w.paysLast)
 			require.Equal(t, copay.StateSettled, w.run(input()))
 			require.Equal(t, copay.Cents(120_00), w.stored.Amounts.Collected, "and what changed is heeded")
 		})
@@ -221,8 +221,8 @@ func TestAnAmountAboveTheConsentIsNotAnnouncedToTheCard(t *testing.T) {
 	asked := []int64{}
 	v := &till{world: w, asked: &asked, cap: 100_00}
 	v.register()
-	w.after(time.Minute, func() { w.act("", UpdateOverrideAmount, OverrideAmount{by(frontDesk, "a"), copay.Cents(120_00)}) })
-	w.after(2*time.Hour, w.pays)
+	w.then(time.Minute, func() { w.act("", UpdateOverrideAmount, OverrideAmount{by(frontDesk, "a"), copay.Cents(120_00)}) })
+	w.then(2*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, []int64{120_00}, asked)
 	require.Equal(t, copay.RailLink, w.stored.Payments[0].Rail)
@@ -234,8 +234,8 @@ func TestAnAnnouncedCardGivesWayToALinkAboveTheConsent(t *testing.T) {
 	w := newWorld(t)
 	v := &till{world: w, asked: new([]int64), cap: 100_00}
 	v.register()
-	w.after(2*time.Hour, func() { w.act("", UpdateOverrideAmount, OverrideAmount{by(frontDesk, "a"), copay.Cents(120_00)}) })
-	w.after(3*time.Hour, w.pays)
+	w.then(2*time.Hour, func() { w.act("", UpdateOverrideAmount, OverrideAmount{by(frontDesk, "a"), copay.Cents(120_00)}) })
+	w.then(3*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.NotContains(t, w.calls, "ChargeCard")
 }
@@ -246,8 +246,8 @@ func TestChangingToTheCardIsJudgedByWhatIsOpen(t *testing.T) {
 	w.est.Estimate.Amount = copay.Cents(120_00)
 	v := &till{world: w, asked: new([]int64), cap: 100_00}
 	v.register()
-	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 40_00)) })
-	w.after(2*time.Hour, func() { w.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "b"), copay.RailCard}) })
+	w.then(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 40_00)) })
+	w.then(2*time.Hour, func() { w.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "b"), copay.RailCard}) })
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, []int64{120_00, 80_00}, *v.asked)
 	require.Equal(t, copay.Cents(80_00), w.captured[w.stored.Payments[3].Ref])
@@ -279,8 +279,8 @@ func (v *till) Estimate(ctx context.Context, in activities.EstimateInput) (activ
 func TestARaisedAmountIsAnnouncedAnew(t *testing.T) {
 	w := newWorld(t)
 	w.est.Card = true
-	w.after(2*time.Hour, func() { w.act("", UpdateOverrideAmount, OverrideAmount{by(frontDesk, "a"), copay.Cents(80_00)}) })
-	w.after(25*time.Hour, func() { require.Empty(t, w.captured, "a day after the first notice") })
+	w.then(2*time.Hour, func() { w.act("", UpdateOverrideAmount, OverrideAmount{by(frontDesk, "a"), copay.Cents(80_00)}) })
+	w.then(25*time.Hour, func() { require.Empty(t, w.captured, "a day after the first notice") })
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Len(t, w.sent, 2)
 	require.Equal(t, copay.TemplateCardNotice, w.sent[1].Template)
@@ -294,9 +294,10 @@ func TestARaisedAmountIsAnnouncedAnew(t *testing.T) {
 func TestALoweredAmountIsChargedAsAnnounced(t *testing.T) {
 	w := newWorld(t)
 	w.est.Card = true
-	w.after(2*time.Hour, func() { w.act("", UpdateOverrideAmount, OverrideAmount{by(frontDesk, "a"), copay.Cents(15_00)}) })
-	w.after(25*time.Hour, func() { require.Len(t, w.captured, 1) })
+	w.then(2*time.Hour, func() { w.act("", UpdateOverrideAmount, OverrideAmount{by(frontDesk, "a"), copay.Cents(15_00)}) })
 	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Len(t, w.captured, 1)
+	require.Less(t, w.ran(), 25*time.Hour)
 	require.Len(t, w.sent, 1)
 }
 
@@ -312,19 +313,19 @@ func TestALadderThatStartsAnewKeepsToTheCaps(t *testing.T) {
 		}
 	}
 	last := func() time.Time { return w.stored.Reminders[len(w.stored.Reminders)-1].At }
-	w.after(14*day+time.Hour, func() {
+	w.then(14*day+time.Hour, func() {
 		asked = last()
 		require.Less(t, w.now().Sub(asked), 2*time.Hour, "the last reminder went out just now")
 		require.Len(t, w.sent, 5)
 		retry("a")()
 	})
-	w.after(14*day+3*time.Hour, func() { require.Len(t, w.sent, 5, "not twice on one day") })
-	w.after(16*day, func() {
+	w.then(14*day+3*time.Hour, func() { require.Len(t, w.sent, 5, "not twice on one day") })
+	w.then(16*day, func() {
 		require.Len(t, w.sent, 7, "the request again, on both channels")
 		require.False(t, w.stored.Reminders[0].At.Before(asked.Add(day)))
 		w.update(UpdateOpenPage, OpenPage{})
 	})
-	w.after(16*day+time.Hour, w.paysLast)
+	w.then(16*day+time.Hour, w.paysLast)
 	in := input()
 	in.Policy.GiveUpAfter = 14*day + 30*time.Minute
 	require.Equal(t, copay.StateSettled, w.run(in))
@@ -336,7 +337,7 @@ func TestARestartedLadderReadsThePaymentFirst(t *testing.T) {
 	in.Policy.LinkLifetime = 60 * day
 	in.Policy.PollEvery = 60 * day
 	in.Policy.GiveUpAfter = 14*day + 30*time.Minute
-	w.after(14*day+time.Hour, func() {
+	w.then(14*day+time.Hour, func() {
 		w.captured[w.stored.Payments[0].Ref] = w.stored.Payments[0].Amount // and the webhook is lost
 		w.act("", UpdateResolveReview, ResolveReview{Act: by(frontDesk, "a"), Choice: copay.ChoiceRetry})
 	})
@@ -384,16 +385,16 @@ func TestAnAcceptedAmountIsNotDoubtedAgain(t *testing.T) {
 				w.act("", UpdateResolveReview, ResolveReview{Act: by(frontDesk, k), Choice: copay.ChoiceProceed})
 			}
 			touch := func(object string) { w.event("drchrono", integrations.EventChargeChanged, object, "") }
-			w.after(time.Hour, func() { accept("a") })
-			w.after(2*time.Hour, func() { touch("1") })
-			w.after(3*time.Hour, func() {
+			w.then(time.Hour, func() { accept("a") })
+			w.then(2*time.Hour, func() { touch("1") })
+			w.then(3*time.Hour, func() {
 				require.Equal(t, copay.StateAwaitingPayment, w.stored.State)
 				require.Empty(t, w.cancelled, "the page stays")
 				w.est.Estimate.Amount = copay.Cents(tc.cents + 1)
 				touch("2")
 			})
-			w.after(4*time.Hour, func() { accept("b") })
-			w.after(5*time.Hour, w.paysLast)
+			w.then(4*time.Hour, func() { accept("b") })
+			w.then(5*time.Hour, w.paysLast)
 			require.Equal(t, copay.StateSettled, w.run(input()))
 			require.Equal(t, copay.Cents(tc.cents+1), w.stored.Amounts.Collected)
 		})
@@ -403,15 +404,15 @@ func TestAnAcceptedAmountIsNotDoubtedAgain(t *testing.T) {
 // The page of a bank debit may end while the bank is at it: nobody is asked again.
 func TestAPageThatEndsWhileTheBankIsAtItIsLookedAt(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.processing = true
 		w.event("stripe", integrations.EventPayment, w.stored.Payments[0].PlatformID, "processing")
 	})
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		w.event("stripe", integrations.EventPayment, w.stored.Payments[0].PlatformID, "expired")
 	})
-	w.after(3*time.Hour, func() { w.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "a"), copay.RailLink}) })
-	w.after(4*time.Hour, func() {
+	w.then(3*time.Hour, func() { w.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "a"), copay.RailLink}) })
+	w.then(4*time.Hour, func() {
 		require.Equal(t, copay.PaymentProcessing, w.stored.Payments[0].Status)
 		require.Len(t, w.stored.Payments, 1)
 		w.processing = false
@@ -449,7 +450,7 @@ func quiet(t *testing.T, n int) *world {
 // A message of which nobody knows whether it went out counts as sent.
 func TestAMessageOfUnknownOutcomeCounts(t *testing.T) {
 	w := quiet(t, 2)
-	w.after(23*time.Hour, func() {
+	w.then(23*time.Hour, func() {
 		require.Len(t, w.sent, 2, "one round a day")
 		require.Len(t, w.stored.Reminders, 2)
 		require.True(t, w.stored.Reminders[0].Unconfirmed)
@@ -463,7 +464,7 @@ func TestAMessageOfUnknownOutcomeCounts(t *testing.T) {
 func TestANoticeOfUnknownOutcomeIsNoNotice(t *testing.T) {
 	w := quiet(t, 1)
 	w.est.Card = true
-	w.after(25*time.Hour, func() { require.Empty(t, w.captured) })
+	w.then(25*time.Hour, func() { require.Empty(t, w.captured) })
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Len(t, w.sent, 2)
 	require.Equal(t, copay.TemplateCardNotice, w.sent[1].Template)
@@ -475,19 +476,19 @@ func TestANoticeOfUnknownOutcomeIsNoNotice(t *testing.T) {
 func TestAMessageThatHasToWaitIsSaidToBe(t *testing.T) {
 	w := newWorld(t)
 	var a *answer
-	w.after(time.Hour, func() { a = w.update(UpdateResend, Resend{Act: by(frontDesk, "a"), NewLink: true}) })
-	w.after(2*time.Hour, func() {
+	w.then(time.Hour, func() { a = w.update(UpdateResend, Resend{Act: by(frontDesk, "a"), NewLink: true}) })
+	w.then(2*time.Hour, func() {
 		require.Equal(t, "remind the patient", a.copay.NextAction, "what they asked for is what they see")
 		require.Equal(t, 23, int(a.copay.NextActionAt.Sub(w.now()).Hours()+1.5))
 		require.True(t, w.told("with a new link"))
 		require.True(t, w.told("not sent yet: held back by the cap on messages; it goes out at 2026-11-25 16:00 UTC"))
 		require.Len(t, w.sent, 2)
 	})
-	w.after(30*time.Hour, func() {
+	w.then(30*time.Hour, func() {
 		require.Len(t, w.sent, 3)
 		w.update(UpdateOpenPage, OpenPage{})
 	})
-	w.after(31*time.Hour, w.paysLast)
+	w.then(31*time.Hour, w.paysLast)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	said := 0
 	for _, e := range w.timeline {
@@ -501,16 +502,16 @@ func TestAMessageThatHasToWaitIsSaidToBe(t *testing.T) {
 // Staff see that a card was declined on the page, and that a link is locked.
 func TestWhatHappensOnThePageIsTold(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.declined = "insufficient_funds"
 		w.event("stripe", integrations.EventPayment, w.stored.Payments[0].PlatformID, string(copay.PaymentRequested))
 	})
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		require.True(t, w.told("was declined (insufficient_funds); the page stays open"))
 		require.Equal(t, "insufficient_funds", w.stored.Payments[0].Decline)
 		w.event("", integrations.EventLinkLocked, "", "")
 	})
-	w.after(3*time.Hour, func() {
+	w.then(3*time.Hour, func() {
 		require.True(t, w.told("link is locked"))
 		w.declined = ""
 		w.pays()
@@ -522,11 +523,11 @@ func TestWhatHappensOnThePageIsTold(t *testing.T) {
 func TestTheTimelineSaysWhatWasDecided(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	w = newWorldAfter(t, w)
-	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(140_00)}) })
-	w.after(time.Hour, func() {
+	w.then(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(140_00)}) })
+	w.then(time.Hour, func() {
 		w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-1", Approve: false})
 	})
 	require.Equal(t, copay.StateSettled, w.run(input()))

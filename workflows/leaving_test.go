@@ -15,8 +15,8 @@ import (
 func partThenDeleted(t *testing.T) *world {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
-	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 120_00)) })
-	w.after(2*time.Hour, func() {
+	w.then(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 120_00)) })
+	w.then(2*time.Hour, func() {
 		require.Equal(t, copay.StateAwaitingPayment, w.stored.State)
 		w.facts.Deleted = true
 		w.event("drchrono", integrations.EventChargeDeleted, "55910021", "")
@@ -28,7 +28,7 @@ func partThenDeleted(t *testing.T) *world {
 func TestPostingDeletedWithTheCharge(t *testing.T) {
 	w := partThenDeleted(t)
 	var before int
-	w.after(3*time.Hour, func() {
+	w.then(3*time.Hour, func() {
 		require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
 		before = len(w.sent)
 		for ref := range w.posted {
@@ -36,7 +36,7 @@ func TestPostingDeletedWithTheCharge(t *testing.T) {
 		}
 		w.event("drchrono", integrations.EventPostingDeleted, w.stored.Payments[1].PostedID, "")
 	})
-	w.after(5*time.Hour, func() {
+	w.then(5*time.Hour, func() {
 		w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-1", Approve: true})
 	})
 	w.decides(6*time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
@@ -52,11 +52,11 @@ func TestPostingDeletedWithTheCharge(t *testing.T) {
 // The patient pays the rest on the page that is still open.
 func TestRestPaidWhileTheDeletionWaits(t *testing.T) {
 	w := partThenDeleted(t)
-	w.after(3*time.Hour, func() {
+	w.then(3*time.Hour, func() {
 		require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
 		w.pays()
 	})
-	w.after(5*time.Hour, func() {
+	w.then(5*time.Hour, func() {
 		w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-1", Approve: true})
 	})
 	w.decides(6*time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
@@ -68,7 +68,7 @@ func TestRestPaidWhileTheDeletionWaits(t *testing.T) {
 // The same, and the news of it are lost: the page's withdrawal finds it.
 func TestRestPaidUnheardWhileTheDeletionWaits(t *testing.T) {
 	w := partThenDeleted(t)
-	w.after(3*time.Hour, func() {
+	w.then(3*time.Hour, func() {
 		require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
 		for _, p := range w.stored.Payments {
 			if !p.Rail.Manual() && p.Status == copay.PaymentRequested {
@@ -76,7 +76,7 @@ func TestRestPaidUnheardWhileTheDeletionWaits(t *testing.T) {
 			}
 		}
 	})
-	w.after(5*time.Hour, func() {
+	w.then(5*time.Hour, func() {
 		w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-1", Approve: true})
 	})
 	w.decides(6*time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
@@ -93,19 +93,19 @@ func TestApprovedPartOfEarlyCashLeavesTheRest(t *testing.T) {
 	for range 6 {
 		w.fail["CheckEligibility"] = append(w.fail["CheckEligibility"], unavailable())
 	}
-	w.after(2*time.Second, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
-	w.after(4*time.Second, func() {
+	w.then(2*time.Second, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
+	w.then(4*time.Second, func() {
 		w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)})
 	})
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
 		w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-1", Approve: true})
 	})
 	w.decides(2*time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
-	w.after(3*time.Hour, func() {
+	w.then(3*time.Hour, func() {
 		require.Len(t, w.stored.Refunds, 1, "the rest of the cash is given back, too")
 	})
-	w.after(4*time.Hour, w.pays)
+	w.then(4*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(in))
 }
 
@@ -117,28 +117,24 @@ func TestRejectedEarlyRefundIsNotDoneAllTheSame(t *testing.T) {
 	for range 6 {
 		w.fail["CheckEligibility"] = append(w.fail["CheckEligibility"], unavailable())
 	}
-	w.after(2*time.Second, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
-	w.after(4*time.Second, func() {
+	w.then(2*time.Second, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
+	w.then(4*time.Second, func() {
 		w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)})
 	})
-	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("b", 5_00)) })
-	w.after(2*time.Hour, func() {
+	w.then(time.Hour, func() { w.act("", UpdateRecordPayment, cash("b", 5_00)) })
+	w.then(2*time.Hour, func() {
 		w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-1", Approve: false})
 	})
-	w.after(3*time.Hour, func() {
-		require.Len(t, w.stored.Refunds, 1, "what was rejected goes back by itself")
-	})
-	w.decides(20*day, copay.ReviewHandBack, copay.ChoiceDone)
-	w.decides(21*day, copay.ReviewHandBack, copay.ChoiceDone)
 	require.Equal(t, copay.StateSettled, w.run(in))
+	require.Len(t, w.stored.Refunds, 1, "what was rejected goes back by itself")
 }
 
 // The charge is deleted while a part is on its way back.
 func TestDeletionWhileAPartGoesBackIsNotForgotten(t *testing.T) {
 	w := settledWorld(t)
 	w.fail["RefundPayment"] = []error{down()}
-	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
-	w.after(time.Minute, func() {
+	w.then(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
+	w.then(time.Minute, func() {
 		require.Equal(t, copay.StateRefunding, w.stored.State)
 		w.facts.Deleted = true
 		w.event("drchrono", integrations.EventChargeDeleted, "55910021", "")
@@ -150,15 +146,15 @@ func TestDeletionWhileAPartGoesBackIsNotForgotten(t *testing.T) {
 // The same while the rest is still asked for.
 func TestNothingIsAskedForAfterADeletionDuringARefund(t *testing.T) {
 	w := settledWorld(t) // 25 by link
-	w.after(0, func() { w.remits("era/1", 40_00) })
+	w.then(0, func() { w.remits("era/1", 40_00) })
 	w.decides(time.Hour, copay.ReviewTrueUp, copay.ChoiceRequest)
 	before := 0
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		require.Equal(t, copay.StateAwaitingPayment, w.stored.State)
 		w.fail["RefundPayment"] = []error{down()}
 		w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)})
 	})
-	w.after(2*time.Hour+time.Minute, func() {
+	w.then(2*time.Hour+time.Minute, func() {
 		require.Equal(t, copay.StateRefunding, w.stored.State)
 		before = len(w.sent)
 		w.facts.Deleted = true
@@ -180,12 +176,12 @@ func TestNothingIsAskedForBeforeTheChargeWasRead(t *testing.T) {
 		w.fail["ReadCharge"] = append(w.fail["ReadCharge"], down())
 	}
 	w.est.Estimate = copay.Estimate{Kind: copay.EstimateZeroByRule, Amount: copay.Cents(0), Rule: "qmb", Confidence: 100}
-	w.after(2*time.Second, func() {
+	w.then(2*time.Second, func() {
 		w.act("", UpdateOverrideAmount, OverrideAmount{Act: by(biller, "o"), Amount: copay.Cents(50_00)})
 	})
-	w.after(3*time.Second, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
-	w.after(4*time.Second, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
-	w.after(10*day, func() {
+	w.then(3*time.Second, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
+	w.then(4*time.Second, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
+	w.then(10*day, func() {
 		if !w.stored.State.Closed() {
 			w.update(UpdateWaive, Waive{by(biller, "c")})
 			w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "hb"), Choice: copay.ChoiceDone})
@@ -199,20 +195,20 @@ func TestNothingIsAskedForBeforeTheChargeWasRead(t *testing.T) {
 // The payer has news; while it cannot be asked, a part goes back.
 func TestNewsOfThePayerAreNotForgottenOverARefund(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
+	w.then(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
 	before := 0
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		require.Equal(t, copay.StateAwaitingPayment, w.stored.State)
 		w.fail["CheckEligibility"] = []error{down(), down(), down()}
 		w.fail["ReadCharge"] = []error{down()}
 		w.est.Estimate = copay.Estimate{Kind: copay.EstimateZeroByRule, Amount: copay.Cents(0), Rule: "qmb", Confidence: 100}
 		w.event("drchrono", integrations.EventEligibility, "x", "")
 	})
-	w.after(2*time.Hour+time.Minute, func() {
+	w.then(2*time.Hour+time.Minute, func() {
 		before = len(w.sent)
 		w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)})
 	})
-	w.after(10*day, func() {
+	w.then(10*day, func() {
 		if !w.stored.State.Closed() {
 			w.update(UpdateWaive, Waive{by(biller, "c")})
 			w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "hb"), Choice: copay.ChoiceDone})
@@ -226,24 +222,24 @@ func TestNewsOfThePayerAreNotForgottenOverARefund(t *testing.T) {
 func TestARefundDoesNotAnswerTheQuestionOfSelfPay(t *testing.T) {
 	w := newWorld(t)
 	w.facts.Facts.Billed = copay.Cents(2000_00)
-	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
-	w.after(2*time.Hour, func() {
+	w.then(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
+	w.then(2*time.Hour, func() {
 		w.checked.Status = copay.CoverageInactive
 		w.event("drchrono", integrations.EventPatientChanged, "p1", "")
 	})
-	w.after(3*time.Hour, func() {
+	w.then(3*time.Hour, func() {
 		require.Equal(t, copay.ReviewInactive, w.stored.Review.Kind)
 		w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "s"), Choice: copay.ChoiceSelfPay})
 	})
-	w.after(4*time.Hour, func() {
+	w.then(4*time.Hour, func() {
 		require.Equal(t, copay.ReviewAmount, w.stored.Review.Kind)
 		w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)})
 	})
-	w.after(5*time.Hour, func() {
+	w.then(5*time.Hour, func() {
 		require.NotNil(t, w.stored.Review, "%s: the question what is owed is lost", w.stored.State)
 		require.Equal(t, copay.ReviewAmount, w.stored.Review.Kind)
 	})
-	w.after(6*time.Hour, func() { w.act("", UpdateWaive, Waive{by(biller, "w")}) })
+	w.then(6*time.Hour, func() { w.act("", UpdateWaive, Waive{by(biller, "w")}) })
 	require.Equal(t, copay.StateWaived, w.run(input()))
 }
 
@@ -251,24 +247,24 @@ func TestARefundDoesNotAnswerTheQuestionOfSelfPay(t *testing.T) {
 func TestDeletionApprovalAfterADispute(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	w = newWorldAfter(t, w)
-	w.after(0, func() { w.remits("era/1", 160_00) })
+	w.then(0, func() { w.remits("era/1", 160_00) })
 	w.decides(time.Hour, copay.ReviewTrueUp, copay.ChoiceRequest)
 	var before int
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		require.Equal(t, copay.StateAwaitingPayment, w.stored.State)
 		w.facts.Deleted = true
 		w.event("drchrono", integrations.EventChargeDeleted, "55910021", "")
 	})
-	w.after(3*time.Hour, func() {
+	w.then(3*time.Hour, func() {
 		before = len(w.sent)
 		require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
 		w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "opened")
 	})
-	w.after(4*time.Hour, func() { w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "won") })
-	w.after(5*time.Hour, func() {
+	w.then(4*time.Hour, func() { w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "won") })
+	w.then(5*time.Hour, func() {
 		w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-1", Approve: true})
 	})
 	w.after(20*day, func() {
@@ -284,11 +280,11 @@ func TestDeletionApprovalAfterADispute(t *testing.T) {
 // Cash is recorded while the deletion's question is open, then it is approved.
 func TestCashDuringTheDeletionReview(t *testing.T) {
 	w := partThenDeleted(t)
-	w.after(3*time.Hour, func() {
+	w.then(3*time.Hour, func() {
 		require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
 		w.update(UpdateRecordPayment, cash("b", 20_00))
 	})
-	w.after(5*time.Hour, func() {
+	w.then(5*time.Hour, func() {
 		w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-1", Approve: true})
 	})
 	w.decides(6*time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
@@ -307,15 +303,15 @@ func TestReopenDoesNotOutliveACancellation(t *testing.T) {
 	in := input()
 	in.Policy.RefundApprovalAbove = copay.Cents(10_00)
 	w.est.Estimate.Confidence = 10
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.act("", UpdateRecordPayment, cash("a", 20_00))
 		w.act("", UpdateRecordPayment, cash("b", 5_00))
 	})
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		w.facts.Deleted = true
 		w.event("drchrono", integrations.EventChargeDeleted, "55910021", "")
 	})
-	w.after(3*time.Hour, func() {
+	w.then(3*time.Hour, func() {
 		require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
 		require.Len(t, w.stored.Refunds, 2)
 		w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-1", Approve: true})
@@ -325,7 +321,7 @@ func TestReopenDoesNotOutliveACancellation(t *testing.T) {
 	require.Equal(t, copay.StateCancelled, w.run(in))
 	w = newWorldAfter(t, w)
 	w.facts.Deleted = false
-	w.after(0, func() {
+	w.then(0, func() {
 		for _, p := range w.stored.Payments {
 			if p.Amount.Minor > p.Refunded.Minor {
 				w.act("", UpdateRefund, Refund{Act: by(biller, "k9"), Payment: p.ID, Amount: copay.Cents(p.Amount.Minor)})
@@ -359,8 +355,8 @@ func TestReopenDoesNotOutliveACancellation(t *testing.T) {
 // A review takes the place of another, and nobody sees it.
 func TestAPostingThatIsGoneIsSeenInAReview(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
-	w.after(60*day, func() {
+	w.then(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
+	w.then(60*day, func() {
 		require.Equal(t, copay.ReviewUnpaid, w.stored.Review.Kind)
 		clear(w.posted)
 		for _, p := range w.stored.Payments {
@@ -369,16 +365,16 @@ func TestAPostingThatIsGoneIsSeenInAReview(t *testing.T) {
 			}
 		}
 	})
-	w.after(61*day, func() {
+	w.then(61*day, func() {
 		if w.stored.Review.Kind == copay.ReviewUnpaid { // what people see
 			w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "x"), Choice: copay.ChoiceWriteOff})
 			t.Error("the review that is open is not the one that is recorded")
 		}
 	})
-	w.after(62*day, func() {
+	w.then(62*day, func() {
 		w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "y"), Choice: copay.ChoiceRetry})
 	})
-	w.after(63*day, func() { w.update(UpdateWaive, Waive{by(biller, "z")}) })
+	w.then(63*day, func() { w.update(UpdateWaive, Waive{by(biller, "z")}) })
 	w.run(input())
 }
 
@@ -386,13 +382,13 @@ func TestAPostingThatIsGoneIsSeenInAReview(t *testing.T) {
 func TestAPostingDeletedDuringARefundIsNotForgotten(t *testing.T) {
 	w := settledWorld(t)
 	w.fail["RefundPayment"] = []error{down()}
-	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
-	w.after(time.Minute, func() {
+	w.then(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
+	w.then(time.Minute, func() {
 		require.Equal(t, copay.StateRefunding, w.stored.State)
 		clear(w.posted)
 		w.event("drchrono", integrations.EventPostingDeleted, w.stored.Payments[0].PostedID, "")
 	})
-	w.after(day, func() {
+	w.then(day, func() {
 		if !w.stored.State.Closed() {
 			w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "y"), Choice: copay.ChoiceRetry})
 		}
@@ -409,8 +405,8 @@ func TestADeletionReportedTwiceAndRejected(t *testing.T) {
 				w.fail["CheckEligibility"] = append(w.fail["CheckEligibility"], unavailable())
 			}
 			w.est.Estimate.Amount = copay.Cents(120_00)
-			w.after(2*time.Second, func() { w.act("", UpdateRecordPayment, cash("a", 120_00)) })
-			w.after(3*time.Second, func() {
+			w.then(2*time.Second, func() { w.act("", UpdateRecordPayment, cash("a", 120_00)) })
+			w.then(3*time.Second, func() {
 				if first == "refund" {
 					w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(110_00)})
 					return
@@ -418,12 +414,12 @@ func TestADeletionReportedTwiceAndRejected(t *testing.T) {
 				w.facts.Deleted = true
 				w.event("drchrono", integrations.EventChargeDeleted, "55910021", "")
 			})
-			w.after(time.Hour, func() {
+			w.then(time.Hour, func() {
 				require.Equal(t, copay.ReviewRefundApproval, w.stored.Review.Kind)
 				w.facts.Deleted = true
 				w.event("drchrono", integrations.EventChargeDeleted, "55910021", "again")
 			})
-			w.after(2*time.Hour, func() {
+			w.then(2*time.Hour, func() {
 				w.facts.Deleted = false // entered again
 				for _, r := range w.stored.Refunds {
 					if r.Status == copay.RefundAwaiting {
@@ -431,13 +427,11 @@ func TestADeletionReportedTwiceAndRejected(t *testing.T) {
 					}
 				}
 			})
-			w.after(3*time.Hour, func() {
-				for _, r := range w.stored.Refunds {
-					require.NotEqual(t, copay.RefundPending, r.Status, "%s: what was rejected goes back by itself", r.ID)
-					require.NotEqual(t, copay.RefundAwaiting, r.Status)
-				}
-			})
 			w.run(input())
+			for _, r := range w.stored.Refunds {
+				require.NotEqual(t, copay.RefundPending, r.Status, "%s: what was rejected goes back by itself", r.ID)
+				require.NotEqual(t, copay.RefundAwaiting, r.Status)
+			}
 		})
 	}
 }
@@ -448,28 +442,28 @@ func TestADeletedPostingDoesNotAnswerTheQuestionOfSelfPay(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			w := newWorld(t)
 			w.facts.Facts.Billed = copay.Cents(2000_00)
-			w.after(2*time.Hour, func() {
+			w.then(2*time.Hour, func() {
 				w.checked.Status = copay.CoverageInactive
 				w.event("drchrono", integrations.EventPatientChanged, "p1", "")
 			})
-			w.after(3*time.Hour, func() {
+			w.then(3*time.Hour, func() {
 				require.Equal(t, copay.ReviewInactive, w.stored.Review.Kind)
 				w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "s"), Choice: copay.ChoiceSelfPay})
 			})
-			w.after(4*time.Hour, func() {
+			w.then(4*time.Hour, func() {
 				require.Equal(t, copay.ReviewAmount, w.stored.Review.Kind)
 				w.pays()
 			})
-			w.after(5*time.Hour, func() {
+			w.then(5*time.Hour, func() {
 				require.Equal(t, copay.ReviewAmount, w.stored.Review.Kind)
 				w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "opened")
 			})
-			w.after(6*time.Hour, func() {
+			w.then(6*time.Hour, func() {
 				require.Equal(t, copay.StateDisputed, w.stored.State)
 				w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "won")
 			})
 			asked := false
-			w.after(7*time.Hour, func() {
+			w.then(7*time.Hour, func() {
 				asked = true
 				require.NotNil(t, w.stored.Review, "%s", w.stored.State)
 				w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "w"), Choice: copay.ChoiceWaive})
@@ -485,24 +479,23 @@ func TestADeletedPostingDoesNotAnswerTheQuestionOfSelfPay(t *testing.T) {
 func TestAfterIsNotLeftBehind(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(60_00)
-	w.after(time.Hour, w.pays)
-	w.after(2*time.Hour, func() {})
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	w = newWorldAfter(t, w)
-	w.after(0, func() { w.remits("era/1", 140_00) })
+	w.then(0, func() { w.remits("era/1", 140_00) })
 	w.decides(time.Hour, copay.ReviewTrueUp, copay.ChoiceRequest)
-	w.after(2*time.Hour, w.pays)
+	w.then(2*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	w = newWorldAfter(t, w)
-	w.after(0, func() {
+	w.then(0, func() {
 		w.facts.Deleted = true
 		w.event("drchrono", integrations.EventChargeDeleted, "55910021", "")
 	})
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		require.Len(t, w.stored.Refunds, 2)
 		w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k1"), Refund: "ref-1", Approve: true})
 	})
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		for _, r := range w.stored.Refunds {
 			if r.Status == copay.RefundAwaiting {
 				for _, p := range w.stored.Payments {
@@ -513,7 +506,7 @@ func TestAfterIsNotLeftBehind(t *testing.T) {
 			}
 		}
 	})
-	w.after(3*time.Hour, func() {
+	w.then(3*time.Hour, func() {
 		require.Equal(t, copay.StateDisputed, w.stored.State)
 		for _, p := range w.stored.Payments {
 			if p.Status == copay.PaymentDisputed {
@@ -521,7 +514,7 @@ func TestAfterIsNotLeftBehind(t *testing.T) {
 			}
 		}
 	})
-	w.after(4*time.Hour, func() {
+	w.then(4*time.Hour, func() {
 		w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-2", Approve: false})
 	})
 	s := w.run(input())
@@ -533,21 +526,21 @@ func TestARefundDoesNotAnswerAnOpenQuestion(t *testing.T) {
 	for _, kind := range []copay.ReviewKind{copay.ReviewInactive, copay.ReviewUnknownCharge} {
 		t.Run(string(kind), func(t *testing.T) {
 			w := newWorld(t)
-			w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
+			w.then(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 20_00)) })
 			before := 0
-			w.after(2*time.Hour, func() {
+			w.then(2*time.Hour, func() {
 				w.checked.Status = copay.CoverageInactive
 				if kind == copay.ReviewUnknownCharge {
 					w.fail["ReadCharge"] = []error{refuse(integrations.KindNotFound), refuse(integrations.KindNotFound), refuse(integrations.KindNotFound)}
 				}
 				w.event("drchrono", integrations.EventPatientChanged, "p1", "")
 			})
-			w.after(3*time.Hour, func() {
+			w.then(3*time.Hour, func() {
 				require.Equal(t, kind, w.stored.Review.Kind)
 				before = len(w.sent)
 				w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)})
 			})
-			w.after(20*day, func() {
+			w.then(20*day, func() {
 				w.update(UpdateWaive, Waive{by(biller, "w")})
 				w.update(UpdateCancel, Cancel{by(biller, "c")})
 			})
@@ -560,23 +553,23 @@ func TestARefundDoesNotAnswerAnOpenQuestion(t *testing.T) {
 // The bank took one payment back, a person is asked what to do; a part of another payment goes back.
 func TestARefundDoesNotAnswerWhatTheBankTook(t *testing.T) {
 	w := settledWorld(t) // 25 by link
-	w.after(0, func() { w.remits("era/1", 40_00) })
+	w.then(0, func() { w.remits("era/1", 40_00) })
 	w.decides(time.Hour, copay.ReviewTrueUp, copay.ChoiceRequest)
-	w.after(2*time.Hour, w.pays)
+	w.then(2*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	w = newWorldAfter(t, w)
-	w.after(0, func() {
+	w.then(0, func() {
 		w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "opened")
 	})
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.refunded["bank"], w.refundOf["bank"] = copay.Cents(25_00), w.stored.Payments[0].Ref
 		w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "lost")
 	})
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		require.Equal(t, copay.ReviewDispute, w.stored.Review.Kind)
 		w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Payment: w.stored.Payments[1].ID, Amount: copay.Cents(5_00)})
 	})
-	w.after(20*day, func() {
+	w.then(20*day, func() {
 		if !w.stored.State.Closed() {
 			w.update(UpdateWaive, Waive{by(biller, "w")})
 		}
@@ -588,23 +581,23 @@ func TestARefundDoesNotAnswerWhatTheBankTook(t *testing.T) {
 // A page that could not be withdrawn is not offered for another amount.
 func TestAPageOverAnotherAmountIsNotOffered(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 10_00)) })
-	w.after(2*time.Hour, func() {
+	w.then(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 10_00)) })
+	w.then(2*time.Hour, func() {
 		w.fail["CancelRequest"] = []error{refuse(integrations.KindInvalid)}
 		w.act("", UpdateOverrideAmount, OverrideAmount{Act: by(biller, "o"), Amount: copay.Cents(12_00)})
 	})
-	w.after(3*time.Hour, func() {
+	w.then(3*time.Hour, func() {
 		require.Equal(t, copay.ReviewCompensation, w.stored.Review.Kind)
 		w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(1_00)})
 	})
-	w.after(4*time.Hour, func() {
+	w.then(4*time.Hour, func() {
 		for _, p := range w.stored.Payments {
 			if w.stored.State == copay.StateAwaitingPayment && !p.Rail.Manual() && p.Status == copay.PaymentRequested {
 				require.Equal(t, w.stored.Amounts.Outstanding(), p.Amount, "the page asks for more than is owed")
 			}
 		}
 	})
-	w.after(5*time.Hour, func() {
+	w.then(5*time.Hour, func() {
 		w.update(UpdateWaive, Waive{by(biller, "w")})
 	})
 	w.run(input())
@@ -613,8 +606,8 @@ func TestAPageOverAnotherAmountIsNotOffered(t *testing.T) {
 func waivedRest(t *testing.T) *world {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
-	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 120_00)) })
-	w.after(2*time.Hour, func() { w.act("", UpdateWaive, Waive{by(biller, "w")}) })
+	w.then(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 120_00)) })
+	w.then(2*time.Hour, func() { w.act("", UpdateWaive, Waive{by(biller, "w")}) })
 	require.Equal(t, copay.StateWaived, w.run(input()))
 	return newWorldAfter(t, w)
 }
@@ -622,8 +615,8 @@ func waivedRest(t *testing.T) *world {
 // A second person's word makes nothing of a waiver.
 func TestAnApprovedRefundLeavesItWaived(t *testing.T) {
 	w := waivedRest(t)
-	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(110_00)}) })
-	w.after(time.Hour, func() {
+	w.then(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(110_00)}) })
+	w.then(time.Hour, func() {
 		w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-1", Approve: true})
 	})
 	w.decides(2*time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
@@ -634,13 +627,13 @@ func TestAnApprovedRefundLeavesItWaived(t *testing.T) {
 func TestADeletedChargeIsGivenBackAlsoWhenItsRestWasWaived(t *testing.T) {
 	w := waivedRest(t)
 	w.facts.Deleted = true
-	w.after(0, func() { w.event("drchrono", integrations.EventChargeDeleted, "55910021", "") })
-	w.after(time.Hour, func() {
+	w.then(0, func() { w.event("drchrono", integrations.EventChargeDeleted, "55910021", "") })
+	w.then(time.Hour, func() {
 		if w.stored.State == copay.StateNeedsReview {
 			w.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-1", Approve: true})
 		}
 	})
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "d"), Choice: copay.ChoiceDone})
 	})
 	w.run(input())
@@ -652,12 +645,12 @@ func TestNothingGoesBackWhileTheBankDecides(t *testing.T) {
 	w := settledWorld(t)
 	w.fail["RefundPayment"] = []error{refuse(integrations.KindInvalid)}
 	w.fail["ReversePosting"] = []error{refuse(integrations.KindInvalid)}
-	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(25_00)}) })
-	w.after(time.Hour, func() {
+	w.then(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(25_00)}) })
+	w.then(time.Hour, func() {
 		require.Equal(t, copay.ReviewCompensation, w.stored.Review.Kind)
 		w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "opened")
 	})
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		require.Equal(t, copay.StateDisputed, w.stored.State)
 		for ref := range w.posted {
 			delete(w.posted, ref)
@@ -665,12 +658,12 @@ func TestNothingGoesBackWhileTheBankDecides(t *testing.T) {
 		w.event("drchrono", integrations.EventPostingDeleted, w.stored.Payments[0].PostedID, "")
 	})
 	w.decides(3*time.Hour, copay.ReviewPostingDeleted, copay.ChoiceDone)
-	w.after(4*time.Hour, func() {
+	w.then(4*time.Hour, func() {
 		require.Empty(t, w.refunded, "money goes back that the bank holds")
 		w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "lost")
 		w.refunded["bank"], w.refundOf["bank"] = copay.Cents(25_00), w.stored.Payments[0].Ref
 	})
-	w.after(5*time.Hour, func() {
+	w.then(5*time.Hour, func() {
 		if w.stored.State == copay.StateNeedsReview {
 			w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "z"), Choice: copay.ChoiceRetry})
 		}
@@ -682,11 +675,11 @@ func TestNothingGoesBackWhileTheBankDecides(t *testing.T) {
 func TestNothingGoesBackDuringADispute(t *testing.T) {
 	w := settledWorld(t)
 	w.fail["RefundPayment"] = []error{down()}
-	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
-	w.after(time.Minute, func() {
+	w.then(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
+	w.then(time.Minute, func() {
 		w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "opened")
 	})
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		require.Empty(t, w.refunded)
 		w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "won")
 	})

@@ -22,8 +22,8 @@ func TestMoneyIsKnownWhileItCannotBePosted(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			w := newWorld(t)
 			w.fail[step] = []error{unavailable(), unavailable(), unavailable(), unavailable(), unavailable()}
-			w.after(time.Hour, w.pays)
-			w.after(time.Hour+7*time.Second, func() {
+			w.then(time.Hour, w.pays)
+			w.then(time.Hour+7*time.Second, func() {
 				require.Equal(t, copay.StatePosting, w.stored.State)
 				require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Collected)
 				require.Equal(t, "try again: tell EHR and books of the payment", w.stored.NextAction)
@@ -43,8 +43,8 @@ func TestAPostingIsTriedAgainWhenThePlatformSaysSo(t *testing.T) {
 	w.fail["PostPayment"] = []error{busy(), busy(), busy()}
 	var told []time.Time
 	w.onPost = func() { told = append(told, w.now()) }
-	w.after(time.Hour, w.pays)
-	w.after(time.Hour+30*time.Second, func() { require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Collected) })
+	w.then(time.Hour, w.pays)
+	w.then(time.Hour+30*time.Second, func() { require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Collected) })
 	began := w.now().Add(time.Hour)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Len(t, told, 1)
@@ -55,7 +55,7 @@ func TestAPostingIsTriedAgainWhenThePlatformSaysSo(t *testing.T) {
 func TestTriesThatFollowEachOtherAreOneWish(t *testing.T) {
 	w := newWorld(t)
 	w.fail["BookPayment"] = []error{refuse(integrations.KindUnknown)}
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Len(t, w.bookedAt, 2)
 	require.False(t, w.bookedAt[0].IsZero())
@@ -66,9 +66,9 @@ func TestTriesThatFollowEachOtherAreOneWish(t *testing.T) {
 func TestALongOutageIsOpenToActs(t *testing.T) {
 	w := newWorld(t)
 	w.fail["PostPayment"] = slices.Repeat([]error{unavailable()}, 12)
-	w.after(time.Hour, w.pays)
-	w.after(time.Hour+3*time.Minute, func() { w.act("", UpdateAddNote, AddNote{Act: by(biller, "k"), Text: "the EHR is down"}) })
-	w.after(time.Hour+4*time.Minute, func() {
+	w.then(time.Hour, w.pays)
+	w.then(time.Hour+3*time.Minute, func() { w.act("", UpdateAddNote, AddNote{Act: by(biller, "k"), Text: "the EHR is down"}) })
+	w.then(time.Hour+4*time.Minute, func() {
 		require.True(t, slices.ContainsFunc(w.timeline, func(e ledger.TimelineEvent) bool { return e.Kind == "note" }), "the note is there")
 	})
 	require.Equal(t, copay.StateSettled, w.run(input()))
@@ -80,13 +80,13 @@ func TestRefusedMessagesComeToAPerson(t *testing.T) {
 	w := newWorld(t)
 	refused := refuse(integrations.KindUnauthorized)
 	w.fail["Notify"] = []error{refused, refused}
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		require.Equal(t, copay.ReviewConfig, w.stored.Review.Kind)
 		require.Empty(t, w.sent)
 	})
 	w.decides(2*time.Hour, copay.ReviewConfig, copay.ChoiceRetry)
-	w.after(2*time.Hour+time.Minute, func() { require.Len(t, w.sent, 2, "text and mail") })
-	w.after(3*time.Hour, w.pays)
+	w.then(2*time.Hour+time.Minute, func() { require.Len(t, w.sent, 2, "text and mail") })
+	w.then(3*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 }
 
@@ -94,7 +94,7 @@ func TestRefusedMessagesComeToAPerson(t *testing.T) {
 func TestOneRefusedChannelKeepsNobodyBusy(t *testing.T) {
 	w := newWorld(t)
 	w.fail["Notify"] = []error{refuse(integrations.KindUnauthorized)}
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		require.Equal(t, copay.StateAwaitingPayment, w.stored.State)
 		require.Len(t, w.sent, 1)
 		w.pays()
@@ -109,7 +109,7 @@ func TestWhatALostRunAskedForIsLookedFor(t *testing.T) {
 		"a page": func(w *world) {
 			w.est.Estimate.Confidence = 10
 			w.decides(time.Hour, copay.ReviewLowConfidence, copay.ChoiceProceed)
-			w.after(2*time.Hour, w.pays)
+			w.then(2*time.Hour, w.pays)
 		},
 		"the stored card": func(w *world) { w.est.Card = true },
 	} {
@@ -117,7 +117,7 @@ func TestWhatALostRunAskedForIsLookedFor(t *testing.T) {
 			w := newWorld(t)
 			tell(w)
 			var lost *world
-			w.after(3*time.Minute, func() {
+			w.then(3*time.Minute, func() {
 				last := *w.stored
 				none := func() map[copay.Ref]copay.Money { return map[copay.Ref]copay.Money{} }
 				lost = &world{stored: &last, facts: w.facts, checked: w.checked, est: w.est, steps: maps.Clone(w.steps), journal: maps.Clone(w.journal),
@@ -163,9 +163,9 @@ func TestWhatIsAskedForLaterIsNotOlderThanThat(t *testing.T) {
 // said.
 func TestAnOperatorIsToldThatTheBankDecides(t *testing.T) {
 	w := settledWorld(t)
-	w.after(0, func() { w.dispute("d1", "opened", w.now()) })
-	w.after(time.Hour, func() { w.env.CancelWorkflow() })
-	w.after(2*time.Hour, func() {
+	w.then(0, func() { w.dispute("d1", "opened", w.now()) })
+	w.then(time.Hour, func() { w.env.CancelWorkflow() })
+	w.then(2*time.Hour, func() {
 		last := w.timeline[len(w.timeline)-1]
 		require.Equal(t, "cancel", last.Kind)
 		require.Contains(t, last.Summary, "while the bank decides")

@@ -39,8 +39,8 @@ func TestWhoTurnsOutNotToBeBilledIsAskedForNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.after(time.Hour, func() { tc.before(w) })
-			w.after(2*time.Hour, func() { turnsOut(w) })
+			w.then(time.Hour, func() { tc.before(w) })
+			w.then(2*time.Hour, func() { turnsOut(w) })
 			if tc.back > 0 {
 				w.decides(3*time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
 			}
@@ -57,7 +57,7 @@ func TestWhoTurnsOutNotToBeBilledIsAskedForNothing(t *testing.T) {
 // Also one whose messages were all in vain, which is with staff.
 func TestWhoTurnsOutNotToBeBilledLeavesTheReview(t *testing.T) {
 	w := newWorld(t)
-	w.after(31*day, func() {
+	w.then(31*day, func() {
 		require.Equal(t, copay.ReviewUnpaid, w.stored.Review.Kind)
 		turnsOut(w)
 	})
@@ -125,13 +125,13 @@ func TestTryingAgainAsksThePayerAnew(t *testing.T) {
 	w := newWorld(t)
 	h := askedAt(w)
 	w.checked.Status = copay.CoverageInactive
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.checked.Status = copay.CoverageActive
 		w.act("", UpdateResolveReview, ResolveReview{Act: by(frontDesk, "a"), Choice: copay.ChoiceRetry})
 	})
-	w.after(2*time.Hour, func() { w.event("drchrono", integrations.EventChargeChanged, "", "") })
-	w.after(3*time.Hour, func() { w.event("availity", integrations.EventEligibility, "", "") })
-	w.after(4*time.Hour, w.pays)
+	w.then(2*time.Hour, func() { w.event("drchrono", integrations.EventChargeChanged, "", "") })
+	w.then(3*time.Hour, func() { w.event("availity", integrations.EventEligibility, "", "") })
+	w.then(4*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	usual := input().Policy.EligibilityFresh
 	require.Equal(t, []time.Duration{usual, 0, usual, 0}, h.fresh)
@@ -143,17 +143,17 @@ func TestARemittanceIsComparedHoweverItSettles(t *testing.T) {
 		w := newWorld(t)
 		w.est.Estimate = copay.Estimate{Kind: copay.EstimateNothing, Confidence: 95, Amount: copay.Cents(0)}
 		w.fail["ReadCharge"] = []error{down()}
-		w.after(time.Minute, func() { w.remits("e1", 40_00) })
+		w.then(time.Minute, func() { w.remits("e1", 40_00) })
 		w.decides(time.Hour, copay.ReviewTrueUp, copay.ChoiceRequest)
-		w.after(2*time.Hour, w.pays)
+		w.then(2*time.Hour, w.pays)
 		require.Equal(t, copay.StateSettled, w.run(input()))
 		require.Equal(t, copay.Cents(40_00), w.stored.Amounts.Collected)
 	})
 	t.Run("staff took what was paid for enough", func(t *testing.T) {
 		w := newWorld(t)
-		w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 10_00)) })
-		w.after(2*time.Hour, func() { w.remits("e1", 25_00) })
-		w.after(3*time.Hour, func() { w.act("", UpdateOverrideAmount, OverrideAmount{by(frontDesk, "b"), copay.Cents(10_00)}) })
+		w.then(time.Hour, func() { w.act("", UpdateRecordPayment, cash("a", 10_00)) })
+		w.then(2*time.Hour, func() { w.remits("e1", 25_00) })
+		w.then(3*time.Hour, func() { w.act("", UpdateOverrideAmount, OverrideAmount{by(frontDesk, "b"), copay.Cents(10_00)}) })
 		w.decides(4*time.Hour, copay.ReviewTrueUp, copay.ChoiceProceed)
 		require.Equal(t, copay.StateSettled, w.run(input()))
 	})
@@ -163,12 +163,12 @@ func TestARemittanceIsComparedHoweverItSettles(t *testing.T) {
 func TestARefundThatWaitsIsAskedForAgain(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	again := newWorldAfter(t, w)
-	again.after(0, func() { again.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(120_00)}) })
-	again.after(time.Hour, func() { again.act("", UpdateOverrideAmount, OverrideAmount{by(frontDesk, "k2"), copay.Cents(140_00)}) })
-	again.after(2*time.Hour, func() {
+	again.then(0, func() { again.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(120_00)}) })
+	again.then(time.Hour, func() { again.act("", UpdateOverrideAmount, OverrideAmount{by(frontDesk, "k2"), copay.Cents(140_00)}) })
+	again.then(2*time.Hour, func() {
 		require.Equal(t, copay.ReviewRefundApproval, again.stored.Review.Kind)
 		again.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k3"), Refund: "ref-1", Approve: true})
 	})
@@ -188,18 +188,18 @@ func goodwill(t *testing.T, how copay.TrueUpMode) {
 	w := settledWorld(t)
 	in := input()
 	in.Policy.TrueUp = how
-	w.after(0, func() { w.remits("era/1", 25_00) })
+	w.then(0, func() { w.remits("era/1", 25_00) })
 	require.Equal(t, copay.StateSettled, w.run(in))
 	w = newWorldAfter(t, w)
-	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
+	w.then(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
 	require.Equal(t, copay.StateSettled, w.run(in))
 	require.Empty(t, w.sent)
 	require.Zero(t, w.stored.Amounts.Outstanding().Minor)
 	w = newWorldAfter(t, w) // the same amount again changes nothing, another one does
-	w.after(0, func() { w.remits("era/2", 25_00) })
+	w.then(0, func() { w.remits("era/2", 25_00) })
 	require.Equal(t, copay.StateSettled, w.run(in))
 	w = newWorldAfter(t, w)
-	w.after(0, func() { w.remits("era/3", 40_00) })
+	w.then(0, func() { w.remits("era/3", 40_00) })
 	w.decides(time.Hour, copay.ReviewTrueUp, copay.ChoiceProceed)
 	require.Equal(t, copay.StateSettled, w.run(in), "a person decides, since a person gave it back")
 }
@@ -210,12 +210,12 @@ func TestWhatStaffGaveBackBeforeTheRemittanceIsTheirsToAskFor(t *testing.T) {
 	w := settledWorld(t)
 	in := input()
 	in.Policy.TrueUp = copay.TrueUpAuto
-	w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
+	w.then(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}) })
 	require.Equal(t, copay.StateSettled, w.run(in))
 	w = newWorldAfter(t, w)
-	w.after(0, func() { w.remits("era/1", 25_00) })
+	w.then(0, func() { w.remits("era/1", 25_00) })
 	w.decides(time.Hour, copay.ReviewTrueUp, copay.ChoiceRequest)
-	w.after(2*time.Hour, w.pays)
+	w.then(2*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(in))
 	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Requested)
 }
@@ -225,12 +225,12 @@ func TestAnAcceptedDifferenceIsNotAskedAboutAgain(t *testing.T) {
 	for name, owes := range map[string]int64{"more": 40_00, "less": 10_00} {
 		t.Run(name, func(t *testing.T) {
 			w := settledWorld(t)
-			w.after(0, func() { w.remits("era/1", owes) })
+			w.then(0, func() { w.remits("era/1", owes) })
 			w.decides(time.Hour, copay.ReviewTrueUp, copay.ChoiceProceed)
 			require.Equal(t, copay.StateSettled, w.run(input()))
 			w = newWorldAfter(t, w)
-			w.after(0, func() { w.dispute("d1", "opened", w.now()) })
-			w.after(time.Hour, func() { w.dispute("d2", "won", w.now()) })
+			w.then(0, func() { w.dispute("d1", "opened", w.now()) })
+			w.then(time.Hour, func() { w.dispute("d2", "won", w.now()) })
 			require.Equal(t, copay.StateSettled, w.run(input()))
 		})
 	}

@@ -23,7 +23,7 @@ type refused struct {
 // what each came to.
 func (w *world) tries(at time.Duration, acts ...refused) {
 	answers := make([]*answer, len(acts))
-	w.after(at, func() {
+	w.then(at, func() {
 		for i, x := range acts {
 			answers[i] = w.update(x.name, x.in)
 		}
@@ -69,7 +69,7 @@ func TestWhatStaffCannotDoWhileItAwaitsPayment(t *testing.T) {
 		refused{UpdateWaive, Waive{Act{Actor: biller, Reason: "r"}}, copay.CodeInvalid, "request id"},
 		refused{UpdateWaive, Waive{Act{Actor: biller, Reason: "r", Key: strings.Repeat("k", 129)}}, copay.CodeInvalid, "128"},
 	)
-	w.after(2*time.Hour, w.pays)
+	w.then(2*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, copay.Cents(25_00), w.stored.Amounts.Collected, "nothing of it had an effect")
 	require.Len(t, w.stored.Payments, 1)
@@ -101,15 +101,15 @@ func TestWhatStaffCannotDoInAReview(t *testing.T) {
 		refused{UpdateResend, Resend{Act: by(frontDesk, "c")}, copay.CodePrecondition, "awaits payment"},
 		refused{UpdateRecordPayment, cash("d", 500_01), copay.CodePrecondition, "above the practice's limit"},
 	)
-	w.after(2*time.Hour, func() { w.update(UpdateWaive, Waive{by(biller, "z")}) })
+	w.then(2*time.Hour, func() { w.update(UpdateWaive, Waive{by(biller, "z")}) })
 	require.Equal(t, copay.StateWaived, w.run(input()))
 }
 
 func TestNothingLessThanWhatWasPaidCanBeAsked(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() { w.update(UpdateRecordPayment, cash("a", 10_00)) })
+	w.then(time.Hour, func() { w.update(UpdateRecordPayment, cash("a", 10_00)) })
 	w.tries(2*time.Hour, refused{UpdateOverrideAmount, OverrideAmount{by(biller, "b"), copay.Cents(9_00)}, copay.CodePrecondition, "$10.00 has already been paid"})
-	w.after(3*time.Hour, w.pays)
+	w.then(3*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 }
 
@@ -117,20 +117,20 @@ func TestTheCardNeedsAReadCharge(t *testing.T) {
 	w := newWorld(t)
 	w.fail["ReadCharge"] = []error{down()}
 	w.tries(time.Minute, refused{UpdateChangeRail, ChangeRail{Act: by(frontDesk, "a"), Rail: copay.RailCard}, copay.CodePrecondition, "has not been read yet"})
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 }
 
 func TestOfSeveralPaymentsOneIsNamed(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() { w.update(UpdateRecordPayment, cash("a", 10_00)) })
-	w.after(2*time.Hour, w.pays)
+	w.then(time.Hour, func() { w.update(UpdateRecordPayment, cash("a", 10_00)) })
+	w.then(2*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	again := newWorldAfter(t, w)
 	again.tries(0, refused{UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(5_00)}, copay.CodeInvalid, "name the one"})
 	require.Equal(t, copay.StateSettled, again.run(input()))
 	third := newWorldAfter(t, again)
-	third.after(0, func() {
+	third.then(0, func() {
 		third.act("", UpdateRefund, Refund{Act: by(biller, "k2"), Amount: copay.Cents(10_00), Payment: "pay-2"})
 	})
 	require.Equal(t, copay.StateSettled, third.run(input()))
@@ -139,10 +139,10 @@ func TestOfSeveralPaymentsOneIsNamed(t *testing.T) {
 
 func TestAMessageThatFailedIsNoted(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.env.SignalWorkflow(SignalEvent, Event{ID: "e1", Platform: "twilio", Kind: string(integrations.EventMessageStatus), Status: "failed", Code: "30003"})
 	})
-	w.after(2*time.Hour, w.pays)
+	w.then(2*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	found := false
 	for _, e := range w.timeline {
@@ -153,7 +153,7 @@ func TestAMessageThatFailedIsNoted(t *testing.T) {
 
 func TestARefundAtTheProcessorIsTakenOver(t *testing.T) {
 	w := settledWorld(t)
-	w.after(0, func() {
+	w.then(0, func() {
 		w.refunded["re-outside"] = copay.Cents(25_00)
 		for ref := range w.captured {
 			delete(w.refunded, "re-outside")
@@ -188,7 +188,7 @@ func TestMoneyThatIsNotDueGoesBack(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate = copay.Estimate{Kind: copay.EstimateNothing, Confidence: 95, Amount: copay.Cents(0)}
 	w.fail["ReadCharge"] = []error{down()}
-	w.after(time.Minute, func() { w.update(UpdateRecordPayment, cash("a", 20_00)) })
+	w.then(time.Minute, func() { w.update(UpdateRecordPayment, cash("a", 20_00)) })
 	w.decides(time.Hour, copay.ReviewHandBack, copay.ChoiceDone)
 	require.Equal(t, copay.StateRefunded, w.run(input()))
 	require.Equal(t, copay.Cents(20_00), w.stored.Amounts.Refunded)
@@ -197,7 +197,7 @@ func TestMoneyThatIsNotDueGoesBack(t *testing.T) {
 // What staff write as their reason decides nothing.
 func TestAReasonThatReadsLikeADisputeIsARefundAllTheSame(t *testing.T) {
 	w := settledWorld(t)
-	w.after(0, func() {
+	w.then(0, func() {
 		w.act("", UpdateRefund, Refund{Act: Act{Actor: frontDesk, Reason: "dispute lost", Key: "r1"}, Amount: copay.Cents(25_00)})
 	})
 	require.Equal(t, copay.StateRefunded, w.run(input()))
@@ -209,8 +209,8 @@ func TestAReasonThatReadsLikeADisputeIsARefundAllTheSame(t *testing.T) {
 func TestWhatIsTakenOutOfTheBooksIsNamedWithItsInvoice(t *testing.T) {
 	w := newWorld(t)
 	w.fail["BookPayment"] = []error{refuse(integrations.KindInvalid)}
-	w.after(time.Hour, w.pays)
-	w.after(2*time.Hour, func() { w.act("", UpdateCancel, Cancel{by(biller, "k1")}) })
+	w.then(time.Hour, w.pays)
+	w.then(2*time.Hour, func() { w.act("", UpdateCancel, Cancel{by(biller, "k1")}) })
 	require.Equal(t, copay.StateCancelled, w.run(input()))
 	require.Len(t, w.unbooking, 1)
 	in := w.unbooking[0]
@@ -222,14 +222,14 @@ func TestWhatIsTakenOutOfTheBooksIsNamedWithItsInvoice(t *testing.T) {
 // Of two parts that go back only the last leaves nothing of the payment.
 func TestTheLastPartOfAPaymentIsSaidToBe(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	for _, part := range []struct {
 		cents int64
 		last  bool
 	}{{10_00, false}, {15_00, true}} {
 		w = newWorldAfter(t, w)
-		w.after(0, func() {
+		w.then(0, func() {
 			w.update(UpdateRefund, Refund{Act: by(biller, copay.Cents(part.cents).Decimal()), Amount: copay.Cents(part.cents)})
 		})
 		w.run(input())

@@ -14,11 +14,11 @@ import (
 
 func TestCashInFullWhileTheBankIsAtIt(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.processing = true
 		w.update(UpdateRecordPayment, cash("k1", 25_00))
 	})
-	w.after(30*time.Hour, func() {
+	w.then(30*time.Hour, func() {
 		w.processing = false
 		w.captured[w.stored.Payments[0].Ref] = copay.Cents(25_00)
 	})
@@ -30,11 +30,11 @@ func TestCashInFullWhileTheBankIsAtIt(t *testing.T) {
 
 func TestWaivedWhileTheBankIsAtIt(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.processing = true
 		w.update(UpdateWaive, Waive{by(biller, "k1")})
 	})
-	w.after(30*time.Hour, func() {
+	w.then(30*time.Hour, func() {
 		w.processing = false
 		w.captured[w.stored.Payments[0].Ref] = copay.Cents(25_00)
 	})
@@ -50,7 +50,7 @@ func TestWrittenOffWithAnOpenPage(t *testing.T) {
 	w.decides(12*time.Hour, copay.ReviewUnpaid, copay.ChoiceWriteOff)
 	require.Equal(t, copay.StateWrittenOff, w.run(in))
 	again := newWorldAfter(t, w)
-	again.after(0, func() {
+	again.then(0, func() {
 		p := again.stored.Payments[0]
 		again.captured[p.Ref] = p.Amount
 		again.event("stripe", integrations.EventPayment, p.PlatformID, "captured")
@@ -66,7 +66,7 @@ func (w *world) remits(id string, minor int64) {
 
 func TestWaivedRestOfAPartThatIsNotPosted(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.update(UpdateRecordPayment, cash("k1", 10_00))
 		w.update(UpdateWaive, Waive{by(biller, "k2")})
 	})
@@ -76,10 +76,10 @@ func TestWaivedRestOfAPartThatIsNotPosted(t *testing.T) {
 
 func TestWaivedIsNotAskedAgainByARemittance(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.update(UpdateChangeRail, ChangeRail{Act: by(frontDesk, "k0"), Rail: copay.RailCash})
 	})
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		w.update(UpdateRecordPayment, cash("k1", 10_00))
 		w.update(UpdateWaive, Waive{by(biller, "k2")})
 	})
@@ -87,7 +87,7 @@ func TestWaivedIsNotAskedAgainByARemittance(t *testing.T) {
 	again := newWorldAfter(t, w)
 	in := input()
 	in.Policy.TrueUp = copay.TrueUpAuto
-	again.after(0, func() { again.remits("e1", 40_00) })
+	again.then(0, func() { again.remits("e1", 40_00) })
 	require.Equal(t, copay.StateWaived, again.run(in))
 	require.NotContains(t, again.calls, "RequestLink")
 }
@@ -95,9 +95,9 @@ func TestWaivedIsNotAskedAgainByARemittance(t *testing.T) {
 func TestMoneyThatIsGoneIsNotPostedAfterwards(t *testing.T) {
 	w := newWorld(t)
 	w.fail["PostPayment"] = []error{refuse(integrations.KindInvalid)}
-	w.after(time.Hour, w.pays)
-	w.after(2*time.Hour, func() { w.event("stripe", integrations.EventDispute, "", "opened") })
-	w.after(3*time.Hour, func() {
+	w.then(time.Hour, w.pays)
+	w.then(2*time.Hour, func() { w.event("stripe", integrations.EventDispute, "", "opened") })
+	w.then(3*time.Hour, func() {
 		w.refunded["bank"] = copay.Cents(25_00)
 		w.event("stripe", integrations.EventDispute, "", "lost")
 	})
@@ -110,8 +110,8 @@ func TestAPartGivenBackBeforeItIsPosted(t *testing.T) {
 	w := newWorld(t)
 	w.fail["PostPayment"] = []error{refuse(integrations.KindInvalid)}
 	w.fail["BookRefund"] = []error{nil, down()} // and the books are down when they are to follow
-	w.after(time.Hour, w.pays)
-	w.after(2*time.Hour, func() {
+	w.then(time.Hour, w.pays)
+	w.then(2*time.Hour, func() {
 		w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(10_00)})
 	})
 	require.Equal(t, copay.StateSettled, w.run(input()))
@@ -120,8 +120,8 @@ func TestAPartGivenBackBeforeItIsPosted(t *testing.T) {
 func TestDoneByHandWhileCredentialsAreRefused(t *testing.T) {
 	w := newWorld(t)
 	w.fail["PostPayment"] = []error{refuse(integrations.KindUnauthorized)}
-	w.after(time.Hour, w.pays)
-	w.after(2*time.Hour, func() {
+	w.then(time.Hour, w.pays)
+	w.then(2*time.Hour, func() {
 		w.posted["by-hand"] = copay.Cents(25_00)
 		w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "k"), Choice: copay.ChoiceDone})
 	})
@@ -133,9 +133,9 @@ func TestOneStepDoneByHandLeavesTheOthers(t *testing.T) {
 	w := newWorld(t)
 	w.fail["PostPayment"] = []error{refuse(integrations.KindInvalid)}
 	w.fail["BookRefund"] = []error{refuse(integrations.KindInvalid)}
-	w.after(time.Hour, w.pays)
-	w.after(2*time.Hour, func() { w.act("", UpdateCancel, Cancel{by(biller, "k1")}) })
-	w.after(3*time.Hour, func() {
+	w.then(time.Hour, w.pays)
+	w.then(2*time.Hour, func() { w.act("", UpdateCancel, Cancel{by(biller, "k1")}) })
+	w.then(3*time.Hour, func() {
 		require.Equal(t, copay.ReviewCompensation, w.stored.Review.Kind)
 		w.booked["by-hand"] = copay.Cents(-25_00)
 		w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "k2"), Choice: copay.ChoiceDone})
@@ -149,8 +149,8 @@ func TestARefundThatFollowsCanBeDoneByHand(t *testing.T) {
 	w := newWorld(t)
 	w.fail["PostPayment"] = []error{refuse(integrations.KindInvalid)}
 	w.fail["ReversePosting"] = []error{nil, refuse(integrations.KindInvalid)}
-	w.after(time.Hour, w.pays)
-	w.after(2*time.Hour, func() {
+	w.then(time.Hour, w.pays)
+	w.then(2*time.Hour, func() {
 		w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(10_00)})
 	})
 	w.decides(3*time.Hour, copay.ReviewCompensation, copay.ChoiceDone)
@@ -164,12 +164,12 @@ func (w *world) dispute(id, status string, at time.Time) {
 
 func TestRefundAtTheProcessorWhileDisputed(t *testing.T) {
 	w := settledWorld(t)
-	w.after(0, func() { w.event("stripe", integrations.EventDispute, "", "opened") })
-	w.after(time.Hour, func() {
+	w.then(0, func() { w.event("stripe", integrations.EventDispute, "", "opened") })
+	w.then(time.Hour, func() {
 		w.refunded[w.stored.Payments[0].Ref] = copay.Cents(10_00)
 		w.event("stripe", integrations.EventRefund, w.stored.Payments[0].PlatformID, "succeeded")
 	})
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		require.Equal(t, copay.StateDisputed, w.stored.State)
 		w.event("stripe", integrations.EventDispute, "", "won")
 	})
@@ -179,35 +179,35 @@ func TestRefundAtTheProcessorWhileDisputed(t *testing.T) {
 
 func TestDisputeOfAPartWhileTheRestIsOpen(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		p := w.stored.Payments[0]
 		w.captured[p.Ref] = copay.Cents(10_00)
 		w.event("stripe", integrations.EventPayment, p.PlatformID, "captured")
 	})
-	w.after(2*time.Hour, func() { w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "opened") })
-	w.after(3*time.Hour, func() { w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "won") })
-	w.after(4*time.Hour, func() { w.act("", UpdateRecordPayment, cash("k1", 15_00)) })
+	w.then(2*time.Hour, func() { w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "opened") })
+	w.then(3*time.Hour, func() { w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "won") })
+	w.then(4*time.Hour, func() { w.act("", UpdateRecordPayment, cash("k1", 15_00)) })
 	require.Equal(t, copay.StateSettled, w.run(input()))
 }
 
 func TestDisputeOfARefundedPaymentEnds(t *testing.T) {
 	for _, end := range []string{"won", "lost"} {
 		w := bareWorld(t)
-		w.after(time.Hour, w.pays)
+		w.then(time.Hour, w.pays)
 		require.Equal(t, copay.StateSettled, w.run(input()))
 		again := newWorldAfter(t, w)
-		again.after(0, func() { again.event("stripe", integrations.EventDispute, "", "opened") })
-		again.after(time.Hour, func() { // given back at the processor, so that the dispute ends
+		again.then(0, func() { again.event("stripe", integrations.EventDispute, "", "opened") })
+		again.then(time.Hour, func() { // given back at the processor, so that the dispute ends
 			again.refunded[again.stored.Payments[0].Ref] = copay.Cents(25_00)
 			again.event("stripe", integrations.EventRefund, again.stored.Payments[0].PlatformID, "succeeded")
 		})
-		again.after(2*time.Hour, func() { again.event("stripe", integrations.EventDispute, "", end) })
+		again.then(2*time.Hour, func() { again.event("stripe", integrations.EventDispute, "", end) })
 		require.Equal(t, copay.StateRefunded, again.run(input()))
 		third := newWorldAfter(t, again)
-		third.after(0, func() { third.event("stripe", integrations.EventDispute, "later", "opened") })
+		third.then(0, func() { third.event("stripe", integrations.EventDispute, "later", "opened") })
 		require.Equal(t, copay.StateRefunded, third.run(input()))
 		fourth := newWorldAfter(t, third)
-		fourth.after(0, func() { fourth.event("stripe", integrations.EventDispute, "later", end) })
+		fourth.then(0, func() { fourth.event("stripe", integrations.EventDispute, "later", end) })
 		require.Equal(t, copay.StateRefunded, fourth.run(input()))
 	}
 }
@@ -215,15 +215,15 @@ func TestDisputeOfARefundedPaymentEnds(t *testing.T) {
 func TestApprovalWhileDisputed(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	again := newWorldAfter(t, w)
-	again.after(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(140_00)}) })
-	again.after(time.Hour, func() { again.event("stripe", integrations.EventDispute, "", "opened") })
-	again.after(2*time.Hour, func() {
+	again.then(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(140_00)}) })
+	again.then(time.Hour, func() { again.event("stripe", integrations.EventDispute, "", "opened") })
+	again.then(2*time.Hour, func() {
 		again.act(copay.CodePrecondition, UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k3"), Refund: "ref-1", Approve: true})
 	})
-	again.after(3*time.Hour, func() {
+	again.then(3*time.Hour, func() {
 		again.refunded["bank"] = copay.Cents(140_00)
 		again.event("stripe", integrations.EventDispute, "", "lost")
 	})
@@ -235,13 +235,13 @@ func TestApprovalWhileDisputed(t *testing.T) {
 func TestDisputeEventsOutOfOrder(t *testing.T) {
 	w := settledWorld(t)
 	at := w.now()
-	w.after(0, func() {
+	w.then(0, func() {
 		w.dispute("e2", "won", at.Add(2*time.Second))
 		w.dispute("e1", "opened", at.Add(time.Second))
 	})
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	again := newWorldAfter(t, w)
-	again.after(0, func() {
+	again.then(0, func() {
 		again.refunded["bank"] = copay.Cents(25_00)
 		again.dispute("e4", "lost", at.Add(4*time.Second))
 		again.dispute("e3", "opened", at.Add(3*time.Second))
@@ -253,12 +253,12 @@ func TestDisputeEventsOutOfOrder(t *testing.T) {
 
 func TestDisputedTwice(t *testing.T) {
 	w := settledWorld(t)
-	w.after(0, func() { w.dispute("e1", "opened", time.Time{}) })
-	w.after(time.Hour, func() { w.dispute("e2", "won", time.Time{}) })
+	w.then(0, func() { w.dispute("e1", "opened", time.Time{}) })
+	w.then(time.Hour, func() { w.dispute("e2", "won", time.Time{}) })
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	again := newWorldAfter(t, w)
-	again.after(0, func() { again.dispute("e3", "opened", time.Time{}) })
-	again.after(time.Hour, func() {
+	again.then(0, func() { again.dispute("e3", "opened", time.Time{}) })
+	again.then(time.Hour, func() {
 		again.refunded["bank"] = copay.Cents(25_00)
 		again.dispute("e4", "lost", time.Time{})
 	})
@@ -269,11 +269,11 @@ func TestDisputedTwice(t *testing.T) {
 func TestOverrideWhileARefundIsInTrouble(t *testing.T) {
 	w := settledWorld(t)
 	w.fail["RefundPayment"] = []error{refuse(integrations.KindInvalid)}
-	w.after(0, func() { w.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(10_00)}) })
-	w.after(time.Hour, func() {
+	w.then(0, func() { w.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(10_00)}) })
+	w.then(time.Hour, func() {
 		w.update(UpdateOverrideAmount, OverrideAmount{by(biller, "k2"), copay.Cents(30_00)})
 	})
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		if w.stored.State == copay.StateNeedsReview {
 			w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "k3"), Choice: copay.ChoiceRetry})
 			return
@@ -288,13 +288,13 @@ func TestOverrideWhileARefundIsInTrouble(t *testing.T) {
 
 func TestDisputedBeforeTheCaptureWasHeardOf(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		p := w.stored.Payments[0]
 		w.captured[p.Ref] = p.Amount
 		w.disputedNow = true
 		w.event("stripe", integrations.EventPayment, p.PlatformID, "captured")
 	})
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		require.Equal(t, copay.StateDisputed, w.stored.State)
 		w.disputedNow = false
 		w.event("stripe", integrations.EventDispute, w.stored.Payments[0].PlatformID, "won")
@@ -304,7 +304,7 @@ func TestDisputedBeforeTheCaptureWasHeardOf(t *testing.T) {
 
 func TestDisputeThatIsLostBeforeTheCaptureWasHeardOf(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		p := w.stored.Payments[0]
 		w.captured[p.Ref], w.refunded["bank"] = p.Amount, p.Amount
 		w.disputedNow = true
@@ -322,7 +322,7 @@ func TestRemittanceForSomebodyWhoMustNotBeBilled(t *testing.T) {
 	again := newWorldAfter(t, w)
 	in := input()
 	in.Policy.TrueUp = copay.TrueUpAuto
-	again.after(0, func() { again.remits("e1", 10_00) })
+	again.then(0, func() { again.remits("e1", 10_00) })
 	require.Equal(t, copay.StateSettled, again.run(in))
 	require.NotContains(t, again.calls, "RequestLink")
 }
@@ -331,7 +331,7 @@ func TestAnOldAmountIsNotChargedToTheCard(t *testing.T) {
 	w := newWorld(t)
 	w.est.Card = true
 	w.fail["ChargeCard"] = []error{down()}
-	w.after(24*time.Hour+2*time.Minute, func() {
+	w.then(24*time.Hour+2*time.Minute, func() {
 		w.update(UpdateOverrideAmount, OverrideAmount{by(biller, "k1"), copay.Cents(15_00)})
 	})
 	require.Equal(t, copay.StateSettled, w.run(input()))
@@ -344,15 +344,15 @@ func TestAnOldAmountIsNotChargedToTheCard(t *testing.T) {
 func TestTwoRefundsRejected(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	again := newWorldAfter(t, w)
-	again.after(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(120_00)}) })
-	again.after(time.Hour, func() { again.act("", UpdateRefund, Refund{Act: by(biller, "k2"), Amount: copay.Cents(10_00)}) })
-	again.after(2*time.Hour, func() {
+	again.then(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(120_00)}) })
+	again.then(time.Hour, func() { again.act("", UpdateRefund, Refund{Act: by(biller, "k2"), Amount: copay.Cents(10_00)}) })
+	again.then(2*time.Hour, func() {
 		again.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k3"), Refund: "ref-2"})
 	})
-	again.after(3*time.Hour, func() {
+	again.then(3*time.Hour, func() {
 		require.Equal(t, copay.StateNeedsReview, again.stored.State)
 		again.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k4"), Refund: "ref-1"})
 	})
@@ -363,15 +363,15 @@ func TestTwoRefundsRejected(t *testing.T) {
 func TestCancelWhileARefundAwaitsApproval(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	b := newWorldAfter(t, w)
-	b.after(0, func() { b.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(50_00)}) })
+	b.then(0, func() { b.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(50_00)}) })
 	require.Equal(t, copay.StateSettled, b.run(input()))
 	d := newWorldAfter(t, b)
-	d.after(0, func() { d.update(UpdateRefund, Refund{Act: by(biller, "k2"), Amount: copay.Cents(60_00)}) })
-	d.after(time.Hour, func() { d.act(copay.CodePrecondition, UpdateCancel, Cancel{by(biller, "k3")}) })
-	d.after(2*time.Hour, func() { d.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k4"), Refund: "ref-2"}) })
+	d.then(0, func() { d.update(UpdateRefund, Refund{Act: by(biller, "k2"), Amount: copay.Cents(60_00)}) })
+	d.then(time.Hour, func() { d.act(copay.CodePrecondition, UpdateCancel, Cancel{by(biller, "k3")}) })
+	d.then(2*time.Hour, func() { d.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k4"), Refund: "ref-2"}) })
 	require.Equal(t, copay.StateSettled, d.run(input()))
 }
 
@@ -379,13 +379,13 @@ func TestCancelWhileARefundAwaitsApproval(t *testing.T) {
 func TestEachRefundOfADeletedChargeIsDecidedOn(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
-	w.after(time.Hour, func() { w.update(UpdateRecordPayment, cash("k1", 20_00)) })
-	w.after(2*time.Hour, w.pays)
+	w.then(time.Hour, func() { w.update(UpdateRecordPayment, cash("k1", 20_00)) })
+	w.then(2*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	again := newWorldAfter(t, w)
-	again.after(0, func() { again.deleted(true) })
+	again.then(0, func() { again.deleted(true) })
 	for i, id := range []copay.RefundID{"ref-1", "ref-2"} {
-		again.after(time.Duration(i+1)*time.Hour, func() {
+		again.then(time.Duration(i+1)*time.Hour, func() {
 			require.Equal(t, copay.ReviewRefundApproval, again.stored.Review.Kind)
 			again.act("", UpdateApproveRefund, ApproveRefund{Act: by(biller, string(id)), Refund: id, Approve: true})
 		})
@@ -398,34 +398,33 @@ func TestEachRefundOfADeletedChargeIsDecidedOn(t *testing.T) {
 func TestADeletedChargeTakesTheUndecidedRefundAlong(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	b := newWorldAfter(t, w)
-	b.after(0, func() { b.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(50_00)}) })
+	b.then(0, func() { b.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(50_00)}) })
 	require.Equal(t, copay.StateSettled, b.run(input()))
 	d := newWorldAfter(t, b)
-	d.after(0, func() { d.update(UpdateRefund, Refund{Act: by(biller, "k2"), Amount: copay.Cents(60_00)}) })
-	d.after(time.Hour, func() { d.deleted(true) })
+	d.then(0, func() { d.update(UpdateRefund, Refund{Act: by(biller, "k2"), Amount: copay.Cents(60_00)}) })
+	d.then(time.Hour, func() { d.deleted(true) })
 	require.Equal(t, copay.StateCancelled, d.run(input()))
 	require.Equal(t, copay.Cents(140_00), d.stored.Amounts.Refunded)
 }
 
 func TestWaivedTwice(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		p := w.stored.Payments[0]
 		w.captured[p.Ref] = copay.Cents(10_00)
 		w.event("stripe", integrations.EventPayment, p.PlatformID, "captured")
 	})
-	w.after(2*time.Hour, func() { w.act("", UpdateWaive, Waive{by(biller, "k1")}) })
+	w.then(2*time.Hour, func() { w.act("", UpdateWaive, Waive{by(biller, "k1")}) })
 	require.Equal(t, copay.StateWaived, w.run(input()))
 	again := newWorldAfter(t, w)
-	again.after(0, func() {
+	again.then(0, func() {
 		again.dispute("e1", "opened", time.Time{})
 		again.refunded["bank"] = copay.Cents(10_00)
 		again.dispute("e2", "lost", time.Time{})
 	})
-	again.decides(time.Hour, copay.ReviewDispute, copay.ChoiceWaive)
 	require.Equal(t, copay.StateWaived, again.run(input()))
 }
 
@@ -433,8 +432,8 @@ func TestBookedOnceThoughThePostingWasDeleted(t *testing.T) {
 	w := newWorld(t)
 	w.fail["BookPayment"] = []error{down(), down()}
 	w.onBook = func(ref copay.Ref, m copay.Money) { w.booked[ref] = m; w.onBook = nil } // and it was done all the same
-	w.after(time.Hour, w.pays)
-	w.after(time.Hour+time.Minute, func() {
+	w.then(time.Hour, w.pays)
+	w.then(time.Hour+time.Minute, func() {
 		id := w.stored.Payments[0].PostedID
 		require.NotEmpty(t, id)
 		w.posted = map[copay.Ref]copay.Money{}
@@ -449,8 +448,8 @@ func TestCancelInAReviewNeedsTheSecondPerson(t *testing.T) {
 	w.est.Estimate.Amount = copay.Cents(140_00)
 	in := input()
 	in.Policy.GiveUpAfter = 10 * time.Hour
-	w.after(time.Hour, func() { w.update(UpdateRecordPayment, cash("k1", 120_00)) })
-	w.after(12*time.Hour, func() {
+	w.then(time.Hour, func() { w.update(UpdateRecordPayment, cash("k1", 120_00)) })
+	w.then(12*time.Hour, func() {
 		require.Equal(t, copay.ReviewUnpaid, w.stored.Review.Kind)
 		w.act(copay.CodeNeedsSecond, UpdateResolveReview, ResolveReview{Act: by(biller, "k2"), Choice: copay.ChoiceCancel})
 		w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "k3"), Choice: copay.ChoiceWaive})
@@ -462,17 +461,17 @@ func TestCancelInAReviewNeedsTheSecondPerson(t *testing.T) {
 func TestSetAmountBelowWhatWasPaid(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.fail["RequestLink"] = []error{refuse(integrations.KindInvalid)}
 		w.update(UpdateRecordPayment, cash("k1", 120_00))
 	})
-	w.after(2*time.Hour, func() {
+	w.then(2*time.Hour, func() {
 		require.Equal(t, copay.ReviewCollect, w.stored.Review.Kind)
 		one := copay.Cents(1_00)
 		w.act(copay.CodePrecondition, UpdateResolveReview, ResolveReview{Act: by(biller, "k2"), Choice: copay.ChoiceSetAmount, Amount: &one})
 		w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "k3"), Choice: copay.ChoiceRetry})
 	})
-	w.after(3*time.Hour, w.pays)
+	w.then(3*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Zero(t, w.stored.Amounts.Refunded.Minor)
 }
@@ -480,8 +479,8 @@ func TestSetAmountBelowWhatWasPaid(t *testing.T) {
 func TestCashInAReviewBeforeTheAmountIsKnown(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Confidence = 10
-	w.after(time.Hour, func() { w.act("", UpdateRecordPayment, cash("k1", 25_00)) })
-	w.after(2*time.Hour, func() {
+	w.then(time.Hour, func() { w.act("", UpdateRecordPayment, cash("k1", 25_00)) })
+	w.then(2*time.Hour, func() {
 		if w.stored.State == copay.StateNeedsReview {
 			w.update(UpdateResolveReview, ResolveReview{Act: by(biller, "k2"), Choice: copay.ChoiceProceed})
 		}
@@ -492,7 +491,7 @@ func TestCashInAReviewBeforeTheAmountIsKnown(t *testing.T) {
 
 func TestNothingDueAnyMoreClosesThePage(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.est.Estimate = copay.Estimate{Kind: copay.EstimateNothing, Confidence: 95, Amount: copay.Cents(0)}
 		w.event("drchrono", integrations.EventChargeChanged, "", "")
 	})
@@ -502,8 +501,8 @@ func TestNothingDueAnyMoreClosesThePage(t *testing.T) {
 
 func TestOverrideToWhatWasPaidClosesThePage(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() { w.update(UpdateRecordPayment, cash("k1", 10_00)) })
-	w.after(2*time.Hour, func() {
+	w.then(time.Hour, func() { w.update(UpdateRecordPayment, cash("k1", 10_00)) })
+	w.then(2*time.Hour, func() {
 		w.act("", UpdateOverrideAmount, OverrideAmount{by(biller, "k2"), copay.Cents(10_00)})
 	})
 	require.Equal(t, copay.StateSettled, w.run(input()))
@@ -512,13 +511,13 @@ func TestOverrideToWhatWasPaidClosesThePage(t *testing.T) {
 
 func TestRuleThatForbidsToBillClosesThePage(t *testing.T) {
 	w := newWorld(t)
-	w.after(time.Hour, func() { w.update(UpdateRecordPayment, cash("k1", 10_00)) })
-	w.after(2*time.Hour, func() {
+	w.then(time.Hour, func() { w.update(UpdateRecordPayment, cash("k1", 10_00)) })
+	w.then(2*time.Hour, func() {
 		w.est.Estimate = copay.Estimate{Kind: copay.EstimateZeroByRule, Rule: "QMB", Confidence: 100, Amount: copay.Cents(0)}
 		w.processing = true // and the bank is at it
 		w.update(UpdateOverrideAmount, OverrideAmount{by(biller, "k2"), copay.Cents(20_00)})
 	})
-	w.after(3*time.Hour, func() { w.processing = false })
+	w.then(3*time.Hour, func() { w.processing = false })
 	w.decides(2*day, copay.ReviewHandBack, copay.ChoiceDone)
 	require.Equal(t, copay.StateRefunded, w.run(input()))
 	require.Len(t, w.cancelled, 2)
@@ -528,7 +527,7 @@ func TestCashWhileAMessageIsTried(t *testing.T) {
 	w := newWorld(t)
 	w.fail["Notify"] = []error{unavailable(), unavailable(), unavailable(), unavailable(), unavailable(), unavailable(), unavailable(), unavailable()}
 	var a *answer
-	w.after(10*time.Second, func() { a = w.update(UpdateRecordPayment, cash("k1", 25_00)) })
+	w.then(10*time.Second, func() { a = w.update(UpdateRecordPayment, cash("k1", 25_00)) })
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Empty(t, a.code(t))
 	require.Empty(t, w.sent, "no message after the payment")
@@ -546,7 +545,7 @@ func TestOperatorCancelsDuringThePosting(t *testing.T) {
 		defer close(done)
 	}
 	w.onReverse = func() { close(reversed) }
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	w.expect = append(w.expect, func() { <-done; time.Sleep(10 * time.Millisecond) })
 	require.Equal(t, copay.StateCancelled, w.run(input()))
 }
@@ -554,7 +553,7 @@ func TestOperatorCancelsDuringThePosting(t *testing.T) {
 func TestOperatorCancelsWhileThePatientOpensThePage(t *testing.T) {
 	w := newWorld(t)
 	w.onOpen = w.env.CancelWorkflow
-	w.after(time.Hour, func() { // and has paid before
+	w.then(time.Hour, func() { // and has paid before
 		w.captured[w.stored.Payments[0].Ref] = copay.Cents(25_00)
 		w.update(UpdateOpenPage)
 	})
@@ -566,7 +565,7 @@ func TestOperatorCancelsWhileThePatientOpensThePage(t *testing.T) {
 func TestAnActThatArrivesWhileTheRunHandsOverIsAnswered(t *testing.T) {
 	w := newWorld(t)
 	var a *answer
-	w.after(time.Hour, func() {
+	w.then(time.Hour, func() {
 		w.env.SetCurrentHistoryLength(maxHistory + 1)
 		w.onRecord = func() {
 			w.onRecord = nil
@@ -583,7 +582,7 @@ func TestAnActThatArrivesWhileTheRunHandsOverIsAnswered(t *testing.T) {
 
 func TestWhatStaffAskedForIsHandedOver(t *testing.T) {
 	w := newWorld(t)
-	w.after(day, func() {
+	w.then(day, func() {
 		w.env.SetCurrentHistoryLength(maxHistory + 1)
 		w.update(UpdateResend, Resend{Act: by(frontDesk, "k1")})
 	})
@@ -596,7 +595,7 @@ func TestWhatStaffAskedForIsHandedOver(t *testing.T) {
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(next.Input, &in))
 	again := newWorldAfter(t, w)
 	again.env.SetStartTime(w.now())
-	again.after(time.Hour, func() {
+	again.then(time.Hour, func() {
 		require.Len(t, again.sent, 1, "the message goes out")
 		again.pays()
 	})
@@ -606,13 +605,13 @@ func TestWhatStaffAskedForIsHandedOver(t *testing.T) {
 // The payer corrects its remittance while the first one is in review.
 func TestACorrectedRemittanceChangesTheReview(t *testing.T) {
 	w := settledWorld(t)
-	w.after(0, func() { w.remits("e1", 40_00) })
-	w.after(time.Hour, func() { w.remits("e2", 30_00) })
-	w.after(2*time.Hour, func() {
+	w.then(0, func() { w.remits("e1", 40_00) })
+	w.then(time.Hour, func() { w.remits("e2", 30_00) })
+	w.then(2*time.Hour, func() {
 		require.Equal(t, copay.Cents(5_00), *w.stored.Review.Amount)
 		w.act("", UpdateResolveReview, ResolveReview{Act: by(biller, "k1"), Choice: copay.ChoiceRequest})
 	})
-	w.after(3*time.Hour, w.pays)
+	w.then(3*time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Equal(t, copay.Cents(30_00), w.stored.Amounts.Collected)
 }
@@ -621,9 +620,9 @@ func TestACorrectedRemittanceChangesTheReview(t *testing.T) {
 // back before a person has decided.
 func TestNothingGoesBackBeforeTheRemittanceWasReviewed(t *testing.T) {
 	w := settledWorld(t)
-	w.after(0, func() { w.remits("e1", 10_00) })
-	w.after(time.Hour, func() { w.dispute("d1", "opened", time.Time{}) })
-	w.after(2*time.Hour, func() { w.dispute("d2", "won", time.Time{}) })
+	w.then(0, func() { w.remits("e1", 10_00) })
+	w.then(time.Hour, func() { w.dispute("d1", "opened", time.Time{}) })
+	w.then(2*time.Hour, func() { w.dispute("d2", "won", time.Time{}) })
 	w.decides(3*time.Hour, copay.ReviewTrueUp, copay.ChoiceProceed)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Empty(t, w.refunded)
@@ -634,27 +633,26 @@ func TestNothingGoesBackBeforeTheRemittanceWasReviewed(t *testing.T) {
 func TestRefundAtTheProcessorOfARejectedRefund(t *testing.T) {
 	w := newWorld(t)
 	w.est.Estimate.Amount = copay.Cents(140_00)
-	w.after(time.Hour, w.pays)
+	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	again := newWorldAfter(t, w)
-	again.after(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(140_00)}) })
-	again.after(time.Hour, func() {
+	again.then(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(140_00)}) })
+	again.then(time.Hour, func() {
 		p := again.stored.Payments[0]
 		again.refunded[p.Ref] = p.Amount
 		again.event("stripe", integrations.EventRefund, p.PlatformID, "succeeded")
-	})
-	again.after(2*time.Hour, func() {
-		again.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-1"})
+		again.act("", UpdateApproveRefund, ApproveRefund{Act: by(frontDesk, "k2"), Refund: "ref-1"}) // before it is read
 	})
 	require.Equal(t, copay.StateRefunded, again.run(input()))
+	require.Equal(t, copay.Cents(140_00), again.stored.Amounts.Refunded)
 }
 
 // A waiver in the middle of a review does not take part of the money away.
 func TestMoneyThatArrivesWhileACancellationIsInTrouble(t *testing.T) {
 	w := newWorld(t)
 	w.fail["CancelRequest"] = []error{refuse(integrations.KindInvalid)}
-	w.after(time.Hour, func() { w.update(UpdateCancel, Cancel{by(biller, "k1")}) })
-	w.after(2*time.Hour, func() {
+	w.then(time.Hour, func() { w.update(UpdateCancel, Cancel{by(biller, "k1")}) })
+	w.then(2*time.Hour, func() {
 		require.Equal(t, copay.ReviewCompensation, w.stored.Review.Kind)
 		w.act(copay.CodePrecondition, UpdateRecordPayment, cash("k2", 25_00))
 		w.pays()
@@ -670,24 +668,24 @@ func TestARefundThatComesBackIsNotForgotten(t *testing.T) {
 		w.est.Estimate.Amount = copay.Cents(25_00)
 		if cancel {
 			w.fail["PostPayment"] = []error{refuse(integrations.KindInvalid)}
-			w.after(2*time.Hour, func() { w.act("", UpdateCancel, Cancel{by(biller, "k0")}) })
+			w.then(2*time.Hour, func() { w.act("", UpdateCancel, Cancel{by(biller, "k0")}) })
 		}
-		w.after(time.Hour, w.pays)
+		w.then(time.Hour, w.pays)
 		w.run(input())
 		if !cancel {
 			again := newWorldAfter(t, w)
-			again.after(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(25_00)}) })
+			again.then(0, func() { again.update(UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(25_00)}) })
 			require.Equal(t, copay.StateRefunded, again.run(input()))
 			w = again
 		}
 		end := w.stored.State
 		late := newWorldAfter(t, w)
 		late.fail["RefundPayment"] = []error{refuse(integrations.KindInvalid)} // found, and failed
-		late.after(0, func() {
+		late.then(0, func() {
 			delete(late.refunded, late.stored.Refunds[0].Ref)
 			late.event("stripe", integrations.EventRefund, late.stored.Refunds[0].PlatformID, "failed")
 		})
-		late.after(time.Hour, func() {
+		late.then(time.Hour, func() {
 			require.Zero(t, late.stored.Amounts.Refunded.Minor)
 			require.Zero(t, late.journal["refund"]-late.journal["capture"]+25_00)
 		})
@@ -707,12 +705,12 @@ func TestADisputeThatIsLostMakesTheRefundThatWaited(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := settledWorld(t)
 			w.fail["RefundPayment"] = []error{refuse(integrations.KindUnauthorized)}
-			w.after(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(tc.part)}) })
-			w.after(time.Hour, func() {
+			w.then(0, func() { w.act("", UpdateRefund, Refund{Act: by(biller, "k1"), Amount: copay.Cents(tc.part)}) })
+			w.then(time.Hour, func() {
 				require.Equal(t, copay.ReviewConfig, w.stored.Review.Kind)
 				w.event("stripe", integrations.EventDispute, "", "opened")
 			})
-			w.after(2*time.Hour, func() {
+			w.then(2*time.Hour, func() {
 				w.refunded["bank"] = copay.Cents(25_00)
 				w.event("stripe", integrations.EventDispute, "", "lost")
 			})

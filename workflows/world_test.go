@@ -65,6 +65,7 @@ type world struct {
 	fail        map[string][]error // next failures of an activity
 	expect      []func()           // checked when the story has ended
 	now         func() time.Time
+	began       time.Time
 }
 
 func newWorld(t *testing.T) *world {
@@ -101,6 +102,7 @@ func input() Input {
 
 // run plays the workflow to its end and returns where it ended.
 func (w *world) run(in Input) copay.State {
+	w.began = w.env.Now()
 	w.env.ExecuteWorkflow(CoPay, in)
 	require.True(w.t, w.env.IsWorkflowCompleted(), "the workflow must end")
 	require.NoError(w.t, w.env.GetWorkflowError())
@@ -112,6 +114,9 @@ func (w *world) run(in Input) copay.State {
 	w.invariants()
 	return r.State
 }
+
+// ran is how long the run took.
+func (w *world) ran() time.Duration { return w.env.Now().Sub(w.began) }
 
 // invariants hold after every story, whatever happened in it.
 func (w *world) invariants() {
@@ -457,7 +462,8 @@ var frontDesk = copay.Actor{ID: "dana", Kind: "staff", Roles: []copay.Role{copay
 
 func by(who copay.Actor, k string) Act { return Act{Actor: who, Reason: "because", Key: k} }
 
-// after does something once the workflow has run for d.
+// after does something once the workflow has run for d, if it has not ended by
+// then: what has to happen is said with then.
 func (w *world) after(d time.Duration, f func()) { w.env.RegisterDelayedCallback(f, d) }
 
 // pays lets the patient pay the open request and the processor report it.
