@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"slices"
 
 	"go.temporal.io/sdk/activity"
 
@@ -44,7 +45,7 @@ func (a *Activities) Record(ctx context.Context, in RecordInput) error {
 	asked := in.CoPay.UpdatedAt
 	shift := now.Sub(asked)
 	in.CoPay.UpdatedAt = now
-	r := ledger.Record{CoPay: in.CoPay, Version: in.CoPay.Counters.Version, Events: in.Events, TraceID: tracing.ID(ctx),
+	r := ledger.Record{CoPay: in.CoPay, Version: in.CoPay.Counters.Version, Events: slices.Clone(in.Events), TraceID: tracing.ID(ctx),
 		Run: activity.GetInfo(ctx).WorkflowExecution.RunID, Task: in.Task, Asked: asked, Decided: in.decided}
 	if r.TraceID == "" {
 		r.TraceID = in.Trace

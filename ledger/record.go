@@ -42,6 +42,7 @@ func (s *Store) Record(ctx context.Context, r Record) error {
 	err = s.tx(ctx, "record the co-pay", func(tx pgx.Tx) error {
 		w := &recordWriter{s: s, r: r, ring: ring, digest: digest}
 		written, err = w.write(ctx, tx)
+		written = written || w.shown
 		return err
 	})
 	if err != nil {
@@ -133,6 +134,7 @@ type recordWriter struct {
 	digest []byte
 	seq    int64 // of the last event
 	redone bool  // it takes the place of records that were lost
+	shown  bool  // nothing is added, but the picture is another one
 }
 
 const sqlAddRecord = `INSERT INTO records (practice, copay_id, version, digest, run, task, asked) VALUES ($1, $2, $3, $4, $5, $6, $7)`

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	sqlLockCoPay = `SELECT seq, run, task, coalesce(nullif(asked, '-infinity'), 'epoch') FROM copays WHERE practice = $1 AND id = $2 FOR UPDATE`
+	sqlLockCoPay = `SELECT seq, version, run, task, coalesce(nullif(asked, '-infinity'), 'epoch') FROM copays WHERE practice = $1 AND id = $2 FOR UPDATE`
 	sqlAdvance   = `UPDATE copays SET seq = seq + $3 WHERE practice = $1 AND id = $2 RETURNING seq`
 
 	sqlNewestOfRun = `SELECT task, asked FROM records WHERE practice = $1 AND copay_id = $2 AND run = $3 ORDER BY task DESC, asked DESC LIMIT 1`
@@ -28,9 +28,10 @@ const (
 func (w *recordWriter) late(ctx context.Context, tx pgx.Tx) (done bool, err error) {
 	practice, id := w.r.CoPay.Key.Practice, w.r.CoPay.ID
 	var run string
+	var version int64
 	var task int
 	var asked time.Time
-	if err := tx.QueryRow(ctx, sqlLockCoPay, practice, id).Scan(&w.seq, &run, &task, &asked); err != nil {
+	if err := tx.QueryRow(ctx, sqlLockCoPay, practice, id).Scan(&w.seq, &version, &run, &task, &asked); err != nil {
 		return false, err
 	}
 	standing := w.r.Run != "" && run == w.r.Run // the picture is of this run
@@ -65,10 +66,20 @@ func (w *recordWriter) late(ctx context.Context, tx pgx.Tx) (done bool, err erro
 		// must be asked for again and not be lost.
 		return false, copay.Errorf(copay.CodeConflict, "version", "a later record of the co-pay stands")
 	}
-	if done {
+	switch {
+	case done && standing && w.r.Decided && w.r.Version == version:
+		return true, w.decidedAnew(ctx, tx)
+	case done:
 		return true, nil
 	}
 	return false, w.advance(ctx, tx)
+}
+
+// decidedAnew shows what comes next by the decision that counts: the same step may
+// have decided otherwise when it was done again, later or after a STOP.
+func (w *recordWriter) decidedAnew(ctx context.Context, tx pgx.Tx) error {
+	w.r.Events, w.redone, w.shown = nil, true, true
+	return w.picture(ctx, tx)
 }
 
 // advance gives the record's events their numbers where the picture stays.
@@ -105,6 +116,8 @@ func (w *recordWriter) redo(ctx context.Context, tx pgx.Tx, same, standing bool)
 		return false, err
 	}
 	switch nothing := lost.RowsAffected() == 0; {
+	case nothing && same && standing && w.r.Decided:
+		return true, w.decidedAnew(ctx, tx)
 	case nothing && same && standing:
 		_, err := tx.Exec(ctx, sqlInCharge, practice, id, w.r.Task, w.r.Asked)
 		return true, err

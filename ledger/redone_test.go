@@ -296,3 +296,32 @@ func (b bench) net(t require.TestingT, id copay.ID) map[ledger.Account]int64 {
 	}
 	return net
 }
+
+// A step has recorded "the message goes out now" and is done again, in another task
+// or because its answer was lost, when the hours are over: what it decides then is
+// what people see, and nothing is written twice.
+func TestADecisionThatIsMadeAgainIsShown(t *testing.T) {
+	for name, moment := range map[string]int{"the task": 20, "the answer": 10} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			key := keyOf(maple, "c-1")
+			decided := func(n int, next string, at time.Time) {
+				r := asked(step(key, 1, copay.StateAwaitingPayment), n)
+				r.Decided, r.CoPay.NextAction, r.CoPay.NextActionAt = true, next, at
+				b.record(t, r)
+			}
+			decided(10, "ask the patient", noon)
+			decided(moment, "hand to staff", noon.Add(30*24*time.Hour))
+			require.Equal(t, 1, b.count(t, `SELECT count(*) FROM timeline`))
+			row, err := b.CoPay(t.Context(), maple, key.ID())
+			require.NoError(t, err)
+			require.Equal(t, "hand to staff", row.CoPay.NextAction)
+			require.Equal(t, 1, b.count(t, `SELECT count(*) FROM records`))
+			b.record(t, asked(step(key, 2, copay.StatePaid), 30))
+			decided(moment, "ask the patient", noon) // of a worker that was away
+			row, err = b.CoPay(t.Context(), maple, key.ID())
+			require.NoError(t, err)
+			require.Equal(t, copay.StatePaid, row.CoPay.State)
+		})
+	}
+}

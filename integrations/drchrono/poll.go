@@ -33,10 +33,15 @@ func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integratio
 	if err != nil {
 		return nil, cursor, err
 	}
-	// What a remittance is about is among the charges that changed since then.
+	// What a remittance is about is among the charges that changed since then: they
+	// are listed after its rows, so that a charge is not without what became of it.
 	window := from
 	if behind != "" {
 		window = min(window, behind)
+	}
+	rows, err := list[transaction](ctx, c.api, "transactions.list", "/api/transactions", url.Values{"since": {window}, "page_size": {pageSize}})
+	if err != nil {
+		return nil, cursor, err
 	}
 	changed, err := list[lineItem](ctx, c.api, "line_items.list", "/api/line_items", url.Values{"since": {window}, "page_size": {pageSize}})
 	if err != nil {
@@ -50,7 +55,7 @@ func (c *Connector) PollEvents(ctx context.Context, cursor string) ([]integratio
 	if err != nil {
 		return nil, cursor, err
 	}
-	said, all, err := c.remittances(ctx, window, changed)
+	said, all, err := c.remittances(ctx, rows, changed)
 	if err != nil {
 		return nil, cursor, err
 	}

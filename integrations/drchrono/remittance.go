@@ -46,13 +46,13 @@ const (
 // reversed one (22) for its correction.
 var decided = []string{"", "1", "2", "3"}
 
-// otherPayer is the billing status of a charge of which another payer has to
-// bear a part.
-const otherPayer = "Coordination of Benefits"
-
 // spoken are the billing statuses of a charge that payers have said something of.
-// One that leaves otherPayer for one of them has no new row for that.
+// It may come to one without a new row: when it leaves "Coordination of Benefits".
 var spoken = []string{"ERA Received", "ERA Denied", "Partially Paid", "Paid in Full"}
+
+// waits reports that a charge with this billing status is with a payer, who may be
+// the next one: in coordination of benefits, in process, acknowledged, rejected.
+func waits(billing string) bool { return billing != "" && !slices.Contains(spoken, billing) }
 
 // responsibility is what the patient owes of a charge by the last payer's word;
 // false while that is not final. What an earlier payer left to the patient is
@@ -98,10 +98,12 @@ const maxRemittances = 100
 const maxHeard = 20_000
 
 // news are the rows of a charge in a listing: when the last was changed, and how
-// many they are, since two may be of one second; and what has become of the claim.
+// many they are, since two may be of one second; and what has become of the claim, where
+// the charge is listed, too.
 type news struct {
 	at      string
 	rows    int
+	listed  bool
 	billing string
 }
 
@@ -136,11 +138,7 @@ func (h *heard) keep(line id, got hearing) {
 // remittances tells of the charges that payers said something about since then:
 // what the patient owes by all that was said. There is no webhook for it. all is
 // false when more are left than one poll looks at: they are found since then, too.
-func (c *Connector) remittances(ctx context.Context, since string, changed []lineItem) (events []integrations.Event, all bool, err error) {
-	rows, err := list[transaction](ctx, c.api, "transactions.list", "/api/transactions", url.Values{"since": {since}, "page_size": {pageSize}})
-	if err != nil {
-		return nil, false, err
-	}
+func (c *Connector) remittances(ctx context.Context, rows []transaction, changed []lineItem) (events []integrations.Event, all bool, err error) {
 	newest := map[id]news{}
 	for _, r := range rows {
 		if proper(string(r.LineItem)) && proper(r.UpdatedAt) {
@@ -150,7 +148,7 @@ func (c *Connector) remittances(ctx context.Context, since string, changed []lin
 	for _, l := range changed {
 		n, found := newest[l.ID]
 		if found || slices.Contains(spoken, l.BillingStatus) {
-			n.billing = l.BillingStatus
+			n.listed, n.billing = true, l.BillingStatus
 			newest[l.ID] = n
 		}
 	}
@@ -185,7 +183,22 @@ func (c *Connector) remittance(ctx context.Context, line id, told news) (hearing
 	}
 	got := hearing{told: told}
 	owed, final := responsibility(rows)
-	if told.billing == otherPayer || !final {
+	if !final {
+		return got, nil
+	}
+	billing := told.billing
+	if !told.listed { // a row was changed, and the charge was not
+		var l lineItem
+		err := c.api.get(ctx, "line_items.read", "/api/line_items/"+url.PathEscape(string(line)), nil, &l)
+		if isNotFound(err) {
+			return got, nil
+		}
+		if err != nil {
+			return hearing{}, err
+		}
+		billing = l.BillingStatus
+	}
+	if waits(billing) {
 		return got, nil
 	}
 	at := slices.MaxFunc(rows, func(a, b transaction) int { return cmp.Compare(a.UpdatedAt, b.UpdatedAt) }).UpdatedAt

@@ -1,7 +1,10 @@
 package drchrono_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,6 +52,8 @@ func TestRemittancesAreHeardOfOnceTheyAreFinal(t *testing.T) {
 		"pended":                       {rows{with(copay25, "5", 0)}, "", -1},
 		"forwarded to the next payer":  {rows{with(copay25, "19", 0)}, "", -1},
 		"another payer is to be asked": {rows{copay25}, "Coordination of Benefits", -1},
+		"with another payer":           {rows{copay25}, "In Process Waystar", -1},
+		"which refused the form":       {rows{copay25}, "Rejected Payer", -1},
 		"the next payer bears it":      {rows{with(copay25, "19", 1), {Payer: 2, Status: "2", Group: "OA", Reason: "23", Cents: 120_00}}, "Paid in Full", 0},
 		"the next payer leaves a part": {rows{with(copay25, "19", 1), {Payer: 2, Status: "2", Group: "PR", Reason: "2", Cents: 5_00}}, "Paid in Full", 5_00},
 		"taken back":                   {rows{copay25, with(drchronosim.Adjustment{Group: "PR", Reason: "3", Cents: -25_00}, "22", 0)}, "", -1},
@@ -169,6 +174,70 @@ func TestAClaimThatWaitsNoMoreIsHeardOf(t *testing.T) {
 	again, _, err := e.c.PollEvents(t.Context(), cursor)
 	require.NoError(t, err)
 	require.Equal(t, remittanceOf(events).ID, remittanceOf(again).ID)
+}
+
+// It waits, too, when the claim was sent on to the next payer meanwhile.
+func TestAClaimThatIsWithTheNextPayerIsNotHeardOf(t *testing.T) {
+	e := setup(t, nil)
+	charge := e.charge()
+	e.sim.Remit(string(charge), "Coordination of Benefits", drchronosim.Adjustment{Status: "1", Group: "PR", Reason: "3", Cents: 25_00})
+	_, cursor, err := e.c.PollEvents(t.Context(), "")
+	require.NoError(t, err)
+	e.sim.Remit(string(charge), "Payer Acknowledged")
+	events, _, err := e.c.PollEvents(t.Context(), cursor)
+	require.NoError(t, err)
+	require.Empty(t, said(events))
+}
+
+// A remittance that arrives during a poll is not told of without what became of its claim.
+func TestARemittanceThatArrivesBetweenTheListings(t *testing.T) {
+	var e ehr
+	arrive := func() {}
+	between := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e.sim.ServeHTTP(w, r)
+		if r.URL.Path == "/api/line_items" || r.URL.Path == "/api/transactions" {
+			arrive()
+		}
+	}))
+	t.Cleanup(between.Close)
+	e = setup(t, func(o map[string]any) { o["base_url"] = between.URL })
+	charge := e.charge()
+	arrive = sync.OnceFunc(func() {
+		e.sim.Remit(string(charge), "Coordination of Benefits", drchronosim.Adjustment{Status: "1", Group: "PR", Reason: "3", Cents: 25_00})
+	})
+	for range 2 {
+		events, _, err := e.c.PollEvents(t.Context(), "")
+		require.NoError(t, err)
+		require.Empty(t, said(events))
+	}
+	e.sim.Remit(string(charge), "ERA Received")
+	events, _, err := e.c.PollEvents(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, map[copay.ChargeID]int64{charge: 25_00}, said(events))
+}
+
+// A row may change without its charge, which is read then.
+func TestARowThatChangesWithoutItsCharge(t *testing.T) {
+	for billing, heard := range map[string]int{"Coordination of Benefits": 0, "ERA Received": 1} {
+		t.Run(billing, func(t *testing.T) {
+			var e ehr
+			unlisted := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/api/line_items" {
+					r.URL.RawQuery = "since=2099-01-01" // lists none
+				}
+				e.sim.ServeHTTP(w, r)
+			}))
+			t.Cleanup(unlisted.Close)
+			e = setup(t, func(o map[string]any) { o["base_url"] = unlisted.URL })
+			charge := e.charge()
+			e.sim.Remit(string(charge), billing, drchronosim.Adjustment{Status: "1", Group: "PR", Reason: "3", Cents: 25_00})
+			events, _, err := e.c.PollEvents(t.Context(), "")
+			require.NoError(t, err)
+			got := said(events)
+			require.Len(t, got, heard)
+			require.EqualValues(t, 25_00*heard, got[charge])
+		})
+	}
 }
 
 func remittanceOf(events []integrations.Event) (found integrations.Event) {
