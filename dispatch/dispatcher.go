@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -53,6 +54,7 @@ type Store interface {
 type Workflows interface {
 	Practice(id copay.PracticeID) (Practice, error)
 	Signal(ctx context.Context, key copay.Key, o Origin, e workflows.Event) error
+	Tell(ctx context.Context, key copay.Key, e workflows.Event) (running bool, err error)
 }
 
 // Options tune a dispatcher; zero fields take the defaults.
@@ -107,6 +109,7 @@ type Dispatcher struct {
 	flows   Workflows
 	o       Options
 	metrics instruments
+	away    atomic.Int64 // when an event last had to wait for an outage, Unix ns
 }
 
 // New makes a dispatcher; nothing happens before Run.
@@ -223,6 +226,7 @@ func (d *Dispatcher) account(ctx context.Context, row ledger.InboxRow, verdict e
 		err = d.inbox.Bury(ctx, row, verdict.Error())
 	case outage(verdict):
 		outcome = "retry"
+		d.away.Store(d.o.Now().UnixNano())
 		err = d.inbox.Postpone(ctx, row, sentence(verdict), d.o.Now().Add(min(backoff(row.Attempts), outageDelay)))
 		log.WarnContext(ctx, "an event has to wait", "reason", sentence(verdict), "error", verdict)
 	default:
@@ -269,6 +273,11 @@ func outage(err error) bool {
 		closed  *serviceerror.PermissionDenied
 	)
 	return errors.As(err, &down) || errors.As(err, &full) || errors.As(err, &slow) || errors.As(err, &ended) || errors.As(err, &nowhere) || errors.As(err, &closed)
+}
+
+// caughtUp reports that what had to wait for an outage had its turn since.
+func (d *Dispatcher) caughtUp() bool {
+	return d.o.Now().Sub(time.Unix(0, d.away.Load())) > 3*outageDelay
 }
 
 func backoff(attempt int) time.Duration {

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.temporal.io/api/serviceerror"
 
 	"github.com/copayflow/copayflow/copay"
 	"github.com/copayflow/copayflow/integrations"
@@ -142,6 +143,40 @@ func TestARemittanceWaitsForARecordAWhile(t *testing.T) {
 		b.pass(t)
 		require.Equal(t, map[bool]string{true: "done", false: "ignored"}[begins], b.m.outcome[row])
 	}
+}
+
+// No worker runs, or it has much to do: the co-pay is told before it has a record.
+func TestARemittanceReachesACoPayWithoutARecord(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.f.running = map[copay.Key]bool{key: true}
+	row := b.m.receive(t, "drchrono", integrations.Event{ID: "evt_9", Kind: integrations.EventRemittance, Charge: "777"})
+	b.pass(t)
+	require.Equal(t, "done", b.m.outcome[row])
+	require.Equal(t, "drchrono/evt_9", b.f.signals[0].e.ID)
+}
+
+// Temporal is away while a charge and its remittance are polled. The charge waits
+// as long as that takes, so the remittance does.
+func TestARemittanceOutlivesAnOutageAsItsChargeDoes(t *testing.T) {
+	t.Parallel()
+	b, clock := setup(t), now
+	b.m.tries = 100
+	var err error
+	b.d, err = New(b.m, b.m, b.f, Options{Now: func() time.Time { return clock }, Poll: time.Hour})
+	require.NoError(t, err)
+	b.f.fail = serviceerror.NewUnavailable("down")
+	row := b.m.receive(t, "drchrono", integrations.Event{ID: "evt_9", Kind: integrations.EventRemittance, Charge: "777"})
+	for range recordTries + 1 {
+		b.pass(t)
+	}
+	b.f.fail = nil
+	clock = clock.Add(outageDelay) // the charge's event may have its turn only now
+	b.pass(t)
+	require.Equal(t, "retry", b.m.outcome[row])
+	clock = clock.Add(3 * outageDelay)
+	b.pass(t)
+	require.Equal(t, "ignored", b.m.outcome[row])
 }
 
 func TestOutageIsTriedAgainWithoutItsText(t *testing.T) {

@@ -202,6 +202,7 @@ type flows struct {
 	mu      sync.Mutex
 	signals []signalled
 	fail    error
+	running map[copay.Key]bool // with no record yet
 	got     chan struct{}
 }
 
@@ -213,6 +214,17 @@ type signalled struct {
 
 func (f *flows) Practice(id copay.PracticeID) (Practice, error) {
 	return Practice{ID: id, EHRs: []copay.Platform{"drchrono"}}, nil
+}
+
+func (f *flows) Tell(ctx context.Context, key copay.Key, e workflows.Event) (bool, error) {
+	f.mu.Lock()
+	running := f.running[key]
+	err := f.fail
+	f.mu.Unlock()
+	if err != nil || !running {
+		return false, err
+	}
+	return true, f.Signal(ctx, key, Origin{}, e)
 }
 
 func (f *flows) Signal(_ context.Context, key copay.Key, o Origin, e workflows.Event) error {

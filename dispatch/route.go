@@ -149,14 +149,27 @@ func (d *Dispatcher) each(ctx context.Context, v delivery, f ledger.Filter, heed
 // of all charges, also of those from before Copayflow.
 func (d *Dispatcher) remittance(ctx context.Context, v delivery) error {
 	row, err := d.find(ctx, v)
-	// One that has only just begun may not have its record yet.
-	if copay.CodeOf(err) == copay.CodeNotFound && v.e.Charge != "" && v.e.CoPay == "" && v.e.Ref == "" && v.row.Attempts >= recordTries {
-		return ignored{"there is no co-pay of this charge"}
+	if copay.CodeOf(err) == copay.CodeNotFound && v.e.Charge != "" && v.e.CoPay == "" && v.e.Ref == "" {
+		return d.begun(ctx, v, err)
 	}
 	if err != nil {
 		return err
 	}
 	return d.signal(ctx, v, row.CoPay.Key)
+}
+
+// begun tells a co-pay that has no record yet: it has only just begun, or no
+// worker runs. The charge's own event may have to wait for an outage meanwhile.
+func (d *Dispatcher) begun(ctx context.Context, v delivery, unknown error) error {
+	for _, key := range v.keys(d.flows) {
+		if running, err := d.flows.Tell(ctx, key, v.event()); err != nil || running {
+			return err
+		}
+	}
+	if v.row.Attempts >= recordTries && d.caughtUp() {
+		return ignored{"there is no co-pay of this charge"}
+	}
+	return unknown
 }
 
 // money signals the co-pay that a payment, refund or dispute is about.
@@ -214,17 +227,29 @@ func (v delivery) candidates(flows Workflows) []copay.ID {
 	}
 	add(v.e.CoPay)
 	add(v.e.Ref.CoPay())
+	for _, key := range v.keys(flows) {
+		add(key.ID())
+	}
+	return ids
+}
+
+// keys are those of the co-pays that the event's charge may have, at the EHR that
+// reports it or at one of the practice's.
+func (v delivery) keys(flows Workflows) (keys []copay.Key) {
 	if v.e.Charge == "" {
-		return ids
+		return nil
 	}
 	ehrs := []copay.Platform{v.row.Platform}
 	if p, err := flows.Practice(v.row.Practice); err == nil {
 		ehrs = append(ehrs, p.EHRs...)
 	}
 	for _, ehr := range ehrs {
-		add(copay.Key{Practice: v.row.Practice, EHR: ehr, Charge: v.e.Charge}.ID())
+		key := copay.Key{Practice: v.row.Practice, EHR: ehr, Charge: v.e.Charge}
+		if key.Validate() == nil && !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
 	}
-	return ids
+	return keys
 }
 
 // posting signals the co-pay whose posting was deleted in the EHR. Postings of

@@ -111,6 +111,22 @@ func (s *Starter) Signal(ctx context.Context, key copay.Key, o Origin, e workflo
 	return err
 }
 
+// Tell brings an event to the workflow of key if it runs.
+func (s *Starter) Tell(ctx context.Context, key copay.Key, e workflows.Event) (running bool, err error) {
+	e.Trace = tracing.ID(ctx)
+	return s.signalRunning(ctx, key, workflows.SignalEvent, e)
+}
+
+// signalRunning signals the workflow of key if it runs.
+func (s *Starter) signalRunning(ctx context.Context, key copay.Key, name string, arg any) (running bool, err error) {
+	err = s.temporal.SignalWorkflow(ctx, key.WorkflowID(), "", name, arg)
+	var gone *serviceerror.NotFound
+	if errors.As(err, &gone) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Start makes sure that the workflow of key runs. It does not wait for it, nor
 // for a worker: what is started by it is not lost.
 func (s *Starter) Start(ctx context.Context, key copay.Key, o Origin) error {
@@ -125,11 +141,7 @@ func (s *Starter) Start(ctx context.Context, key copay.Key, o Origin) error {
 // Recheck tells a running co-pay to decide again. One that does not run has
 // nothing to decide.
 func (s *Starter) Recheck(ctx context.Context, key copay.Key) error {
-	err := s.temporal.SignalWorkflow(ctx, key.WorkflowID(), "", workflows.SignalRecheck, nil)
-	var gone *serviceerror.NotFound
-	if errors.As(err, &gone) {
-		return nil
-	}
+	_, err := s.signalRunning(ctx, key, workflows.SignalRecheck, nil)
 	return err
 }
 

@@ -65,6 +65,22 @@ func TestRecheckOfACoPayThatDoesNotRunIsNothing(t *testing.T) {
 	require.Error(t, s.Recheck(t.Context(), key))
 }
 
+func TestTellingACoPayThatDoesNotRunIsNothing(t *testing.T) {
+	t.Parallel()
+	s, c := starter(t)
+	e := workflows.Event{ID: "drchrono/e1", Kind: "remittance"}
+	for _, tc := range []struct {
+		fails   error
+		running bool
+		err     bool
+	}{{nil, true, false}, {serviceerror.NewNotFound("no such workflow"), false, false}, {serviceerror.NewUnavailable("down"), false, true}} {
+		c.On("SignalWorkflow", mock.Anything, key.WorkflowID(), "", workflows.SignalEvent, e).Return(tc.fails).Once()
+		running, err := s.Tell(t.Context(), key, e)
+		require.Equal(t, tc.running, running)
+		require.Equal(t, tc.err, err != nil)
+	}
+}
+
 // answer makes the next update end with err.
 func answer(t *testing.T, c *mocks.Client, ids *[]string, err error) {
 	t.Helper()
