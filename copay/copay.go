@@ -236,6 +236,7 @@ type Refund struct {
 // reference and no retry, reset or continue-as-new ever reuses one.
 type Counters struct {
 	Requests int   `json:"requests,omitzero"`
+	Desk     int   `json:"desk,omitzero"` // payments with numbers of the desk's own
 	Refunds  int   `json:"refunds,omitzero"`
 	Rounds   int   `json:"rounds,omitzero"`  // rounds of messages
 	Version  int64 `json:"version,omitzero"` // of the recorded picture

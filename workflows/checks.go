@@ -105,7 +105,7 @@ func (c *coPay) waive(in Waive) {
 // recordPayment counts money taken at the desk. It may come before anything
 // else is known; an open link is withdrawn when the story comes to it.
 func (c *coPay) recordPayment(ctx workflow.Context, in RecordPayment) {
-	p := c.newPayment(ctx, in.Rail, in.Amount)
+	p := c.deskPayment(ctx, in.Rail, in.Amount)
 	p.Status, p.CapturedAt, p.Received, p.Number = copay.PaymentCaptured, workflow.Now(ctx), in.Received, in.Number
 	c.did(copay.DidCapture, p.ID)
 	c.p.Amounts.Collected = copay.Cents(c.p.Amounts.Collected.Minor + p.Amount.Minor)

@@ -3,6 +3,7 @@ package workflows
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,6 +113,7 @@ func TestWhatALostRunAskedForIsLookedFor(t *testing.T) {
 			w.then(2*time.Hour, w.pays)
 		},
 		"the stored card": func(w *world) { w.est.Card = true },
+		"the stored card, and the desk takes cash first": func(w *world) { w.est.Card = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -128,10 +130,15 @@ func TestWhatALostRunAskedForIsLookedFor(t *testing.T) {
 
 			again := newWorldAfter(t, lost)
 			tell(again)
+			if strings.Contains(name, "cash") {
+				again.then(0, func() { again.act("", UpdateRecordPayment, cash("a", 10_00)) })
+			}
 			require.Equal(t, copay.StateSettled, again.run(input()))
 			require.True(t, again.asked[0].Look)
+			require.Equal(t, w.asked[0].Payment.Ref, again.asked[0].Payment.Ref, "nothing else has its number")
 			require.Equal(t, lost.stored.UpdatedAt, again.asked[0].Payment.Since())
-			require.False(t, again.asked[0].Payment.AskedAt.Before(again.stored.Payments[0].AskedAt), "as old as it is")
+			require.True(t, again.asked[0].Payment.AskedAt.After(lost.stored.UpdatedAt), "as old as it is")
+			require.EqualValues(t, 25_00, again.stored.Amounts.Collected.Minor)
 		})
 	}
 }

@@ -89,17 +89,37 @@ func (c *coPay) tryLink(ctx workflow.Context, owed copay.Money, keep *copay.Card
 	return got.URL, nil
 }
 
-// newPayment adds the next attempt to get money.
+// newPayment adds the next attempt to get money from a processor.
 func (c *coPay) newPayment(ctx workflow.Context, rail copay.Rail, amount copay.Money) *copay.Payment {
 	c.p.Counters.Requests++
-	n, asked, look := c.p.Counters.Requests, workflow.Now(ctx), c.since
-	if !look.IsZero() && c.rules < rulesOfOneStep {
-		asked, look = look, zeroTime
+	p := c.addPayment(c.p.Counters.Requests, rail, amount)
+	p.AskedAt, p.LookFrom = workflow.Now(ctx), c.since
+	if !c.since.IsZero() && c.rules < rulesOfOneStep {
+		p.AskedAt, p.LookFrom = c.since, zeroTime
 	}
-	c.p.Payments = append(c.p.Payments, copay.Payment{
-		ID: copay.PaymentID(fmt.Sprintf("pay-%d", n)), Ref: copay.NewRef(c.p.ID, copay.EffectRequest, n),
-		Rail: rail, Amount: amount, Status: copay.PaymentRequested, AskedAt: asked, LookFrom: look})
 	c.asked = true
+	return p
+}
+
+// deskNumbers is where the numbers of payments at the desk begin while a run that
+// was lost may have asked a processor for the next ones: those are looked for.
+const deskNumbers = 900
+
+// deskPayment adds money that was taken at the desk.
+func (c *coPay) deskPayment(ctx workflow.Context, rail copay.Rail, amount copay.Money) *copay.Payment {
+	if c.since.IsZero() || c.rules < rulesOfOneStep {
+		return c.newPayment(ctx, rail, amount)
+	}
+	c.p.Counters.Desk++
+	p := c.addPayment(deskNumbers+c.p.Counters.Desk, rail, amount)
+	p.AskedAt = workflow.Now(ctx)
+	return p
+}
+
+// addPayment adds a payment, whose number names it for ever.
+func (c *coPay) addPayment(n int, rail copay.Rail, amount copay.Money) *copay.Payment {
+	c.p.Payments = append(c.p.Payments, copay.Payment{ID: copay.PaymentID(fmt.Sprintf("pay-%d", n)),
+		Ref: copay.NewRef(c.p.ID, copay.EffectRequest, n), Rail: rail, Amount: amount, Status: copay.PaymentRequested})
 	return &c.p.Payments[len(c.p.Payments)-1]
 }
 
