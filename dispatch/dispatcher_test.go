@@ -145,6 +145,38 @@ func TestARemittanceWaitsForARecordAWhile(t *testing.T) {
 	}
 }
 
+// A lost dispute that is won after all is money that nobody counts: a person has to
+// see to it. One that is won at once, or that is the second one, is the co-pay's.
+func TestADisputeWonAfterItWasLostWaitsForStaff(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		status  copay.PaymentStatus
+		taken   bool
+		outcome string
+	}{
+		"lost before":             {copay.PaymentCaptured, true, "dead"},
+		"won at once":             {copay.PaymentDisputed, false, "done"},
+		"told twice":              {copay.PaymentCaptured, false, "done"},
+		"the second about a part": {copay.PaymentDisputed, true, "done"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			id := b.m.add(key, copay.StateSettled)
+			row := b.m.copays[id]
+			row.CoPay.Payments = []copay.Payment{{ID: "pay-1", PlatformID: "pi_1", Status: tc.status}}
+			row.CoPay.Refunds = []copay.Refund{{ID: "ref-1", Payment: "pay-1", Taken: tc.taken}}
+			b.m.copays[id], b.m.objects["stripe/pi_1"] = row, id
+			event := b.m.receive(t, "stripe", integrations.Event{ID: "evt_9", Kind: integrations.EventDispute, Object: "pi_1", Status: "won"})
+			b.pass(t)
+			require.Equal(t, tc.outcome, b.m.outcome[event])
+			if tc.outcome == "dead" {
+				require.Contains(t, b.m.why[event], string(id))
+			}
+		})
+	}
+}
+
 // No worker runs, or it has much to do: the co-pay is told before it has a record.
 func TestARemittanceReachesACoPayWithoutARecord(t *testing.T) {
 	t.Parallel()

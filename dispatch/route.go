@@ -181,6 +181,10 @@ func (d *Dispatcher) money(ctx context.Context, v delivery) error {
 	if v.captured() && knowsCapture(row.CoPay, v) {
 		return nil // its truth was read already; waking the co-pay again would be in vain
 	}
+	if gaveBack(row.CoPay, v) {
+		return forStaff{"the patient's bank gives money back after it had kept it: the dispute of co-pay " + string(row.CoPay.ID) +
+			" was lost and is said to be won. Look it up at " + string(v.row.Platform) + ". Money that is there again is not counted by the co-pay: enter it at the desk if it is still owed, else give it back there; then dismiss this"}
+	}
 	return d.signal(ctx, v, row.CoPay.Key)
 }
 
@@ -190,6 +194,23 @@ func knowsCapture(c copay.CoPay, v delivery) bool {
 	for i := range c.Payments {
 		if p := &c.Payments[i]; p.Ref == v.e.Ref && p.Status == copay.PaymentCaptured {
 			return true
+		}
+	}
+	return false
+}
+
+// gaveBack reports that a dispute is said to be won whose money the bank has kept,
+// which stands in EHR, books and journal as gone.
+func gaveBack(c copay.CoPay, v delivery) bool {
+	if v.e.Kind != integrations.EventDispute || v.e.Status != "won" {
+		return false
+	}
+	for _, r := range c.Refunds {
+		for _, p := range c.Payments {
+			theirs := p.ID == r.Payment && (p.PlatformID == v.e.Object || p.Ref == v.e.Ref)
+			if theirs && r.Taken && p.Status == copay.PaymentCaptured {
+				return true
+			}
 		}
 	}
 	return false
