@@ -517,6 +517,7 @@ func TestWhatHappensOnThePageIsTold(t *testing.T) {
 		w.pays()
 	})
 	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Empty(t, w.stored.Payments[0].Decline, "it is paid")
 }
 
 // A decision on a refund stands in the timeline as it was made.

@@ -98,7 +98,7 @@ func (c *coPay) apply(ctx workflow.Context, pay *copay.Payment, got activities.P
 	if !got.ExpiresAt.IsZero() {
 		pay.ExpiresAt = got.ExpiresAt
 	}
-	if got.Decline != "" && got.Decline != pay.Decline {
+	if got.Decline != "" && got.Decline != pay.Decline && pay.CapturedAt.IsZero() {
 		pay.Decline = got.Decline
 		if pay.Rail == copay.RailLink && !got.Status.Final() && c.rules >= rulesOfPeople {
 			c.note(payer(*pay), "declined", "the patient's payment of "+pay.Amount.String()+" was declined ("+got.Decline+"); the page stays open", "")
@@ -124,6 +124,7 @@ func (c *coPay) apply(ctx workflow.Context, pay *copay.Payment, got activities.P
 func (c *coPay) capture(ctx workflow.Context, pay *copay.Payment, got activities.PaymentState) {
 	asked := pay.Amount
 	pay.Status, pay.CapturedAt = copay.PaymentCaptured, got.CapturedAt
+	pay.Decline = "" // of a try before; the timeline tells of it
 	if pay.CapturedAt.IsZero() {
 		pay.CapturedAt = workflow.Now(ctx)
 	}

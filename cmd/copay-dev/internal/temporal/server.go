@@ -179,6 +179,10 @@ func prepareSQLite(o Options, s *config.SQL) error {
 				return fmt.Errorf("the schema of Temporal cannot be made in %s: %w", o.Database, err)
 			}
 		}
+		// SQLite gives the files that it keeps beside it the same rights.
+		if err := os.Chmod(o.Database, 0o600); err != nil {
+			return fmt.Errorf("Temporal's data cannot be kept from others: %w", err)
+		}
 	}
 	if err := forgetMembers(o.Database); err != nil {
 		return err

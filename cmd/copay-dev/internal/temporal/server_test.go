@@ -2,6 +2,7 @@ package temporal
 
 import (
 	"context"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -41,6 +42,14 @@ func TestServerKeepsItsNamespaceAndRetentionOverARestart(t *testing.T) {
 			return err == nil
 		}, 8*time.Second, 50*time.Millisecond)
 		c.Close()
+		files, err := filepath.Glob(o.Database + "*")
+		require.NoError(t, err)
+		require.NotEmpty(t, files)
+		for _, f := range files {
+			info, err := os.Stat(f)
+			require.NoError(t, err)
+			require.Equal(t, fs.FileMode(0o600), info.Mode().Perm(), f)
+		}
 		require.NoError(t, s.Stop())
 	}
 }
