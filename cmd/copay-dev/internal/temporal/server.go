@@ -181,7 +181,7 @@ func prepareSQLite(o Options, s *config.SQL) error {
 		}
 		// SQLite gives the files that it keeps beside it the same rights.
 		if err := os.Chmod(o.Database, 0o600); err != nil {
-			return fmt.Errorf("Temporal's data cannot be kept from others: %w", err)
+			return fmt.Errorf("the data of Temporal cannot be kept from others: %w", err)
 		}
 	}
 	if err := forgetMembers(o.Database); err != nil {
