@@ -34,6 +34,9 @@ func (s copayService) StartCoPay(ctx context.Context, req *copayv1.StartCoPayReq
 	if err := s.mayStart(key); err != nil {
 		return nil, err
 	}
+	if err := s.sameStart(ctx, key, req.GetRequestId()); err != nil {
+		return nil, err
+	}
 	row, err := s.store.CoPay(ctx, key.Practice, key.ID())
 	if err == nil && ready(row.CoPay.State) {
 		return started(rowOut(row), row.CoPay.State), nil
@@ -56,6 +59,14 @@ func (s copayService) StartCoPay(ctx context.Context, req *copayv1.StartCoPayReq
 		return nil, err
 	}
 	return s.underWay(ctx, key)
+}
+
+// sameStart refuses a request id that was used for another charge, or by somebody
+// else. The start itself happens once by its charge, and is answered each time with
+// how the co-pay stands then.
+func (s copayService) sameStart(ctx context.Context, key copay.Key, requestID string) error {
+	_, _, err := s.store.BeginAct(ctx, key.Practice, "", requestID, []byte("start\x00"+caller(ctx).ID+"\x00"+string(key.ID())))
+	return err
 }
 
 // mayStart refuses charges of an EHR that the practice does not use.

@@ -334,3 +334,18 @@ func TestOnlyNotFoundIsNamed(t *testing.T) {
 	down := copay.Errorf(copay.CodeUnavailable, "", "down")
 	require.ErrorIs(t, named(&copayv1.GetCoPayRequest{}, down), down)
 }
+
+// A request id belongs to one charge and one caller.
+func TestStartRefusesARequestIDOfAnotherStart(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := copayv1.NewCoPayServiceClient(b.s.conn)
+	b.add(key, copay.StateSettled)
+	for range 2 { // the same charge, also when another wait is asked for
+		_, err := c.StartCoPay(as(t, "front_desk"), start(func(r *copayv1.StartCoPayRequest) { r.WaitMs++ }))
+		require.NoError(t, err)
+	}
+	_, err := c.StartCoPay(as(t, "front_desk"), start(func(r *copayv1.StartCoPayRequest) { r.ChargeId = "778" }))
+	require.Equal(t, codes.AlreadyExists, status.Code(err))
+	require.Empty(t, b.calls)
+}

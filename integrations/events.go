@@ -109,3 +109,12 @@ type Tester interface {
 	// acct_… in test mode"), or a classified error.
 	TestConnection(ctx context.Context) (string, error)
 }
+
+// Deaf is what a test of a platform adds to its sentence where nothing is
+// configured to verify the platform's webhooks with, so that all are refused.
+func Deaf(secrets int, setting string) string {
+	if secrets > 0 {
+		return ""
+	}
+	return "; its webhooks are refused, since " + setting + " is not configured"
+}

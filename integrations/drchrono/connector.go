@@ -14,15 +14,16 @@ import (
 
 // Connector serves one practice. It is safe for concurrent use.
 type Connector struct {
-	cfg    Config
-	api    *client
-	now    func() time.Time // business time
-	clock  func() time.Time // for what has elapsed
-	wait   func(ctx context.Context, d time.Duration) error
-	staff  roster
-	writes attempts
-	seen   visits
-	heard  heard
+	cfg     Config
+	api     *client
+	now     func() time.Time // business time
+	consent transport.TokenCall
+	clock   func() time.Time // for what has elapsed
+	wait    func(ctx context.Context, d time.Duration) error
+	staff   roster
+	writes  attempts
+	seen    visits
+	heard   heard
 }
 
 var (
@@ -53,8 +54,8 @@ func New(s integrations.Settings) (*Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	bearer := transport.RefreshTokens(transport.TokenCall{Client: auth, Path: "/o/token/", ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret},
-		s.Tokens, s.Practice, Platform, cfg.RefreshToken)
+	consent := transport.TokenCall{Client: auth, Path: "/o/token/", ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret}
+	bearer := transport.RefreshTokens(consent, s.Tokens, s.Practice, Platform, cfg.RefreshToken)
 	base.Limits, base.Authorize, base.Reauthorize = perSecond(cfg.LimitPerSecond), bearer.Authorize, bearer.Reauthorize
 	base.Success = success
 	calls, err := transport.New(base)
@@ -65,7 +66,7 @@ func New(s integrations.Settings) (*Connector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("drchrono of practice %s: base_url must be an http(s) address", s.Practice)
 	}
-	return &Connector{cfg: cfg, now: s.Clock(), clock: time.Now, wait: sleep,
+	return &Connector{cfg: cfg, consent: consent, now: s.Clock(), clock: time.Now, wait: sleep,
 		api: &client{http: calls, base: root, hour: hour}}, nil
 }
 
@@ -216,7 +217,8 @@ func (c *Connector) LastCheck(ctx context.Context, r integrations.EligibilityReq
 	return benefits(checks, r.Service, c.now()), nil
 }
 
-// TestConnection implements integrations.Tester.
+// TestConnection implements integrations.Tester: it reads who is signed in, and asks
+// whether the client's secret is good for the next token.
 func (c *Connector) TestConnection(ctx context.Context) (string, error) {
 	var u struct {
 		Doctor        id `json:"doctor"`
@@ -225,5 +227,12 @@ func (c *Connector) TestConnection(ctx context.Context) (string, error) {
 	if err := c.api.get(ctx, "users.current", "/api/users/current", nil, &u); err != nil {
 		return "", err
 	}
-	return "signed in to practice group " + string(u.PracticeGroup), nil
+	if err := c.consent.Check(ctx); err != nil {
+		return "", err
+	}
+	secrets := 1
+	if c.cfg.WebhookSecret.IsZero() {
+		secrets = 0
+	}
+	return "signed in to practice group " + string(u.PracticeGroup) + integrations.Deaf(secrets, "webhook_secret"), nil
 }

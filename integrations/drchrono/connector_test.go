@@ -2,6 +2,7 @@ package drchrono_test
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -225,8 +226,25 @@ func TestEligibilityIsReadWithCare(t *testing.T) {
 }
 
 func TestConnectionIsTested(t *testing.T) {
-	e := setup(t, nil)
-	text, err := e.c.TestConnection(t.Context())
+	store, base := &tokens{}, ""
+	setup(t, func(o map[string]any) { base = o["base_url"].(string) })
+	// A stored token hides for a day that the next one will be refused.
+	try := func(change map[string]any) (string, error) {
+		o := map[string]any{"base_url": base, "client_id": "sandbox-client", "client_secret": "literal:sandbox-secret", "refresh_token": "literal:sandbox-refresh", "webhook_secret": "literal:sandbox-hook"}
+		maps.Copy(o, change)
+		maps.DeleteFunc(o, func(_ string, v any) bool { return v == nil })
+		c, err := drchrono.New(integrations.Settings{Practice: "maple", Platform: drchrono.Platform, Options: o, Tokens: store})
+		require.NoError(t, err)
+		return c.TestConnection(t.Context())
+	}
+	text, err := try(nil)
 	require.NoError(t, err)
 	require.Contains(t, text, "4711")
+	require.NotContains(t, text, "webhooks")
+	_, err = try(map[string]any{"client_secret": "literal:wrong"})
+	require.Equal(t, integrations.KindUnauthorized, integrations.KindOf(err))
+	require.ErrorContains(t, err, "client id or its secret")
+	text, err = try(map[string]any{"webhook_secret": nil})
+	require.NoError(t, err)
+	require.Contains(t, text, "webhook_secret is not configured")
 }

@@ -22,6 +22,7 @@ const maxRequestID = 50
 // client makes the calls; it knows wire shapes and nothing of co-pays.
 type client struct {
 	http     *transport.Client
+	consent  transport.TokenCall
 	platform copay.Platform
 	root     string // /v3/company/<realm>
 }
@@ -46,7 +47,7 @@ func newClient(s integrations.Settings, c Config) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{http: h, platform: s.Platform, root: "/v3/company/" + c.RealmID}, nil
+	return &client{http: h, consent: call, platform: s.Platform, root: "/v3/company/" + c.RealmID}, nil
 }
 
 // within makes a limit whose burst and refill together never pass n in any

@@ -56,7 +56,8 @@ func New(s integrations.Settings) (*Connector, error) {
 	return &Connector{config: c, platform: s.Platform, api: api, settings: s, lists: lists{now: s.Clock()}}, nil
 }
 
-// TestConnection implements integrations.Tester: it reads the company's name.
+// TestConnection implements integrations.Tester: it reads the company's name, and
+// asks whether the client's secret is good for the next token.
 func (c *Connector) TestConnection(ctx context.Context) (string, error) {
 	a, err := c.api.do(ctx, transport.Request{Op: "companyinfo.read", Method: http.MethodGet, Path: "/companyinfo/" + c.config.RealmID})
 	if err != nil {
@@ -66,7 +67,10 @@ func (c *Connector) TestConnection(ctx context.Context) (string, error) {
 		return "", &integrations.Error{Kind: integrations.KindUnavailable, Platform: c.platform, Op: "companyinfo.read",
 			Message: "the answer holds no company"}
 	}
-	return fmt.Sprintf("company %s (%s)", c.config.RealmID, a.CompanyInfo.CompanyName), nil
+	if err := c.api.consent.Check(ctx); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("company %s (%s)", c.config.RealmID, a.CompanyInfo.CompanyName) + integrations.Deaf(len(c.config.VerifierTokens), "verifier_tokens"), nil
 }
 
 // invalid refuses something for a reason that staff can act on.

@@ -466,6 +466,13 @@ func TestConnectionTest(t *testing.T) {
 	s, err := f.TestConnection(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "company "+realm+" (Sandbox Family Practice)", s)
+	// The stored token hides for an hour that the next one will be refused.
+	_, err = f.connect(map[string]any{"client_secret": "literal:wrong"}).TestConnection(t.Context())
+	requireKind(t, err, integrations.KindUnauthorized)
+	require.ErrorContains(t, err, "client id or its secret")
+	s, err = f.connect(map[string]any{"verifier_tokens": []string{}}).TestConnection(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, s, "verifier_tokens is not configured")
 	f.sim.RevokeConsent()
 	_, err = f.TestConnection(t.Context())
 	requireKind(t, err, integrations.KindUnauthorized)

@@ -211,8 +211,10 @@ func (c *Connector) TestConnection(ctx context.Context) (string, error) {
 		return "", lacks("mail.send")
 	case c.cfg.EmailActivity && !slices.Contains(scopes, "email_activity.read"):
 		return "", lacks("email_activity.read")
-	case c.cfg.SandboxMode:
-		return "the API key may send mail; sandbox mode is on, so nothing is sent", nil
 	}
-	return "the API key may send mail", nil
+	good := "the API key may send mail"
+	if c.cfg.SandboxMode {
+		good += "; sandbox mode is on, so nothing is sent"
+	}
+	return good + integrations.Deaf(len(c.cfg.WebhookPublicKeys), "webhook_public_keys"), nil
 }

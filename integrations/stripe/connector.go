@@ -2,7 +2,6 @@ package stripe
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -69,9 +68,11 @@ func (c *Connector) TestConnection(ctx context.Context) (string, error) {
 		}
 	}
 	if c.cfg.Account != "" {
-		return fmt.Sprintf("Stripe answered for account %s in %s", c.cfg.Account, mode), nil
+		mode = "for account " + c.cfg.Account + " in " + mode
+	} else {
+		mode = "in " + mode
 	}
-	return "Stripe answered in " + mode, nil
+	return "Stripe answered " + mode + integrations.Deaf(len(c.cfg.WebhookSecrets), "webhook_secrets"), nil
 }
 
 // RequestLink opens a Checkout Session of mode payment: a hosted page that

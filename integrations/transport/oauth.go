@@ -78,6 +78,23 @@ func (t TokenCall) Grant(ctx context.Context, form url.Values) (integrations.Tok
 	return integrations.Token{Access: a.AccessToken, Refresh: a.RefreshToken, ExpiresAt: time.Now().Add(life)}, nil
 }
 
+// Check asks whether the platform knows the client and its secret, and spends
+// nothing: the refresh token that it shows is nobody's, and who shows a wrong
+// secret is refused before that is looked at (RFC 6749 section 5.2: invalid_client
+// with 401, invalid_grant with 400).
+func (t TokenCall) Check(ctx context.Context) error {
+	_, err := t.Grant(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"none"}})
+	if e := integrations.AsError(err); e != nil {
+		switch e.Status {
+		case http.StatusBadRequest:
+			return nil
+		case http.StatusUnauthorized:
+			e.Message = "the platform refuses the client id or its secret, which will be needed when the present token ends; correct them"
+		}
+	}
+	return err
+}
+
 // Bearer puts OAuth2 access tokens on requests and renews them, one renewal
 // at a time.
 type Bearer struct {

@@ -211,7 +211,7 @@ func (c *Connector) isOurs(w wireMessage, m integrations.Message, created time.T
 func (c *Connector) TestConnection(ctx context.Context) (string, error) {
 	a, err := c.client.account(ctx)
 	if err == nil {
-		return "account " + c.cfg.AccountSID + " (" + safeWord(a.Type) + ", " + safeWord(a.Status) + ")", nil
+		return "account " + c.cfg.AccountSID + " (" + safeWord(a.Type) + ", " + safeWord(a.Status) + ")" + c.deaf(), nil
 	}
 	e := integrations.AsError(err)
 	if c.cfg.APIKeySID == "" || e == nil || (e.Status != http.StatusUnauthorized && e.Status != http.StatusForbidden) {
@@ -220,5 +220,7 @@ func (c *Connector) TestConnection(ctx context.Context) (string, error) {
 	if err := c.client.probe(ctx); err != nil {
 		return "", err
 	}
-	return "account " + c.cfg.AccountSID + " (the API key reads messages, not the account itself)", nil
+	return "account " + c.cfg.AccountSID + " (the API key reads messages, not the account itself)" + c.deaf(), nil
 }
+
+func (c *Connector) deaf() string { return integrations.Deaf(len(c.cfg.AuthTokens), "auth_tokens") }

@@ -34,8 +34,8 @@ type StartCoPayRequest struct {
 	Ehr string `protobuf:"bytes,2,opt,name=ehr,proto3" json:"ehr,omitempty"`
 	// The EHR's id of the charge.
 	ChargeId string `protobuf:"bytes,3,opt,name=charge_id,json=chargeId,proto3" json:"charge_id,omitempty"`
-	// Makes the act happen once: the same id with the same content gets the
-	// first answer, with other content it is refused.
+	// A charge is started once, whatever the id. The same id for the same charge is
+	// answered with how the co-pay stands now, for another charge it is refused.
 	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// How long to wait for the amount, in milliseconds, up to 10000. 0 waits the
 	// server's default; a caller that wants no wait asks for 1.
