@@ -171,6 +171,9 @@ func violations(err *protovalidate.ValidationError) (*copay.Error, []*errdetails
 	var texts []string
 	for _, v := range err.Violations {
 		field := protovalidate.FieldPathString(v.Proto.GetField())
+		if field == "" { // a rule about several fields is named after the one at fault: review.amount
+			field = v.Proto.GetRuleId()[strings.LastIndex(v.Proto.GetRuleId(), ".")+1:]
+		}
 		text := words(v)
 		fields = append(fields, &errdetails.BadRequest_FieldViolation{Field: field, Description: text, Reason: v.Proto.GetRuleId()})
 		texts = append(texts, strings.TrimPrefix(field+": "+text, ": "))

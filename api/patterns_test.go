@@ -6,6 +6,7 @@ import (
 
 	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -88,6 +89,7 @@ func TestOnlySetAmountTakesAnAmount(t *testing.T) {
 	_, err := c.ResolveReview(as(t, "biller"), in)
 	require.Equal(t, codes.InvalidArgument, status.Code(err))
 	require.Contains(t, status.Convert(err).Message(), "only the choice set_amount takes an amount")
+	require.Equal(t, "amount", detail[*errdetails.BadRequest](t, err).GetFieldViolations()[0].GetField())
 	require.Empty(t, b.calls)
 	in.Choice = copayv1.Choice_CHOICE_SET_AMOUNT
 	_, err = c.ResolveReview(as(t, "biller"), in)

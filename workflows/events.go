@@ -92,7 +92,7 @@ func (c *coPay) hear(e Event) {
 	case integrations.EventRemittance:
 		c.remitted(e, who)
 	case integrations.EventLinkLocked:
-		c.note(copay.System(), "link_locked", "the payment link is locked after too many wrong dates of birth; send a new one when the patient calls", "")
+		c.note(copay.System(), "link_locked", "the payment link is locked after too many wrong dates of birth; when the patient calls, a new one can be sent (resend with a new link) within hours and caps", "")
 	case integrations.EventMessageOptOut, integrations.EventMessageOptIn, integrations.EventAddressBad, integrations.EventMessageInbound:
 		c.heardOfAddress(e, who)
 	case integrations.EventMessageStatus:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -9,12 +10,14 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	copayv1 "github.com/copayflow/copayflow/proto/copay/v1"
+	"github.com/copayflow/copayflow/workflows"
 )
 
 // staffAct is the part that every act has.
 type staffAct struct {
 	c                 *connection
 	reason, requestID string
+	also              string // what else there is to say of it
 }
 
 // holder is an answer that holds the co-pay as it is after the act.
@@ -33,7 +36,12 @@ func act[A holder](c *connection, use, what string, args int, run func(ctx conte
 			a.requestID = orNew(a.requestID)
 			return c.unsure(call(cmd, c, func(ctx context.Context, conn *grpc.ClientConn) (A, error) {
 				return run(ctx, copayv1.NewCoPayServiceClient(conn), a, args)
-			}, func(w io.Writer, r A) { showCoPay(w, r.GetCopay()) }), a.requestID)
+			}, func(w io.Writer, r A) {
+				showCoPay(w, r.GetCopay())
+				if a.also != "" {
+					fmt.Fprintf(w, "  NOTE         %s\n", oneLine(a.also))
+				}
+			}), a.requestID)
 		},
 	}
 	because(cmd, &a.reason, &a.requestID)
@@ -126,10 +134,32 @@ func refundCommand(c *connection) *cobra.Command {
 	return cmd
 }
 
+// heldBack is why what staff wanted sent again has to wait, by the timeline; empty
+// when it does not, or when that cannot be read.
+func heldBack(ctx context.Context, api copayv1.CoPayServiceClient, practice, id string) (why string) {
+	r, err := api.GetTimeline(ctx, &copayv1.GetTimelineRequest{PracticeId: practice, CopayId: id})
+	if err != nil {
+		return ""
+	}
+	for _, e := range r.GetEvents() {
+		switch e.GetKind() {
+		case "not_sent":
+			why = e.GetSummary()
+		case workflows.UpdateResend, "sent":
+			why = ""
+		}
+	}
+	return why
+}
+
 func resendCommand(c *connection) *cobra.Command {
 	var newLink bool
 	cmd := act(c, "resend COPAY", "Send the request again, within hours, consent and caps", 1, func(ctx context.Context, api copayv1.CoPayServiceClient, a *staffAct, args []string) (*copayv1.ResendRequestResponse, error) {
-		return api.ResendRequest(ctx, &copayv1.ResendRequestRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason, NewLink: newLink})
+		r, err := api.ResendRequest(ctx, &copayv1.ResendRequestRequest{PracticeId: c.practice, CopayId: args[0], RequestId: a.requestID, Reason: a.reason, NewLink: newLink})
+		if err == nil {
+			a.also = heldBack(ctx, api, c.practice, args[0])
+		}
+		return r, err
 	})
 	cmd.Flags().BoolVar(&newLink, "new-link", false, "the old link may be in the wrong hands: end it and send a new one")
 	return cmd

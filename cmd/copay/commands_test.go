@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -100,7 +101,36 @@ func TestEveryMethodHasACommand(t *testing.T) {
 		return true
 	})
 	require.Greater(t, len(all), 30)
-	require.ElementsMatch(t, all, e.called)
+	slices.Sort(e.called)
+	require.ElementsMatch(t, all, slices.Compact(e.called))
+}
+
+// Staff who ask for a message are told when it does not go out at once.
+func TestAResendSaysWhyItWaits(t *testing.T) {
+	t.Parallel()
+	const held = "not sent yet: one message a day"
+	for name, tc := range map[string]struct {
+		kinds []string
+		says  bool
+	}{"held back": {[]string{"sent", "resend", "not_sent"}, true}, "held back before": {[]string{"not_sent", "resend", "sent"}, false}, "not decided yet": {[]string{"not_sent", "resend"}, false}} {
+		var events []*copayv1.TimelineEvent
+		for _, k := range tc.kinds {
+			events = append(events, &copayv1.TimelineEvent{Kind: k, Summary: map[bool]string{true: held}[k == "not_sent"]})
+		}
+		e := &echo{answers: map[string][]proto.Message{"GetTimeline": {&copayv1.GetTimelineResponse{Events: events}}}}
+		text, err := e.run(t, "resend", someCoPay, "--reason", "she called")
+		require.NoError(t, err)
+		require.Equal(t, tc.says, strings.Contains(text, held), name)
+	}
+}
+
+// Nothing goes back of what nobody paid.
+func TestAWithdrawalIsNotCalledARefund(t *testing.T) {
+	t.Parallel()
+	e := &echo{answers: map[string][]proto.Message{"WaiveCoPay": {&copayv1.WaiveCoPayResponse{Copay: &copayv1.CoPay{Id: someCoPay, State: copayv1.State_STATE_REFUNDING}}}}}
+	text, err := e.run(t, "waive", someCoPay, "--reason", "goodwill")
+	require.NoError(t, err)
+	require.Contains(t, text, "nothing was paid")
 }
 
 func exitCodeOf(err error) int {

@@ -52,7 +52,11 @@ func state(s copayv1.State) string { return short("STATE_", s.String()) }
 
 func showCoPay(w io.Writer, c *copayv1.CoPay) {
 	a := c.GetAmounts()
-	fmt.Fprintf(w, "%s  %s\n", c.GetId(), state(c.GetState()))
+	now := state(c.GetState())
+	if c.GetState() == copayv1.State_STATE_REFUNDING && len(c.GetRefunds()) == 0 {
+		now += " (nothing was paid: the open request is being withdrawn)"
+	}
+	fmt.Fprintf(w, "%s  %s\n", c.GetId(), now)
 	charge := c.GetChargeId() + " in " + c.GetEhr()
 	if c.GetPatientRef() != "" { // not read yet
 		charge += ", patient " + c.GetPatientRef()
