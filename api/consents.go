@@ -172,7 +172,7 @@ func (s consentService) RecordMessageConsent(ctx context.Context, req *copayv1.R
 	out := &copayv1.RecordMessageConsentResponse{}
 	return once(ctx, s.service, practice, req.GetRequestId(), req, out, func() (err error) {
 		out.Effective, err = s.store.RecordConsent(ctx, practice, ledger.Consent{Channel: channel, Address: req.GetAddress(), Source: req.GetSource(),
-			TextVersion: req.GetTextVersion(), At: s.now()})
+			TextVersion: req.GetTextVersion(), At: s.now(), Anew: true})
 		if err != nil {
 			return err
 		}
@@ -197,7 +197,7 @@ func (s consentService) RevokeMessageConsent(ctx context.Context, req *copayv1.R
 	}
 	out := &copayv1.RevokeMessageConsentResponse{}
 	return once(ctx, s.service, practice, req.GetRequestId(), req, out, func() error {
-		ids, err := s.store.Revoke(ctx, practice, channel, req.GetAddress(), scope, "staff", s.now())
+		ids, err := s.store.Revoke(ctx, practice, channel, req.GetAddress(), scope, ledger.ByStaff, s.now())
 		if err != nil {
 			return err
 		}

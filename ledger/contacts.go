@@ -28,15 +28,21 @@ func (s *Store) contactKey(ctx context.Context, practice copay.PracticeID, chann
 // A revocation holds while it is not older than the last restoration.
 const revoked = `(revoked_at IS NOT NULL AND (restored_at IS NULL OR revoked_at >= restored_at))`
 
+// ByStaff is the source of a revocation that staff have recorded.
+const ByStaff = "staff"
+
+// What staff revoked is lifted when the patient agrees anew ($7). A STOP is not.
 const sqlRecordConsent = `INSERT INTO contacts AS c (practice, channel, address_key, consent_source, consent_version, consent_at)
 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (practice, channel, address_key) DO UPDATE
-SET consent_source = excluded.consent_source, consent_version = excluded.consent_version, consent_at = excluded.consent_at
+SET consent_source = excluded.consent_source, consent_version = excluded.consent_version, consent_at = excluded.consent_at,
+  restored_at = CASE WHEN $7 AND c.revoked_source = '` + ByStaff + `' AND c.revoked_at < excluded.consent_at THEN GREATEST(c.restored_at, excluded.consent_at) ELSE c.restored_at END
 WHERE c.consent_at IS NULL OR c.consent_at <= excluded.consent_at RETURNING ` + revoked
 
 const sqlIsRevoked = `SELECT ` + revoked + ` FROM contacts WHERE practice = $1 AND channel = $2 AND address_key = $3`
 
-// RecordConsent keeps a patient's agreement to be written to. It never lifts a
-// revocation (only Restore does): then effective is false.
+// RecordConsent keeps a patient's agreement to be written to. It lifts no STOP (only
+// Restore does), and what staff revoked only when the patient agreed anew: else
+// effective is false.
 func (s *Store) RecordConsent(ctx context.Context, practice copay.PracticeID, c Consent) (effective bool, err error) {
 	key, err := s.contactKey(ctx, practice, c.Channel, c.Address)
 	if err != nil {
@@ -51,7 +57,7 @@ func (s *Store) RecordConsent(ctx context.Context, practice copay.PracticeID, c 
 	}
 	gone := false
 	err = again(ctx, "record the consent", func() error {
-		err := s.pool.QueryRow(ctx, sqlRecordConsent, practice, c.Channel, key, clean(c.Source), clean(c.TextVersion), moment(at)).Scan(&gone)
+		err := s.pool.QueryRow(ctx, sqlRecordConsent, practice, c.Channel, key, clean(c.Source), clean(c.TextVersion), moment(at), c.Anew).Scan(&gone)
 		if errors.Is(err, pgx.ErrNoRows) { // a later consent stands there already
 			err = s.pool.QueryRow(ctx, sqlIsRevoked, practice, c.Channel, key).Scan(&gone)
 		}
@@ -61,9 +67,13 @@ func (s *Store) RecordConsent(ctx context.Context, practice copay.PracticeID, c 
 }
 
 const (
+	// Of a STOP and what staff revoked the STOP counts, whichever is heard first.
 	sqlRevoke = `INSERT INTO contacts AS c (practice, channel, address_key, revoked_at, revoked_source) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (practice, channel, address_key) DO UPDATE SET revoked_at = excluded.revoked_at, revoked_source = excluded.revoked_source
-WHERE c.revoked_at IS NULL OR c.revoked_at < excluded.revoked_at`
+ON CONFLICT (practice, channel, address_key) DO UPDATE SET revoked_at = GREATEST(c.revoked_at, excluded.revoked_at),
+  revoked_source = CASE WHEN excluded.revoked_source = '` + ByStaff + `' AND c.revoked_source <> excluded.revoked_source AND c.revoked_at IS NOT NULL
+    AND (c.restored_at IS NULL OR c.revoked_at >= c.restored_at) THEN c.revoked_source ELSE excluded.revoked_source END
+WHERE c.revoked_at IS NULL OR c.revoked_at < excluded.revoked_at OR
+  (c.revoked_source = '` + ByStaff + `' AND excluded.revoked_source <> c.revoked_source AND (c.restored_at IS NULL OR c.restored_at <= excluded.revoked_at))`
 	// The other addresses of the patients who use this one.
 	sqlOtherAddresses = `SELECT DISTINCT 'email', email_key FROM patients WHERE practice = $1 AND (phone_key = $2 OR email_key = $2) AND email_key IS NOT NULL
 UNION SELECT DISTINCT 'sms', phone_key FROM patients WHERE practice = $1 AND (phone_key = $2 OR email_key = $2) AND phone_key IS NOT NULL

@@ -145,6 +145,53 @@ func TestRevocationsArriveInAnyOrder(t *testing.T) {
 	require.Equal(t, "sms unconsented", b.reach(t, id)[0], "in doubt it is a STOP")
 }
 
+// Staff can take back what staff did. A STOP stands, whichever of the two was first
+// or is heard of first, and so does what an EHR's record says of before.
+func TestAPatientWhoAgreesAnewAfterStaffRevoked(t *testing.T) {
+	type say struct {
+		what string
+		at   time.Duration
+	}
+	for name, tc := range map[string]struct {
+		story []say
+		want  string
+	}{
+		"staff, anew":                     {[]say{{"staff", 1}, {"anew", 2}}, "sms ok"},
+		"staff, the EHR":                  {[]say{{"staff", 1}, {"ehr", 2}}, "sms unconsented"},
+		"anew, then staff":                {[]say{{"anew", 1}, {"staff", 2}}, "sms unconsented"},
+		"staff, anew, staff":              {[]say{{"staff", 1}, {"anew", 2}, {"staff", 3}}, "sms unconsented"},
+		"staff, anew, STOP":               {[]say{{"staff", 1}, {"anew", 2}, {"STOP", 3}}, "sms unconsented"},
+		"STOP, anew":                      {[]say{{"STOP", 1}, {"anew", 2}}, "sms unconsented"},
+		"STOP, staff, anew":               {[]say{{"STOP", 1}, {"staff", 2}, {"anew", 3}}, "sms unconsented"},
+		"staff, STOP, anew":               {[]say{{"staff", 1}, {"STOP", 2}, {"anew", 3}}, "sms unconsented"},
+		"staff, a STOP from before, anew": {[]say{{"staff", 2}, {"STOP", 1}, {"anew", 3}}, "sms unconsented"},
+		"STOP, START, staff, anew":        {[]say{{"STOP", 1}, {"START", 2}, {"staff", 3}, {"anew", 4}}, "sms ok"},
+		"START, staff, an old STOP, anew": {[]say{{"START", 2}, {"staff", 3}, {"STOP", 1}, {"anew", 4}}, "sms ok"},
+		"STOP, staff, START":              {[]say{{"STOP", 1}, {"staff", 2}, {"START", 3}}, "sms ok"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, id := reachable(t)
+			effective := false
+			for _, s := range tc.story {
+				at, err := noon.Add(s.at*time.Hour), error(nil)
+				switch s.what {
+				case "staff", "STOP":
+					_, err = b.Revoke(t.Context(), maple, copay.ChannelSMS, phone, ledger.OptOutChannel, s.what, at)
+				case "START":
+					err = b.Restore(t.Context(), maple, copay.ChannelSMS, phone, s.what, at)
+				default:
+					effective, err = b.RecordConsent(t.Context(), maple, ledger.Consent{Channel: copay.ChannelSMS, Address: phone, Source: "desk", At: at, Anew: s.what == "anew"})
+				}
+				require.NoError(t, err)
+			}
+			require.Equal(t, tc.want, b.reach(t, id)[0])
+			if last := tc.story[len(tc.story)-1].what; last == "anew" || last == "ehr" {
+				require.Equal(t, tc.want == "sms ok", effective)
+			}
+		})
+	}
+}
+
 func TestRevokeEverything(t *testing.T) {
 	b, id := reachable(t)
 	ids, err := b.Revoke(t.Context(), maple, copay.ChannelEmail, "ANA@mail.example", ledger.OptOutAll, "desk", noon.Add(time.Hour))

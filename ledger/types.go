@@ -232,6 +232,9 @@ type Consent struct {
 	Source      string // intake_form, portal, desk, ehr…
 	TextVersion string
 	At          time.Time
+	// Anew says that somebody asked the patient, who agreed: it lifts what staff
+	// revoked before. What an EHR's record says does not.
+	Anew bool
 }
 
 // OptOut is how far a revocation reaches.

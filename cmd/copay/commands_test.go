@@ -195,6 +195,7 @@ func TestListsHavePages(t *testing.T) {
 	require.Contains(t, text, "step-1")
 	require.Contains(t, text, "step-2")
 	require.NotContains(t, text, "There is more")
+	require.Equal(t, 1, strings.Count(text, "STEP"), "one table")
 	sent, ok := e.in["ListEntries"].(*dynamicpb.Message)
 	require.True(t, ok)
 	require.Equal(t, "t2", sent.Get(sent.Descriptor().Fields().ByName("page_token")).String())

@@ -725,8 +725,8 @@ func (x *RecordMessageConsentRequest) GetSource() string {
 // RecordMessageConsentResponse says whether messages may go out.
 type RecordMessageConsentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The consent is in force. False when the patient opted out by message after
-	// it was given: only the patient's own START takes that back.
+	// The consent is in force. False when the patient opted out by message (STOP):
+	// only the patient's own START takes that back. What staff revoked is lifted.
 	Effective     bool `protobuf:"varint,1,opt,name=effective,proto3" json:"effective,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
