@@ -278,3 +278,24 @@ func TestMailHTMLEscapes(t *testing.T) {
 	require.NotContains(t, h, "<b>")
 	require.Equal(t, 1, strings.Count(h, "<a "))
 }
+
+// What a platform holds back for long is for the workflow to wait out, where people
+// see it; a moment is waited out in the step.
+func TestALongWaitIsTheWorkflows(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		err  error
+		long bool
+	}{
+		"a moment":        {&integrations.Error{Kind: integrations.KindRateLimited, Platform: "drchrono", RetryAfter: heldBack}, false},
+		"the hour's rest": {&integrations.Error{Kind: integrations.KindRateLimited, Platform: "drchrono", RetryAfter: 40 * time.Minute}, true},
+		"not known":       {&integrations.Error{Kind: integrations.KindUnknown, Platform: "drchrono", RetryAfter: 40 * time.Minute}, false},
+	} {
+		err := visibly(tc.err)
+		var app *temporal.ApplicationError
+		require.ErrorAs(t, err, &app, name)
+		require.Equal(t, tc.long, app.NonRetryable(), name)
+		require.Equal(t, map[bool]time.Duration{true: 40 * time.Minute}[tc.long], FailureOf(err).Wait, name)
+	}
+	require.NoError(t, visibly(nil))
+}

@@ -58,11 +58,11 @@ type ChargeRead struct {
 func (a *Activities) ReadCharge(ctx context.Context, in ReadChargeInput) (ChargeRead, error) {
 	src, err := a.Ports.Charges(in.Key.Practice, in.Key.EHR)
 	if err != nil {
-		return ChargeRead{}, classify(err)
+		return ChargeRead{}, visibly(err)
 	}
 	ch, err := src.Charge(ctx, in.Key.Charge)
 	if err != nil {
-		return ChargeRead{}, classify(err)
+		return ChargeRead{}, visibly(err)
 	}
 	out := ChargeRead{Facts: ch.Facts, Appointment: ch.Appointment, Patient: ch.Patient, Provider: ch.Provider, Deleted: ch.Deleted}
 	if ch.Deleted {
@@ -70,17 +70,17 @@ func (a *Activities) ReadCharge(ctx context.Context, in ReadChargeInput) (Charge
 	}
 	cov, err := a.Ports.Coverage(in.Key.Practice, in.Key.EHR)
 	if err != nil {
-		return ChargeRead{}, classify(err)
+		return ChargeRead{}, visibly(err)
 	}
 	pat, err := cov.Patient(ctx, ch.Patient, ch.Appointment)
 	if err != nil {
-		return ChargeRead{}, classify(err)
+		return ChargeRead{}, visibly(err)
 	}
 	if err := a.Store.PutPatient(ctx, in.Key.Practice, in.Key.ID(), pat); err != nil {
-		return ChargeRead{}, classify(err)
+		return ChargeRead{}, visibly(err)
 	}
 	if err := a.agree(ctx, in.Key, pat); err != nil {
-		return ChargeRead{}, classify(err)
+		return ChargeRead{}, visibly(err)
 	}
 	out.Facts.SelfPay = out.Facts.SelfPay || pat.SelfPay
 	if out.Facts.EHRCoPay == nil {

@@ -19,6 +19,9 @@ type Failure struct {
 	Code     string            `json:"code,omitempty"`
 	Final    bool              `json:"final,omitempty"`
 	Message  string            `json:"message"`
+	// Wait is how long the platform asks to be left alone, where that is for the
+	// workflow to wait out.
+	Wait time.Duration `json:"wait,omitempty"`
 }
 
 // FailureOf reads the Failure out of an error an activity returned to a
@@ -37,6 +40,21 @@ func FailureOf(err error) Failure {
 		return Failure{Kind: integrations.KindUnknown, Message: "the step did not finish in time"}
 	}
 	return Failure{Kind: integrations.KindUnavailable, Message: "the step could not be run"}
+}
+
+// heldBack is the longest that a step waits out by itself, unseen, what a platform
+// asks for.
+const heldBack = time.Minute
+
+// visibly is classify for steps at the EHR and in the books, whose limits hold for up
+// to an hour: what has to wait so long waits in the workflow, where people see it.
+func visibly(err error) error {
+	e := integrations.AsError(err)
+	if e == nil || e.Kind != integrations.KindRateLimited || e.RetryAfter <= heldBack {
+		return classify(err)
+	}
+	f := Failure{Kind: e.Kind, Platform: e.Platform, Code: e.Code, Message: e.Error(), Wait: e.RetryAfter}
+	return temporal.NewApplicationErrorWithOptions(f.Message, string(e.Kind), temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{f}})
 }
 
 // classify turns any error into the Temporal error that has the right retry

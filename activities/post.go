@@ -48,11 +48,11 @@ type Posted struct {
 func (a *Activities) PostPayment(ctx context.Context, in PostInput) (Posted, error) {
 	poster, err := a.Ports.Poster(in.Key.Practice, in.Key.EHR)
 	if err != nil {
-		return Posted{}, classify(err)
+		return Posted{}, visibly(err)
 	}
 	p, err := poster.Post(ctx, a.posting(in))
 	if err != nil {
-		return Posted{}, classify(err)
+		return Posted{}, visibly(err)
 	}
 	if !p.Amount.Equal(in.Amount) {
 		return Posted{}, classify(&integrations.Error{Kind: integrations.KindInvalid, Platform: in.Key.EHR, Op: "post",
@@ -66,13 +66,13 @@ func (a *Activities) PostPayment(ctx context.Context, in PostInput) (Posted, err
 func (a *Activities) FindPosting(ctx context.Context, in PostInput) (Posted, error) {
 	poster, err := a.Ports.Poster(in.Key.Practice, in.Key.EHR)
 	if err != nil {
-		return Posted{}, classify(err)
+		return Posted{}, visibly(err)
 	}
 	p, err := poster.FindPosting(ctx, integrations.PostingQuery{Ref: in.Ref, Patient: in.Patient, Since: in.Since})
 	if err != nil && integrations.KindOf(err) == integrations.KindNotFound {
 		return Posted{}, nil
 	}
-	return Posted{ID: p.ID}, classify(err)
+	return Posted{ID: p.ID}, visibly(err)
 }
 
 func (a *Activities) posting(in PostInput) integrations.Posting {
@@ -99,7 +99,7 @@ func (a *Activities) dayOf(practice copay.PracticeID, at time.Time) copay.Date {
 func (a *Activities) ReversePosting(ctx context.Context, in PostInput) (Posted, error) {
 	poster, err := a.Ports.Poster(in.Key.Practice, in.Key.EHR)
 	if err != nil {
-		return Posted{}, classify(err)
+		return Posted{}, visibly(err)
 	}
 	of := a.posting(in)
 	of.Ref, of.Amount = in.Of, in.Payment.Amount
@@ -110,13 +110,13 @@ func (a *Activities) ReversePosting(ctx context.Context, in PostInput) (Posted, 
 			return Posted{}, nil
 		}
 		if err != nil {
-			return Posted{}, classify(err)
+			return Posted{}, visibly(err)
 		}
 		id = p.ID
 	}
 	p, err := poster.Reverse(ctx, integrations.Reversal{Ref: in.Ref, Of: of, PostedID: id, Amount: in.Amount, Refund: in.Refund, Since: in.Since})
 	if err != nil {
-		return Posted{}, classify(err)
+		return Posted{}, visibly(err)
 	}
 	return Posted{ID: p.ID}, nil
 }
@@ -147,22 +147,22 @@ type Booked struct {
 func (a *Activities) BookPayment(ctx context.Context, in PostInput) (Booked, error) {
 	platform, books, err := a.Ports.Books(in.Key.Practice)
 	if err != nil {
-		return Booked{}, classify(err)
+		return Booked{}, visibly(err)
 	}
 	alias, err := a.alias(ctx, in)
 	if err != nil {
-		return Booked{}, classify(err)
+		return Booked{}, visibly(err)
 	}
 	day := a.posting(in).Received
 	invoice, err := books.Invoice(ctx, integrations.InvoiceRequest{Ref: in.InvoiceRef, CoPay: in.Key.ID(), Alias: alias,
 		Amount: in.Amount, On: day, Due: day, Memo: string(in.Key.ID()), Asked: in.asked(ctx)})
 	if err != nil {
-		return Booked{}, classify(err)
+		return Booked{}, visibly(err)
 	}
 	paid, err := books.Receive(ctx, integrations.ReceiptRequest{Ref: in.Ref, CoPay: in.Key.ID(), Alias: alias,
 		InvoiceID: invoice.ID, Amount: in.Amount, Rail: in.Payment.Rail, On: day, Memo: string(in.Key.ID()), Asked: in.asked(ctx)})
 	if err != nil {
-		return Booked{}, classify(err)
+		return Booked{}, visibly(err)
 	}
 	for _, d := range []integrations.AccountingDoc{invoice, paid} {
 		if d.Voided { // by a bookkeeper, between two attempts: somebody's decision that is not ours to undo
@@ -180,7 +180,7 @@ func (a *Activities) BookPayment(ctx context.Context, in PostInput) (Booked, err
 func (a *Activities) BookRefund(ctx context.Context, in PostInput) (Posted, error) {
 	_, books, err := a.Ports.Books(in.Key.Practice)
 	if err != nil {
-		return Posted{}, classify(err)
+		return Posted{}, visibly(err)
 	}
 	id := in.Payment.BookedID
 	if id == "" {
@@ -192,19 +192,19 @@ func (a *Activities) BookRefund(ctx context.Context, in PostInput) (Posted, erro
 			return a.voidInvoice(ctx, books, in)
 		}
 		if err != nil {
-			return Posted{}, classify(err)
+			return Posted{}, visibly(err)
 		}
 		id = doc.ID
 	}
 	alias, err := a.alias(ctx, in)
 	if err != nil {
-		return Posted{}, classify(err)
+		return Posted{}, visibly(err)
 	}
 	doc, err := books.Reverse(ctx, integrations.ReverseRequest{Ref: in.Ref, Of: in.Of, CoPay: in.Key.ID(), Alias: alias, PaymentID: id,
 		InvoiceID: in.Payment.InvoiceID, Amount: in.Amount, Whole: in.Amount.Equal(in.Payment.Amount), Rail: in.Payment.Rail,
 		On: a.dayOf(in.Key.Practice, a.now()), Memo: string(in.Key.ID()), Asked: in.asked(ctx)})
 	if err != nil {
-		return Posted{}, classify(err)
+		return Posted{}, visibly(err)
 	}
 	if doc.Kind == integrations.DocPayment && doc.Voided {
 		if _, err := a.voidInvoice(ctx, books, in); err != nil {
@@ -230,13 +230,13 @@ func (a *Activities) voidInvoice(ctx context.Context, books integrations.Account
 			return Posted{}, nil
 		}
 		if err != nil || doc.Voided {
-			return Posted{ID: doc.ID}, classify(err)
+			return Posted{ID: doc.ID}, visibly(err)
 		}
 		id = doc.ID
 	}
 	// An invoice that a bookkeeper has deleted is out of the books as well.
 	if _, err := books.VoidInvoice(ctx, integrations.VoidRequest{Ref: in.Ref, Of: in.InvoiceRef, CoPay: in.Key.ID(), ID: id, Amount: in.Payment.Amount, Asked: in.asked(ctx)}); err != nil && integrations.KindOf(err) != integrations.KindNotFound {
-		return Posted{}, classify(err)
+		return Posted{}, visibly(err)
 	}
 	return Posted{ID: id}, nil
 }

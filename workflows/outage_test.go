@@ -185,3 +185,20 @@ func throttled(d time.Duration) error {
 	return temporal.NewApplicationErrorWithOptions("throttled", string(integrations.KindRateLimited), temporal.ApplicationErrorOptions{NextRetryDelay: d,
 		Details: []any{activities.Failure{Kind: integrations.KindRateLimited, Message: "too many calls"}}})
 }
+
+// What the EHR's hourly limit holds back waits where people see it, also when it is
+// the first that a co-pay does.
+func TestAnHourlyLimitIsWaitedOutInSight(t *testing.T) {
+	w := newWorld(t)
+	w.fail["ReadCharge"] = []error{temporal.NewApplicationErrorWithOptions("held back", string(integrations.KindRateLimited), temporal.ApplicationErrorOptions{NonRetryable: true,
+		Details: []any{activities.Failure{Kind: integrations.KindRateLimited, Message: "the hour's calls are used up", Wait: 9 * time.Minute}}})}
+	began := w.env.Now()
+	w.then(time.Minute, func() {
+		require.Contains(t, w.stored.NextAction, "try again")
+		require.WithinDuration(t, began.Add(9*time.Minute), w.stored.NextActionAt, time.Second)
+		require.True(t, w.told("the hour's calls are used up"))
+	})
+	w.then(10*time.Minute, func() { require.Equal(t, copay.StateAwaitingPayment, w.stored.State) })
+	w.then(time.Hour, w.pays)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}

@@ -119,6 +119,9 @@ func (c *coPay) setAlarm(ctx workflow.Context, d time.Duration, why string) {
 // time, visible to staff, and open to whatever arrives meanwhile.
 func (c *coPay) park(ctx workflow.Context, f activities.Failure, what string) error {
 	d := min(5*time.Minute<<min(c.parked, 6), 4*time.Hour)
+	if f.Wait > 0 { // the platform says when
+		d = min(f.Wait, 4*time.Hour)
+	}
 	c.parked++
 	c.plan(ctx, "try again: "+what, d)
 	c.note(copay.System(), "parked", what+" has to wait: "+f.Message, "")
