@@ -149,6 +149,9 @@ func (c *coPay) planInput() activities.PlanInput {
 
 // message is what the next one does.
 func (c *coPay) message() string {
+	if c.p.Rail == copay.RailCard && c.rules >= rulesOfOneStep {
+		return "tell the patient of the charge"
+	}
 	if len(c.p.Reminders) == 0 {
 		return "ask the patient"
 	}

@@ -181,3 +181,26 @@ func TestANoticeToWhoSaidStopIsNotRepeated(t *testing.T) {
 	require.Len(t, w.sent, 1)
 	require.True(t, w.told("nothing was sent again"))
 }
+
+// Staff change to the stored card after a first message: the patient is told as soon
+// as the caps allow, not when the next reminder would have been due, and people see
+// that this is what comes next.
+func TestAChangeToTheCardIsToldAsSoonAsTheCapsAllow(t *testing.T) {
+	w := newWorld(t)
+	w.then(time.Hour, func() {
+		require.Len(t, w.sent, 2, "by text and mail")
+		w.est.Card = true
+		w.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "a"), copay.RailCard})
+	})
+	w.then(2*time.Hour, func() {
+		require.Equal(t, "tell the patient of the charge", w.stored.NextAction)
+		require.WithinDuration(t, w.began.Add(24*time.Hour), w.stored.NextActionAt, time.Minute)
+	})
+	w.then(25*time.Hour, func() {
+		require.Len(t, w.sent, 3)
+		require.Equal(t, copay.TemplateCardNotice, w.sent[2].Template)
+		require.Equal(t, "charge the stored card", w.stored.NextAction)
+	})
+	require.Equal(t, copay.StateSettled, w.run(input()))
+	require.Len(t, w.captured, 1)
+}

@@ -188,6 +188,7 @@ func (c *coPay) changeRail(ctx workflow.Context, in ChangeRail) error {
 			return copay.Errorf(copay.CodePrecondition, "rail", "the stored card cannot be charged: %s", or(got.WhyNot, "the practice does not use cards on file"))
 		}
 		c.p.CardAt = got.CardAt
+		c.forced = c.forced || c.rules >= rulesOfOneStep // the patient is told when hours and caps allow, not when a reminder was due
 	}
 	c.p.Rail, c.p.ChargeAt = in.Rail, zeroTime
 	c.note(in.Actor, UpdateChangeRail, "to be paid by "+string(in.Rail), in.Reason)
