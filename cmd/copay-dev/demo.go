@@ -48,6 +48,7 @@ type story struct {
 const demoDeadline = 3 * time.Minute
 
 func demo(ctx context.Context, out io.Writer, file, keepLog string) error {
+	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, demoDeadline)
 	defer cancel()
 	s, clean, err := throwaway(ctx, out, file, keepLog, nil)
@@ -56,7 +57,9 @@ func demo(ctx context.Context, out io.Writer, file, keepLog string) error {
 	}
 	defer clean()
 	d := &story{out: out, s: s, began: time.Now()}
-	if err := d.tell(ctx); err != nil {
+	if err := d.tell(ctx); whole.Err() != nil {
+		return fmt.Errorf("the demo was interrupted at step %d; nothing of it is left", d.step)
+	} else if err != nil {
 		return fmt.Errorf("the demo failed at step %d: %w", d.step, err)
 	}
 	return d.summary(ctx)

@@ -22,7 +22,7 @@ func (d *story) until(ctx context.Context, what string, ok func(copay.CoPay) boo
 			return copay.CoPay{}, err
 		}
 		if err := pause(ctx); err != nil {
-			return row.CoPay, d.failed(fmt.Errorf("the co-pay did not %s in time; it is %q", what, row.CoPay.State))
+			return row.CoPay, d.failed(fmt.Errorf("it took too long for the co-pay to %s; it is %q", what, row.CoPay.State))
 		}
 		select {
 		case <-d.s.Done():
