@@ -55,18 +55,28 @@ func (s ledgerService) GetTrialBalance(ctx context.Context, req *copayv1.GetTria
 	return out, nil
 }
 
-// CompareEstimates compares estimates with what the payers said later.
-func (s ledgerService) CompareEstimates(ctx context.Context, req *copayv1.CompareEstimatesRequest) (*copayv1.CompareEstimatesResponse, error) {
-	from, err := dateIn("service_from", req.GetServiceFrom())
-	if err != nil {
-		return nil, err
+// visitsIn reads the days of service that a list is wanted of.
+func visitsIn(req interface {
+	GetServiceFrom() string
+	GetServiceTo() string
+}) (from, to copay.Date, err error) {
+	if from, err = dateIn("service_from", req.GetServiceFrom()); err != nil {
+		return "", "", err
 	}
-	to, err := dateIn("service_to", req.GetServiceTo())
-	if err != nil {
-		return nil, err
+	if to, err = dateIn("service_to", req.GetServiceTo()); err != nil {
+		return "", "", err
 	}
 	if from != "" && to != "" && from > to { // nothing could lie between
-		return nil, copay.Errorf(copay.CodeInvalid, "service_from", "service_from %s is after service_to %s", from, to)
+		return "", "", copay.Errorf(copay.CodeInvalid, "service_from", "service_from %s is after service_to %s", from, to)
+	}
+	return from, to, nil
+}
+
+// CompareEstimates compares estimates with what the payers said later.
+func (s ledgerService) CompareEstimates(ctx context.Context, req *copayv1.CompareEstimatesRequest) (*copayv1.CompareEstimatesResponse, error) {
+	from, to, err := visitsIn(req)
+	if err != nil {
+		return nil, err
 	}
 	list, err := s.store.CompareEstimates(ctx, copay.PracticeID(req.GetPracticeId()), from, to)
 	if err != nil {

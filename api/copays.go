@@ -166,10 +166,7 @@ func (s copayService) ListCoPays(ctx context.Context, req *copayv1.ListCoPaysReq
 		f.States = append(f.States, stateIn(st))
 	}
 	var err error
-	if f.ServiceFrom, err = dateIn("service_from", req.GetServiceFrom()); err != nil {
-		return nil, err
-	}
-	if f.ServiceTo, err = dateIn("service_to", req.GetServiceTo()); err != nil {
+	if f.ServiceFrom, f.ServiceTo, err = visitsIn(req); err != nil {
 		return nil, err
 	}
 	rows, next, err := s.store.ListCoPays(ctx, copay.PracticeID(req.GetPracticeId()), f, ledger.PageToken(req.GetPageToken()), int(req.GetPageSize()))

@@ -251,6 +251,8 @@ func TestListRefusesDaysThatDoNotExist(t *testing.T) {
 	c := copayv1.NewCoPayServiceClient(b.s.conn)
 	_, err := c.ListCoPays(as(t, "biller"), &copayv1.ListCoPaysRequest{PracticeId: "maple", ServiceFrom: "2026-02-30"})
 	require.Equal(t, codes.InvalidArgument, status.Code(err))
+	_, err = c.ListCoPays(as(t, "biller"), &copayv1.ListCoPaysRequest{PracticeId: "maple", ServiceFrom: "2026-12-01", ServiceTo: "2026-11-30"})
+	require.ErrorContains(t, err, "service_from 2026-12-01 is after service_to 2026-11-30")
 	b.listErr = copay.Errorf(copay.CodeInvalid, "page_token", "not one of ours")
 	_, err = c.ListCoPays(as(t, "biller"), &copayv1.ListCoPaysRequest{PracticeId: "maple", PageToken: "x"})
 	require.Equal(t, "page_token", detail[*errdetails.BadRequest](t, err).GetFieldViolations()[0].GetField())
