@@ -67,7 +67,7 @@ func (s *Server) portFree(ctx context.Context) error {
 }
 
 func (s *Server) portTaken() error {
-	return fmt.Errorf("port %d on 127.0.0.1 is taken: stop the program that uses it or choose another port for the database", s.opts.Port)
+	return fmt.Errorf("port %d on 127.0.0.1 is taken: stop the program that uses it, or choose another port for the database (postgres in temporal-dev.yaml)", s.opts.Port)
 }
 
 func (s *Server) awaitReady(ctx context.Context) error {
