@@ -163,7 +163,7 @@ func (d *Dispatcher) gather(ctx context.Context) {
 
 // Pass claims one batch, delivers it and says how many events it held.
 func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
-	rows, err := d.inbox.Claim(ctx, d.o.Batch, d.o.Lease, d.o.Name)
+	rows, err := d.claim(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -183,6 +183,23 @@ func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
 		d.o.Log.ErrorContext(ctx, "the inbox could not be told", "events", len(ended.list), "error", err)
 	}
 	return len(rows), nil
+}
+
+// claimGrace is how long a claim that is under way when the process is asked to
+// stop may take.
+const claimGrace = 5 * time.Second
+
+// claim takes events. A claim that is cut off may stand in the database all the
+// same, and its events would wait for their lease to end: it is waited for.
+func (d *Dispatcher) claim(ctx context.Context) ([]ledger.InboxRow, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	whole, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(claimGrace, cancel) })
+	defer stop()
+	return d.inbox.Claim(whole, d.o.Batch, d.o.Lease, d.o.Name)
 }
 
 // closing gathers the events of a pass that need nothing more.

@@ -462,3 +462,19 @@ func TestReportOnAnUnrecordedMessageOfOursIsKept(t *testing.T) {
 	require.Equal(t, key.ID(), b.m.messages["msg-9"].CoPayID)
 	require.Len(t, b.f.signals, 1, "a failed message is told to its co-pay")
 }
+
+// A process that is asked to stop while it claims events delivers them: cut off, they
+// would wait until their lease ends.
+func TestWhatIsClaimedAtTheStopIsDelivered(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	b.m.onClaim = cancel
+	row := b.m.receive(t, "drchrono", integrations.Event{ID: "evt_1", Kind: integrations.EventChargeCreated, Charge: "777"})
+	n, err := b.d.Pass(ctx)
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.Equal(t, "done", b.m.outcome[row])
+	_, err = b.d.Pass(ctx)
+	require.ErrorIs(t, err, context.Canceled, "and then it claims no more")
+}

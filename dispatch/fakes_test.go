@@ -22,6 +22,7 @@ var now = time.Date(2026, 11, 24, 15, 0, 0, 0, time.UTC)
 
 // memory is an inbox and the part of the ledger that routing reads.
 type memory struct {
+	onClaim  func()
 	mu       sync.Mutex
 	pending  []ledger.InboxRow
 	outcome  map[int64]string // done, ignored, dead, retry
@@ -60,9 +61,12 @@ func (m *memory) receive(t *testing.T, platform copay.Platform, e integrations.E
 	return row
 }
 
-func (m *memory) Claim(_ context.Context, n int, _ time.Duration, _ string) ([]ledger.InboxRow, error) {
+func (m *memory) Claim(ctx context.Context, n int, _ time.Duration, _ string) ([]ledger.InboxRow, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.onClaim != nil {
+		m.onClaim()
+	}
 	var out []ledger.InboxRow
 	for i := range m.pending {
 		if s := m.outcome[m.pending[i].Row]; (s == "" || s == "retry") && len(out) < n {
@@ -70,7 +74,7 @@ func (m *memory) Claim(_ context.Context, n int, _ time.Duration, _ string) ([]l
 			out = append(out, m.pending[i])
 		}
 	}
-	return out, nil
+	return out, ctx.Err() // they are claimed, whether the caller hears of it or not
 }
 
 func (m *memory) set(e ledger.InboxRow, what, why string) error {
