@@ -123,6 +123,7 @@ func New(inbox Inbox, store Store, flows Workflows, o Options) (*Dispatcher, err
 // Run delivers until ctx ends. What is under way then is finished first.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	defer d.metrics.close()
+	d.away.Store(d.o.Now().UnixNano()) // for what was before nobody knows
 	wake, err := d.store.Listen(ctx, ledger.ChannelInbox)
 	if err != nil {
 		return fmt.Errorf("the dispatcher cannot listen: %w", err)

@@ -478,3 +478,16 @@ func TestWhatIsClaimedAtTheStopIsDelivered(t *testing.T) {
 	_, err = b.d.Pass(ctx)
 	require.ErrorIs(t, err, context.Canceled, "and then it claims no more")
 }
+
+// Whether there was an outage before it nobody tells a process that starts.
+func TestARemittanceOutlivesARestartAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.m.tries = 100
+	row := b.m.receive(t, "drchrono", integrations.Event{ID: "evt_9", Kind: integrations.EventRemittance, Charge: "777"})
+	b.m.pending[0].Attempts = recordTries
+	ctx, cancel := context.WithCancel(t.Context())
+	b.m.onClaim = cancel
+	require.NoError(t, b.d.Run(ctx))
+	require.Equal(t, "retry", b.m.outcome[row])
+}

@@ -31,11 +31,13 @@ const revoked = `(revoked_at IS NOT NULL AND (restored_at IS NULL OR revoked_at 
 // ByStaff is the source of a revocation that staff have recorded.
 const ByStaff = "staff"
 
-// What staff revoked is lifted when the patient agrees anew ($7). A STOP is not.
+// What staff revoked is forgotten when the patient agrees anew ($7). A STOP is not,
+// also one that is heard of later: only a START restores.
 const sqlRecordConsent = `INSERT INTO contacts AS c (practice, channel, address_key, consent_source, consent_version, consent_at)
 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (practice, channel, address_key) DO UPDATE
 SET consent_source = excluded.consent_source, consent_version = excluded.consent_version, consent_at = excluded.consent_at,
-  restored_at = CASE WHEN $7 AND c.revoked_source = '` + ByStaff + `' AND c.revoked_at < excluded.consent_at THEN GREATEST(c.restored_at, excluded.consent_at) ELSE c.restored_at END
+  revoked_at = CASE WHEN $7 AND c.revoked_source = '` + ByStaff + `' AND c.revoked_at < excluded.consent_at THEN NULL ELSE c.revoked_at END,
+  revoked_source = CASE WHEN $7 AND c.revoked_source = '` + ByStaff + `' AND c.revoked_at < excluded.consent_at THEN '' ELSE c.revoked_source END
 WHERE c.consent_at IS NULL OR c.consent_at <= excluded.consent_at RETURNING ` + revoked
 
 const sqlIsRevoked = `SELECT ` + revoked + ` FROM contacts WHERE practice = $1 AND channel = $2 AND address_key = $3`

@@ -167,6 +167,10 @@ func TestAPatientWhoAgreesAnewAfterStaffRevoked(t *testing.T) {
 		"staff, a STOP from before, anew": {[]say{{"staff", 2}, {"STOP", 1}, {"anew", 3}}, "sms unconsented"},
 		"STOP, START, staff, anew":        {[]say{{"STOP", 1}, {"START", 2}, {"staff", 3}, {"anew", 4}}, "sms ok"},
 		"START, staff, an old STOP, anew": {[]say{{"START", 2}, {"staff", 3}, {"STOP", 1}, {"anew", 4}}, "sms ok"},
+		"staff, anew, a late STOP":        {[]say{{"staff", 2}, {"anew", 4}, {"STOP", 3}}, "sms unconsented"},
+		"staff, anew, a STOP from before": {[]say{{"staff", 2}, {"anew", 4}, {"STOP", 1}}, "sms unconsented"},
+		"staff, anew, START and STOP":     {[]say{{"staff", 5}, {"anew", 6}, {"START", 2}, {"STOP", 3}}, "sms unconsented"},
+		"a bad number, staff, anew":       {[]say{{"bad", 1}, {"staff", 2}, {"anew", 4}}, "sms unusable"},
 		"STOP, staff, START":              {[]say{{"STOP", 1}, {"staff", 2}, {"START", 3}}, "sms ok"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -177,6 +181,8 @@ func TestAPatientWhoAgreesAnewAfterStaffRevoked(t *testing.T) {
 				switch s.what {
 				case "staff", "STOP":
 					_, err = b.Revoke(t.Context(), maple, copay.ChannelSMS, phone, ledger.OptOutChannel, s.what, at)
+				case "bad":
+					_, err = b.MarkBad(t.Context(), maple, copay.ChannelSMS, phone, "30005", at)
 				case "START":
 					err = b.Restore(t.Context(), maple, copay.ChannelSMS, phone, s.what, at)
 				default:
@@ -185,7 +191,7 @@ func TestAPatientWhoAgreesAnewAfterStaffRevoked(t *testing.T) {
 				require.NoError(t, err)
 			}
 			require.Equal(t, tc.want, b.reach(t, id)[0])
-			if last := tc.story[len(tc.story)-1].what; last == "anew" || last == "ehr" {
+			if last := tc.story[len(tc.story)-1].what; (last == "anew" && tc.want != "sms unusable") || last == "ehr" {
 				require.Equal(t, tc.want == "sms ok", effective)
 			}
 		})

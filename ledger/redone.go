@@ -54,7 +54,8 @@ func (w *recordWriter) late(ctx context.Context, tx pgx.Tx) (done bool, err erro
 	for _, digest := range digests {
 		done = done || bytes.Equal(digest, w.digest)
 	}
-	switch order := cmp.Or(cmp.Compare(w.r.Task, task), w.r.Asked.Compare(asked)); {
+	order := cmp.Or(cmp.Compare(w.r.Task, task), w.r.Asked.Compare(asked))
+	switch {
 	case w.r.Run == "":
 	case order > 0:
 		return w.redo(ctx, tx, done, standing)
@@ -67,7 +68,7 @@ func (w *recordWriter) late(ctx context.Context, tx pgx.Tx) (done bool, err erro
 		return false, copay.Errorf(copay.CodeConflict, "version", "a later record of the co-pay stands")
 	}
 	switch {
-	case done && standing && w.r.Decided && w.r.Version == version:
+	case done && order == 0 && standing && w.r.Decided && w.r.Version == version:
 		return true, w.decidedAnew(ctx, tx)
 	case done:
 		return true, nil

@@ -317,6 +317,16 @@ func TestADecisionThatIsMadeAgainIsShown(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, "hand to staff", row.CoPay.NextAction)
 			require.Equal(t, 1, b.count(t, `SELECT count(*) FROM records`))
+			if moment == 20 { // the worker that lost its task does not take over by deciding again
+				decided(10, "ask the patient", noon)
+				row, err = b.CoPay(t.Context(), maple, key.ID())
+				require.NoError(t, err)
+				require.Equal(t, "hand to staff", row.CoPay.NextAction)
+				late := step(key, 2, copay.StatePaid)
+				late.Entries = []ledger.Entry{entry(t, ledger.RuleCapture, "capture-1", 25_00, copay.RailCash)}
+				require.NoError(t, b.Record(t.Context(), asked(late, 11)))
+				require.Zero(t, b.count(t, `SELECT count(*) FROM entries`))
+			}
 			b.record(t, asked(step(key, 2, copay.StatePaid), 30))
 			decided(moment, "ask the patient", noon) // of a worker that was away
 			row, err = b.CoPay(t.Context(), maple, key.ID())

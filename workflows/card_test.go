@@ -204,3 +204,17 @@ func TestAChangeToTheCardIsToldAsSoonAsTheCapsAllow(t *testing.T) {
 	require.Equal(t, copay.StateSettled, w.run(input()))
 	require.Len(t, w.captured, 1)
 }
+
+// Who is changed to the card at night and back is reminded when it is due, not in the
+// morning.
+func TestAChangeToTheCardAndBackRemindsNobody(t *testing.T) {
+	w := newWorld(t)
+	w.then(14*time.Hour, func() {
+		w.est.Card = true
+		w.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "a"), copay.RailCard})
+	})
+	w.then(14*time.Hour+10*time.Second, func() { w.act("", UpdateChangeRail, ChangeRail{by(frontDesk, "b"), copay.RailLink}) })
+	w.then(36*time.Hour, func() { require.Len(t, w.sent, 2, "the request, by text and mail") })
+	w.then(37*time.Hour, w.paysLast)
+	require.Equal(t, copay.StateSettled, w.run(input()))
+}

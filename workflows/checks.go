@@ -190,6 +190,9 @@ func (c *coPay) changeRail(ctx workflow.Context, in ChangeRail) error {
 		c.p.CardAt = got.CardAt
 		c.forced = c.forced || c.rules >= rulesOfOneStep // the patient is told when hours and caps allow, not when a reminder was due
 	}
+	if in.Rail != copay.RailCard && c.p.Rail == copay.RailCard && c.rules >= rulesOfOneStep {
+		c.forced = c.forced && c.wished
+	}
 	c.p.Rail, c.p.ChargeAt = in.Rail, zeroTime
 	c.note(in.Actor, UpdateChangeRail, "to be paid by "+string(in.Rail), in.Reason)
 	if c.p.State == copay.StateAwaitingPayment { // a page that is open is withdrawn there

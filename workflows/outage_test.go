@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -190,8 +191,7 @@ func throttled(d time.Duration) error {
 // the first that a co-pay does.
 func TestAnHourlyLimitIsWaitedOutInSight(t *testing.T) {
 	w := newWorld(t)
-	w.fail["ReadCharge"] = []error{temporal.NewApplicationErrorWithOptions("held back", string(integrations.KindRateLimited), temporal.ApplicationErrorOptions{NonRetryable: true,
-		Details: []any{activities.Failure{Kind: integrations.KindRateLimited, Message: "the hour's calls are used up", Wait: 9 * time.Minute}}})}
+	w.fail["ReadCharge"] = []error{heldFor(9 * time.Minute)}
 	began := w.env.Now()
 	w.then(time.Minute, func() {
 		require.Contains(t, w.stored.NextAction, "try again")
@@ -201,4 +201,25 @@ func TestAnHourlyLimitIsWaitedOutInSight(t *testing.T) {
 	w.then(10*time.Minute, func() { require.Equal(t, copay.StateAwaitingPayment, w.stored.State) })
 	w.then(time.Hour, w.pays)
 	require.Equal(t, copay.StateSettled, w.run(input()))
+}
+
+func heldFor(d time.Duration) error {
+	return temporal.NewApplicationErrorWithOptions("held back", string(integrations.KindRateLimited), temporal.ApplicationErrorOptions{NonRetryable: true,
+		Details: []any{activities.Failure{Kind: integrations.KindRateLimited, Message: "the hour's calls are used up", Wait: d}}})
+}
+
+// Posting and booking ask again when the platform says, and not before.
+func TestPostingWaitsAsLongAsThePlatformSays(t *testing.T) {
+	for _, d := range []time.Duration{90 * time.Second, 30 * time.Minute} {
+		for _, step := range []string{"PostPayment", "BookPayment"} {
+			t.Run(fmt.Sprint(step, d), func(t *testing.T) {
+				w := newWorld(t)
+				w.fail[step] = []error{heldFor(d), heldFor(d)}
+				w.then(time.Hour, w.pays)
+				w.then(time.Hour+time.Minute, func() { require.Len(t, w.fail[step], 1) })
+				require.Equal(t, copay.StateSettled, w.run(input()))
+				require.GreaterOrEqual(t, w.ran(), time.Hour+2*d)
+			})
+		}
+	}
 }

@@ -146,7 +146,7 @@ func pause(errs ...error) (d time.Duration, again bool) {
 		if !cured(activities.FailureOf(err)) {
 			return 0, false
 		}
-		d, again = max(d, shortest), true
+		d, again = max(d, shortest, activities.FailureOf(err).Wait), true
 		var app *temporal.ApplicationError
 		switch {
 		case !errors.As(err, &app):
